@@ -1,0 +1,60 @@
+"""The house network: works at a quarter of the resolution, where film is cheap, and draws at full size.
+
+Descends from Johnson 2016 (residual blocks between a down- and an up-scaling end). Deviations: the way
+down is a lossless 4x4 space-to-depth instead of strided convolutions (a sixth of the arithmetic), two
+blocks are dilated so that a stroke may span 100 px, and the way up repeats pixels and then convolves,
+because transposed convolutions and pixel shuffles print a grid.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylecore.normalize import Norm
+
+CELL_PX = 4
+"""Side of the square that becomes one feature: frames are padded to a multiple of it."""
+DILATIONS = (1, 2, 2, 2, 1, 1)
+
+
+def _conv(inputs: int, outputs: int, dilation: int = 1, bias: bool = False) -> nn.Conv2d:
+    """3x3, same size; reflected at the border, since a zero border reads as a dark frame and gets painted."""
+    return nn.Conv2d(
+        inputs, outputs, 3, padding=dilation, dilation=dilation, padding_mode="reflect", bias=bias
+    )
+
+
+class Painter(nn.Module):
+    """RGB (N,3,H,W) in 0..1 -> RGB (N,3,H,W) in 0..1, any size from 16x16."""
+
+    stride_px = CELL_PX
+    halo_px = CELL_PX * (1 + sum(dilation + 1 for dilation in DILATIONS) + 1) + 4
+    """How far an output pixel sees, rounded up to whole cells."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.width = width
+        self.stem = _conv(3 * CELL_PX**2, width)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([_conv(width, width, dilation), _conv(width, width)]) for dilation in DILATIONS
+        )
+        self.to_half = _conv(width, width // 2)
+        self.to_full = _conv(width // 2, width // 4)
+        self.paint = _conv(width // 4, 3, bias=True)
+
+    @property
+    def norm_channels(self) -> tuple[int, ...]:
+        """Channels of each normalized layer, in the order in which `norm` is asked."""
+        return (self.width,) * (1 + 2 * len(self.blocks)) + (self.width // 2, self.width // 4)
+
+    def forward(self, rgb: Tensor, norm: Norm) -> Tensor:
+        height, width = rgb.shape[-2:]
+        x = F.pad(rgb, (0, -width % CELL_PX, 0, -height % CELL_PX), mode="replicate")
+        x = F.relu(norm(0, self.stem(F.pixel_unshuffle(x - 0.5, CELL_PX))))
+        for index, (first, second) in enumerate(self.blocks):
+            y = F.relu(norm(1 + 2 * index, first(x)))
+            x = x + norm(2 + 2 * index, second(y))
+        layer = 1 + 2 * len(self.blocks)
+        x = F.relu(norm(layer, self.to_half(F.interpolate(x, scale_factor=2, mode="nearest"))))
+        x = F.relu(norm(layer + 1, self.to_full(F.interpolate(x, scale_factor=2, mode="nearest"))))
+        return torch.sigmoid(self.paint(x))[..., :height, :width]

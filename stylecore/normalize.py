@@ -1,0 +1,115 @@
+"""Conditional instance normalization (Dumoulin 2017), live in training, frozen for a shot.
+
+A network asks `norm(layer, features)` after each convolution and never learns which kind it got:
+
+* `LiveNorm`    statistics of each sample by itself: training, and the flickering baseline;
+* `SurveyNorm`  joint statistics of the whole batch, layer by layer, remembered as constants;
+* `FrozenNorm`  those constants: strictly local, so any tile, batch or shard gives the same pixels.
+
+Deviation from the paper: statistics are shrunk toward the population's (`NormPrior`) as a channel's
+variance vanishes. A flat or black picture would otherwise be divided by almost nothing, and every grey
+would come out as the same glowing colour.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+PRIOR_STRENGTH = 0.1
+"""Fraction of the population variance at which the sample and the population weigh the same."""
+EPSILON = 1e-5
+
+
+class Norm(Protocol):
+    """What a network calls after its convolution number `layer`; features are (N,C,H,W)."""
+
+    def __call__(self, layer: int, features: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class NormPrior:
+    """Population mean and variance of every normalized channel: two (sum of channels,) vectors."""
+
+    channels: tuple[int, ...]
+    mean: Tensor
+    var: Tensor
+
+    @classmethod
+    def neutral(cls, channels: Sequence[int]) -> "NormPrior":
+        """Mean 0, variance 1: where training starts."""
+        total = sum(channels)
+        return cls(tuple(channels), torch.zeros(total), torch.ones(total))
+
+    def layer(self, index: int) -> tuple[Tensor, Tensor]:
+        """Mean and variance of one layer, (C,) each."""
+        return layer_slice(self.mean, self.channels, index), layer_slice(self.var, self.channels, index)
+
+
+def layer_slice(vector: Tensor, channels: Sequence[int], layer: int) -> Tensor:
+    """The last-axis slice of `vector` that belongs to one layer."""
+    start = sum(channels[:layer])
+    return vector[..., start : start + channels[layer]]
+
+
+def shrink(mean: Tensor, var: Tensor, prior_mean: Tensor, prior_var: Tensor) -> tuple[Tensor, Tensor]:
+    """Moments of the mixture of a sample and the population; all the population where the sample is flat."""
+    weight = PRIOR_STRENGTH * prior_var / (var + PRIOR_STRENGTH * prior_var + EPSILON)
+    mixed_mean = torch.lerp(mean, prior_mean.expand_as(mean), weight)
+    spread = weight * (1 - weight) * (mean - prior_mean).square()
+    return mixed_mean, torch.lerp(var, prior_var.expand_as(var), weight) + spread
+
+
+def gain_and_bias(mean: Tensor, var: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """The one multiply and add that normalize and restyle: y = x * gain + bias."""
+    gain = scale * torch.rsqrt(var + EPSILON)
+    return gain, shift - mean * gain
+
+
+class LiveNorm:
+    """Every sample by its own statistics; `vectors` is (N, 2, sum of channels): scale, then shift."""
+
+    def __init__(self, vectors: Tensor, prior: NormPrior) -> None:
+        self.vectors = vectors
+        self.prior = prior
+        self.moments: list[tuple[Tensor, Tensor]] = []
+        """Raw (N,C) mean and variance of each layer, in order: training folds them into the prior."""
+
+    def __call__(self, layer: int, features: Tensor) -> Tensor:
+        var, mean = torch.var_mean(features, dim=(2, 3), correction=0)
+        self.moments.append((mean.detach(), var.detach()))
+        style = layer_slice(self.vectors, self.prior.channels, layer)
+        gain, bias = gain_and_bias(*shrink(mean, var, *self.prior.layer(layer)), style[:, 0], style[:, 1])
+        return torch.addcmul(bias[:, :, None, None], features, gain[:, :, None, None])
+
+
+class SurveyNorm:
+    """The whole batch by joint statistics, remembered: `constants` afterwards holds one pair per layer.
+
+    Layer k sees layer k-1 already jointly normalized; averaging the frames' own statistics would not.
+    """
+
+    def __init__(self, vector: Tensor, prior: NormPrior) -> None:
+        self.vector = vector
+        self.prior = prior
+        self.constants: list[tuple[Tensor, Tensor]] = []
+
+    def __call__(self, layer: int, features: Tensor) -> Tensor:
+        var, mean = torch.var_mean(features, dim=(0, 2, 3), correction=0)
+        style = layer_slice(self.vector, self.prior.channels, layer)
+        gain, bias = gain_and_bias(*shrink(mean, var, *self.prior.layer(layer)), style[0], style[1])
+        self.constants.append((gain, bias))
+        return torch.addcmul(bias[:, None, None], features, gain[:, None, None])
+
+
+class FrozenNorm:
+    """Constants of a survey: one (gain, bias) pair of (C,) vectors per layer."""
+
+    def __init__(self, constants: Sequence[tuple[Tensor, Tensor]]) -> None:
+        self.constants = constants
+
+    def __call__(self, layer: int, features: Tensor) -> Tensor:
+        gain, bias = self.constants[layer]
+        return torch.addcmul(bias[:, None, None], features, gain[:, None, None])

@@ -1,0 +1,134 @@
+"""Style packs: one network, its population statistics, and any number of styles as vectors.
+
+A pack is a safetensors file. Tensors: `network.*` (half precision), `prior.mean`, `prior.var`,
+`style.NAME` (2, sum of channels): scale, then shift. Metadata: `stylereel`, one JSON object with the
+format version, the network's name and arguments, and a card per style saying where it came from.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from stylecore.errors import PackError
+from stylecore.networks import NETWORKS
+from stylecore.normalize import NormPrior
+
+FORMAT_VERSION = 1
+BUNDLED = Path(__file__).parent / "styles"
+
+
+@dataclass(frozen=True)
+class StylePack:
+    """A network in fp32 with its styles; `cards` says of each style what was painted and how trained."""
+
+    network: nn.Module
+    network_name: str
+    network_arguments: Mapping[str, int]
+    prior: NormPrior
+    vectors: Mapping[str, Tensor]
+    """Style name -> (2, sum of channels): scale, then shift."""
+    cards: Mapping[str, Mapping[str, Any]]
+    recipe: Mapping[str, Any]
+
+    def style_digest(self, name: str) -> str:
+        """Identity of one style: network weights, statistics and its own vectors; not its card."""
+        digest = hashlib.sha256(json.dumps([self.network_name, dict(self.network_arguments)]).encode())
+        state = self.network.state_dict()
+        for tensor in [state[key] for key in sorted(state)] + [
+            self.prior.mean,
+            self.prior.var,
+            self.vectors[name],
+        ]:
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def save_pack(pack: StylePack, path: Path) -> None:
+    """Write the pack whole or not at all."""
+    tensors = {f"network.{key}": value.half() for key, value in pack.network.state_dict().items()}
+    tensors |= {"prior.mean": pack.prior.mean.float(), "prior.var": pack.prior.var.float()}
+    tensors |= {f"style.{name}": vector.float() for name, vector in pack.vectors.items()}
+    head = {
+        "version": FORMAT_VERSION,
+        "network": pack.network_name,
+        "arguments": dict(pack.network_arguments),
+        "cards": {name: dict(card) for name, card in pack.cards.items()},
+        "recipe": dict(pack.recipe),
+    }
+    data = save(
+        {key: value.detach().cpu().contiguous() for key, value in tensors.items()},
+        metadata={"stylereel": json.dumps(head)},
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def load_pack(path: Path) -> StylePack:
+    """Read a pack; every fault is a PackError that names the file."""
+    try:
+        with safe_open(path, framework="pt") as opened:
+            head = json.loads((opened.metadata() or {}).get("stylereel", "null"))
+            tensors = {key: opened.get_tensor(key).float() for key in opened.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as err:
+        raise PackError(f"{path}: not a style pack ({err})") from err
+    if not isinstance(head, dict) or head.get("version") != FORMAT_VERSION:
+        found = head.get("version") if isinstance(head, dict) else None
+        raise PackError(f"{path}: style pack version {found}; this program reads version {FORMAT_VERSION}")
+    return _build(path, head, tensors)
+
+
+def _build(path: Path, head: dict[str, Any], tensors: dict[str, Tensor]) -> StylePack:
+    if head["network"] not in NETWORKS:
+        raise PackError(f"{path}: needs network {head['network']!r}; known: {', '.join(NETWORKS)}")
+    network = NETWORKS[head["network"]](**head["arguments"])
+    try:
+        network.load_state_dict(_group(tensors, "network."))
+        prior = NormPrior(network.norm_channels, tensors["prior.mean"], tensors["prior.var"])
+    except (RuntimeError, KeyError) as err:
+        raise PackError(f"{path}: weights do not fit its network {head['network']!r} ({err})") from err
+    network.eval().requires_grad_(False)
+    vectors = _group(tensors, "style.")
+    return StylePack(
+        network, head["network"], head["arguments"], prior, vectors, head["cards"], head["recipe"]
+    )
+
+
+def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def bundled_styles() -> dict[str, Path]:
+    """Every style in the box and the pack that holds it, without loading weights."""
+    found: dict[str, Path] = {}
+    for path in sorted(BUNDLED.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as opened:
+            names = [key.removeprefix("style.") for key in opened.keys() if key.startswith("style.")]  # noqa: SIM118
+        found |= dict.fromkeys(names, path)
+    return dict(sorted(found.items()))
+
+
+def blank_pack(network_name: str, names: list[str], seed: int) -> StylePack:
+    """An untrained pack: where training starts, and a small real network for tests."""
+    torch.manual_seed(seed)
+    network = NETWORKS[network_name]()
+    channels = network.norm_channels
+    vector = torch.stack([torch.ones(sum(channels)), torch.zeros(sum(channels))])
+    return StylePack(
+        network,
+        network_name,
+        {"width": network.width},
+        NormPrior.neutral(channels),
+        {name: vector.clone() for name in names},
+        {name: {} for name in names},
+        {},
+    )
