@@ -1,0 +1,44 @@
+"""Every error a user can meet; each reads as one line: what was found, what was expected, what to do.
+
+StylereelError            exit 1
+├── InputError            exit 2   the source cannot be read, or is of a kind not handled yet
+├── UsageError            exit 2   an option, style, path or job that cannot be
+├── StorageError          exit 1   a place that cannot be read or written
+├── EngineError           exit 1   rendering failed; a rerun may heal it
+├── AssemblyError         exit 1   parts cannot be joined, or a track would be lost
+└── ConformError          exit 1   the finished file is not on the source's timeline
+"""
+
+
+class StylereelError(Exception):
+    """Something the user can understand and act on."""
+
+    exit_code = 1
+
+
+class InputError(StylereelError):
+    """The source cannot be read, or is of a kind that is not handled yet."""
+
+    exit_code = 2
+
+
+class UsageError(StylereelError):
+    """An option, style, path or job that cannot be."""
+
+    exit_code = 2
+
+
+class StorageError(StylereelError):
+    """A place that cannot be read or written."""
+
+
+class EngineError(StylereelError):
+    """Rendering failed; what was finished is kept, and a rerun continues."""
+
+
+class AssemblyError(StylereelError):
+    """Parts cannot be joined, or a track of the source would be lost."""
+
+
+class ConformError(StylereelError):
+    """The finished file is not on the source's timeline."""

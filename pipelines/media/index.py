@@ -1,0 +1,190 @@
+"""The exact index of a film: one sequential decode, every packet and every frame with its checksum.
+
+A frame's identity is the ordinal of its packet, carried through the decoder in `packet.pts`; timestamps
+may lie, repeat or be missing, ordinals cannot.
+"""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import InputError
+from pipelines.media.probe import SourceInfo, configure, open_source
+from pipelines.media.shots import Signature, cut_scores, sign
+from pipelines.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class PacketFacts:
+    """One compressed packet, in decoding order."""
+
+    pts: int | None
+    dts: int | None
+    duration: int
+    key: bool
+    size: int
+    crc: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFacts:
+    """One decoded frame, in presentation order."""
+
+    packet: int
+    """Ordinal of the packet that holds it."""
+    pts: int
+    crc: int
+    """CRC-32 of its visible pixels, plane after plane."""
+    key: bool
+    luma: float
+    """Mean of Y, in code values."""
+    contrast: float
+    """Standard deviation of a thumbnail of Y, in code values: black and flat frames have little."""
+
+
+@dataclass(frozen=True)
+class FilmIndex:
+    """Everything known about a film's frames."""
+
+    packets: tuple[PacketFacts, ...]
+    frames: tuple[FrameFacts, ...]
+    cut_scores: tuple[float, ...]
+    timeline: Timeline
+
+
+def plane_arrays(frame: av.VideoFrame) -> list[NDArray[np.uint8]]:
+    """Views of a frame's visible pixels, (H,W) uint8 per plane; they live as long as the frame."""
+    views = []
+    for plane in frame.planes:
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        views.append(rows[: plane.height, : plane.width])
+    return views
+
+
+def checksum(frame: av.VideoFrame) -> int:
+    """CRC-32 of the visible pixels, plane after plane."""
+    crc = 0
+    for view in plane_arrays(frame):
+        crc = zlib.crc32(np.ascontiguousarray(view), crc)
+    return crc
+
+
+def is_end(packet: av.Packet) -> bool:
+    """Whether this is the empty packet with which demuxing ends."""
+    return packet.size == 0 and packet.pts is None and packet.dts is None
+
+
+class Indexing:
+    """One pass over a film: iterate for the number of frames seen so far, then ask for `index()`."""
+
+    def __init__(self, path: Path, info: SourceInfo) -> None:
+        self.path = path
+        self.info = info
+        self.packets: list[PacketFacts] = []
+        self.frames: list[FrameFacts] = []
+        self.signatures: list[Signature] = []
+
+    def __iter__(self) -> Iterator[int]:
+        with open_source(self.path) as container:
+            stream = container.streams[self.info.video_index]
+            configure(stream)
+            try:
+                for packet in container.demux(stream):
+                    self._note_packet(packet)
+                    for frame in packet.decode():
+                        self._note_frame(frame)
+                        yield len(self.frames)
+            except av.FFmpegError as err:
+                raise self._damaged(str(err.strerror)) from err
+
+    def index(self) -> FilmIndex:
+        """The finished index; refuses a film that ends early or whose clock does not run forward."""
+        self._refuse_truncated()
+        pts = [facts.pts for facts in self.frames]
+        last = self.packets[self.frames[-1].packet].duration
+        if last <= 0:
+            last = pts[-1] - pts[-2] if len(pts) > 1 else max(1, round(1 / (25 * self.info.time_base)))
+        try:
+            timeline = Timeline(self.info.time_base, tuple(pts), last)
+        except ValueError as err:
+            raise InputError(f"{self.path.name}: its clock runs backward ({err}), which is not handled") from err
+        scores = tuple(float(score) for score in cut_scores(self.signatures))
+        return FilmIndex(tuple(self.packets), tuple(self.frames), scores, timeline)
+
+    def _note_packet(self, packet: av.Packet) -> None:
+        if is_end(packet):
+            return
+        if packet.is_corrupt:
+            raise self._damaged("a corrupt packet")
+        facts = PacketFacts(
+            packet.pts,
+            packet.dts,
+            packet.duration or 0,
+            packet.is_keyframe,
+            packet.size,
+            zlib.crc32(bytes(packet)),
+        )
+        packet.pts = len(self.packets)
+        self.packets.append(facts)
+
+    def _note_frame(self, frame: av.VideoFrame) -> None:
+        ordinal, number = frame.pts, len(self.frames)
+        if ordinal is None or frame.is_corrupt:
+            raise self._damaged("a frame that does not decode")
+        if (frame.width, frame.height, frame.format.name) != (
+            self.info.width,
+            self.info.height,
+            self.info.pixel_format,
+        ):
+            raise InputError(
+                f"{self.path.name}: the picture changes to {frame.width}x{frame.height} {frame.format.name} "
+                f"at frame {number}; split the film there"
+            )
+        if frame.interlaced_frame:
+            raise InputError(f"{self.path.name}: frame {number} is interlaced, which is not handled")
+        pts = self.packets[ordinal].pts
+        if pts is None:
+            raise InputError(f"{self.path.name}: frame {number} has no timestamp, which is not handled")
+        luma = plane_arrays(frame)[0]
+        signature = sign(luma)
+        self.signatures.append(signature)
+        self.frames.append(
+            FrameFacts(
+                ordinal,
+                pts,
+                checksum(frame),
+                self.packets[ordinal].key,
+                signature.mean,
+                signature.contrast,
+            )
+        )
+
+    def _damaged(self, what: str) -> InputError:
+        return InputError(
+            f"{self.path.name}: damaged at frame {len(self.frames)} ({what}); repair or replace the file"
+        )
+
+    def _refuse_truncated(self) -> None:
+        found, declared = len(self.frames), self.info.frames_declared
+        if not found:
+            raise InputError(f"{self.path.name}: holds no frame that can be decoded")
+        shown = sum(1 for facts in self.packets if facts.pts is not None)
+        if declared and shown < declared and found < declared:
+            raise InputError(
+                f"{self.path.name}: cut short, {found} of {declared} frames can be read; copy it again"
+            )
+        first = self.frames[0].pts
+        seconds = (self.frames[-1].pts - first) * self.info.time_base
+        # Sound may outlast the picture; a file that stops in the middle loses both.
+        if not declared and self.info.duration_declared and seconds < self.info.duration_declared * 3 / 4 - 1:
+            raise InputError(
+                f"{self.path.name}: cut short, the picture ends at {float(seconds):.1f} s "
+                f"of {float(self.info.duration_declared):.1f} s; copy it again"
+            )
+
+

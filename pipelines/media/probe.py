@@ -1,0 +1,224 @@
+"""Facts of a media file, or a typed refusal within seconds. PyAV only; no ffprobe."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+from PIL import Image, UnidentifiedImageError
+
+from pipelines.errors import InputError
+
+MAX_PIXELS = 8192 * 8192
+_OPEN = {
+    "protocol_whitelist": "file",
+    # Playlists, images and scripts are media to ffmpeg too; none of them may come in as a film.
+    "format_whitelist": "mov,mp4,matroska,webm,mpegts,mpeg,avi,asf,flv,ogg,mxf,nut,h264,hevc,wav,mp3,flac,aac",
+}
+HANDLED_FORMATS = {"mov": "mov/mp4", "matroska": "matroska/webm"}
+# Pixel format -> (chroma step across, down); one plane means grey.
+HANDLED_PIXELS = {
+    "yuv420p": (2, 2),
+    "yuvj420p": (2, 2),
+    "yuv422p": (2, 1),
+    "yuvj422p": (2, 1),
+    "yuv444p": (1, 1),
+    "yuvj444p": (1, 1),
+    "gray": (1, 1),
+}
+# Codes of ITU-T H.273, as ffmpeg numbers them.
+_MATRIX = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
+_HDR_TRANSFERS = {16: "PQ (HDR10)", 18: "HLG"}
+UNSPECIFIED = 2
+
+
+@dataclass(frozen=True)
+class Colour:
+    """Colour tags as the source has them (H.273 codes), and what they are taken to mean."""
+
+    range: int
+    matrix: int
+    primaries: int
+    transfer: int
+    meant_matrix: str
+    """Matrix used for conversion; a guess from the size when the source does not say."""
+    full_range: bool
+
+
+@dataclass(frozen=True)
+class Track:
+    """One stream of the source. `kind`: video, audio, subtitle, data or attachment."""
+
+    index: int
+    kind: str
+    codec: str
+    language: str
+    title: str
+    cover: bool
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What a film is before it is decoded."""
+
+    container: str
+    """`mov/mp4` or `matroska/webm`."""
+    video_index: int
+    codec: str
+    width: int
+    height: int
+    pixel_format: str
+    sample_aspect: Fraction
+    """Width of a pixel over its height; 0 when the source does not say."""
+    time_base: Fraction
+    colour: Colour
+    frames_declared: int
+    """Frames the container claims; 0 when it does not say."""
+    duration_declared: Fraction
+    """Seconds the container claims; 0 when it does not say."""
+    tracks: tuple[Track, ...]
+    chapters: int
+
+
+@contextmanager
+def open_source(path: Path) -> Iterator[InputContainer]:
+    """The container for reading; every way it can fail to open becomes an InputError that says why."""
+    try:
+        container = av.open(str(path.absolute()), container_options=_OPEN, buffer_size=1 << 20)
+    except (av.FFmpegError, OSError, ValueError) as err:
+        raise InputError(_why_unreadable(path, err)) from err
+    with container:
+        yield container
+
+
+def configure(stream: VideoStream) -> VideoCodecContext:
+    """Decoder settings under which the same packet gives the same frame in every build and everywhere."""
+    context = stream.codec_context
+    context.thread_type = "AUTO"
+    context.flags |= av.codec.context.Flags.unaligned | av.codec.context.Flags.bitexact
+    context.options = {"idct": "simple", "max_pixels": str(MAX_PIXELS)}
+    return context
+
+
+def probe(path: Path) -> SourceInfo:
+    """Read the headers and decode one frame; refuse what this version does not handle."""
+    with open_source(path) as container:
+        family = next((name for key, name in HANDLED_FORMATS.items() if key in container.format.name), None)
+        if family is None:
+            found = container.format.long_name
+            raise InputError(f"{path.name}: container {found}; handled are mp4, mov, mkv and webm")
+        video = _main_video(path, container)
+        context = configure(video)
+        first = _first_frame(path, container, video)
+        info = SourceInfo(
+            container=family,
+            video_index=video.index,
+            codec=context.name,
+            width=first.width,
+            height=first.height,
+            pixel_format=first.format.name,
+            sample_aspect=video.sample_aspect_ratio or Fraction(0),
+            time_base=Fraction(video.time_base or 0),
+            colour=_colour(context, first),
+            frames_declared=video.frames,
+            duration_declared=Fraction(container.duration or 0, av.time_base),
+            tracks=tuple(_track(stream) for stream in container.streams),
+            chapters=len(container.chapters()),
+        )
+        _refuse_unhandled(path, info, first)
+        return info
+
+
+def _main_video(path: Path, container: InputContainer) -> VideoStream:
+    films = [stream for stream in container.streams.video if not _is_cover(stream)]
+    if not films:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise InputError(f"{path.name}: no video track (found: {kinds}); give a film with a picture")
+    flagged = [stream for stream in films if stream.disposition & av.stream.Disposition.default]
+    return max(flagged or films, key=lambda stream: stream.width * stream.height)
+
+
+def _is_cover(stream: av.stream.Stream) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _first_frame(path: Path, container: InputContainer, video: VideoStream) -> av.VideoFrame:
+    if video.width * video.height > MAX_PIXELS:
+        raise InputError(f"{path.name}: {video.width}x{video.height} is over the limit of {MAX_PIXELS} pixels")
+    try:
+        frame = next(container.decode(video), None)
+    except av.FFmpegError as err:
+        raise InputError(f"{path.name}: its video cannot be decoded ({err.strerror})") from err
+    if frame is None:
+        raise InputError(f"{path.name}: its video track holds no frame that can be decoded")
+    return frame
+
+
+def _track(stream: av.stream.Stream) -> Track:
+    name = getattr(stream.codec_context, "name", None) or ""
+    cover = _is_cover(stream)
+    kind = "attachment" if stream.type == "attachment" else stream.type
+    return Track(
+        stream.index, kind, name, stream.metadata.get("language", ""), stream.metadata.get("title", ""), cover
+    )
+
+
+def _colour(context: VideoCodecContext, frame: av.VideoFrame) -> Colour:
+    guess = "bt709" if frame.width >= 1280 or frame.height > 576 else "bt601"
+    matrix = int(context.colorspace)
+    full = frame.format.name.startswith("yuvj") or int(context.color_range) == 2
+    return Colour(
+        range=int(context.color_range),
+        matrix=matrix,
+        primaries=int(context.color_primaries),
+        transfer=int(context.color_trc),
+        meant_matrix=guess if matrix in (UNSPECIFIED, 3) else _MATRIX.get(matrix, ""),
+        full_range=full,
+    )
+
+
+def _refuse_unhandled(path: Path, info: SourceInfo, first: av.VideoFrame) -> None:
+    reason = _unhandled(info, first)
+    if reason:
+        raise InputError(f"{path.name}: {reason}, which this version does not handle")
+
+
+def _unhandled(info: SourceInfo, first: av.VideoFrame) -> str:
+    colour = info.colour
+    if colour.transfer in _HDR_TRANSFERS:
+        return f"the picture is {_HDR_TRANSFERS[colour.transfer]} high dynamic range"
+    if info.pixel_format not in HANDLED_PIXELS:
+        return f"pixel format {info.pixel_format} (handled: 8-bit {', '.join(HANDLED_PIXELS)})"
+    if not colour.meant_matrix:
+        return f"colour matrix {colour.matrix} (handled: BT.601, BT.709, BT.2020)"
+    if first.interlaced_frame:
+        return "the picture is interlaced"
+    if first.rotation:
+        return f"the picture is rotated by {first.rotation} degrees"
+    if info.time_base <= 0:
+        return "the video has no time base"
+    if min(info.width, info.height) < 16:
+        return f"the picture is {info.width}x{info.height}, under 16 pixels"
+    return ""
+
+
+def _why_unreadable(path: Path, err: Exception) -> str:
+    if not path.exists():
+        return f"{path}: not found"
+    if path.is_dir():
+        return f"{path}: a folder, not a film"
+    if isinstance(err, PermissionError):
+        return f"{path}: may not be read (permission denied)"
+    if path.stat().st_size == 0:
+        return f"{path.name}: empty (0 bytes); the copy failed"
+    try:
+        with Image.open(path) as picture:
+            return f"{path.name}: a picture ({picture.format}), not a film"
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
+        pass
+    return f"{path.name}: not a film that can be read (mp4, mov, mkv, webm); damaged, cut short or not media"

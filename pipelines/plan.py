@@ -1,0 +1,56 @@
+"""Shots -> segments -> shards. Pure.
+
+A segment is what one encoder run encodes: a shot, or an even piece of a long one. Segments follow from
+the shots alone, never from how the work is spread, so any shard plan gives the same packets. A shard is
+a run of whole segments: what one task renders.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipelines.timeline import FrameRange, Shot
+
+SEGMENT_MAX_FRAMES = 240
+SEGMENT_MIN_FRAMES = 8
+"""x265 cannot open a file with fewer than three frames; a few more keep quality even."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Consecutive whole segments rendered by one task. `number` counts from 1."""
+
+    number: int
+    segments: tuple[FrameRange, ...]
+
+    @property
+    def frames(self) -> FrameRange:
+        """All its frames."""
+        return FrameRange(self.segments[0].start, self.segments[-1].stop)
+
+
+def plan_segments(shots: Sequence[Shot]) -> list[FrameRange]:
+    """Shots too short to encode alone join the next (the last joins the one before); long ones split evenly."""
+    joined: list[FrameRange] = []
+    for shot in shots:
+        if joined and len(joined[-1]) < SEGMENT_MIN_FRAMES:
+            joined[-1] = FrameRange(joined[-1].start, shot.frames.stop)
+        else:
+            joined.append(shot.frames)
+    if len(joined) > 1 and len(joined[-1]) < SEGMENT_MIN_FRAMES:
+        joined[-2:] = [FrameRange(joined[-2].start, joined[-1].stop)]
+    return [
+        piece for whole in joined for piece in whole.split(-(-len(whole) // SEGMENT_MAX_FRAMES))
+    ]
+
+
+def plan_shards(segments: Sequence[FrameRange], shard_frames: int) -> list[Shard]:
+    """Greedy runs of segments of at most `shard_frames` frames (one segment at least)."""
+    if shard_frames < 1:
+        raise ValueError(f"shard_frames must be at least 1, got {shard_frames}")
+    runs: list[list[FrameRange]] = []
+    for segment in segments:
+        if runs and segment.stop - runs[-1][0].start <= shard_frames:
+            runs[-1].append(segment)
+        else:
+            runs.append([segment])
+    return [Shard(number, tuple(run)) for number, run in enumerate(runs, start=1)]

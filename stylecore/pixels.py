@@ -1,0 +1,118 @@
+"""8-bit YUV planes <-> RGB in 0..1, and the change-only way back. The only file that knows 255.
+
+A frame is a tuple of uint8 planes, (H,W) each: Y, or Y, U, V. Chroma is sited left and between lines, as
+MPEG-2, H.264 and HEVC have it; since only the *change* is brought back, other sitings cost no sharpness.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Kr and Kb of ITU-R BT.709, BT.601 and BT.2020 (non-constant luminance).
+MATRICES = {"bt709": (0.2126, 0.0722), "bt601": (0.299, 0.114), "bt2020": (0.2627, 0.0593)}
+
+_BAYER = torch.tensor(
+    [
+        [0, 32, 8, 40, 2, 34, 10, 42],
+        [48, 16, 56, 24, 50, 18, 58, 26],
+        [12, 44, 4, 36, 14, 46, 6, 38],
+        [60, 28, 52, 20, 62, 30, 54, 22],
+        [3, 35, 11, 43, 1, 33, 9, 41],
+        [51, 19, 59, 27, 49, 17, 57, 25],
+        [15, 47, 7, 39, 13, 45, 5, 37],
+        [63, 31, 55, 23, 61, 29, 53, 21],
+    ]
+)
+# Just under half a code value, so that a change of zero rounds back to the source exactly.
+_DITHER = ((_BAYER + 0.5) / 64 - 0.5) * 0.98
+
+
+@dataclass(frozen=True)
+class YuvFormat:
+    """How the planes mean colour: matrix name, range, and how often chroma is sampled (1 or 2)."""
+
+    matrix: str
+    full_range: bool
+    chroma_step_x: int = 2
+    chroma_step_y: int = 2
+    gray: bool = False
+
+    def __post_init__(self) -> None:
+        if self.matrix not in MATRICES:
+            raise ValueError(f"matrix must be one of {', '.join(MATRICES)}, got {self.matrix!r}")
+
+    @property
+    def luma(self) -> tuple[float, float]:
+        """Offset and excursion of Y in code values."""
+        return (0.0, 255.0) if self.full_range else (16.0, 219.0)
+
+    @property
+    def chroma_excursion(self) -> float:
+        """Code values from the lowest to the highest U or V."""
+        return 255.0 if self.full_range else 224.0
+
+
+def to_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
+    """RGB (1,3,H,W) clamped to 0..1."""
+    offset, excursion = form.luma
+    y = (planes[0].float() - offset) / excursion
+    if form.gray:
+        return y.expand(1, 3, *y.shape).clamp(0, 1)
+    u, v = ((_up(plane.float(), form, y.shape) - 128) / form.chroma_excursion for plane in planes[1:])
+    kr, kb = MATRICES[form.matrix]
+    kg = 1 - kr - kb
+    red, blue = y + 2 * (1 - kr) * v, y + 2 * (1 - kb) * u
+    green = y - 2 * kb * (1 - kb) / kg * u - 2 * kr * (1 - kr) / kg * v
+    return torch.stack([red, green, blue])[None].clamp(0, 1)
+
+
+def apply_change(planes: Sequence[Tensor], change: Tensor, form: YuvFormat, keep_color: bool) -> list[Tensor]:
+    """Source planes plus an RGB change (1,3,H,W), dithered; a change of zero is bit exact.
+
+    With `keep_color` the chroma planes come back untouched.
+    """
+    kr, kb = MATRICES[form.matrix]
+    red, green, blue = change[0].float()
+    dy = kr * red + (1 - kr - kb) * green + kb * blue
+    made = [_add(planes[0], dy * form.luma[1])]
+    if form.gray:
+        return made
+    if keep_color:
+        return [*made, planes[1], planes[2]]
+    for plane, difference in ((planes[1], (blue - dy) / (2 * (1 - kb))), (planes[2], (red - dy) / (2 * (1 - kr)))):
+        made.append(_add(plane, _down(difference, form) * form.chroma_excursion))
+    return made
+
+
+def _add(plane: Tensor, change: Tensor) -> Tensor:
+    height, width = plane.shape
+    dither = _DITHER.to(change.device).repeat(-(-height // 8), -(-width // 8))[:height, :width]
+    return (plane + change + dither).round_().clamp_(0, 255).byte()
+
+
+def _up(chroma: Tensor, form: YuvFormat, size: torch.Size) -> Tensor:
+    """Chroma (h,w) at luma size: linear, left-sited across, centred between lines down."""
+    height, width = size
+    if form.chroma_step_x == 2:
+        after = torch.cat([chroma[:, 1:], chroma[:, -1:]], 1)
+        chroma = torch.stack([chroma, (chroma + after) / 2], 2).flatten(1)[:, :width]
+    if form.chroma_step_y == 2:
+        above = torch.cat([chroma[:1], chroma[:-1]])
+        below = torch.cat([chroma[1:], chroma[-1:]])
+        pair = torch.stack([0.75 * chroma + 0.25 * above, 0.75 * chroma + 0.25 * below], 1)
+        chroma = pair.flatten(0, 1)[:height]
+    return chroma
+
+
+def _down(full: Tensor, form: YuvFormat) -> Tensor:
+    """A luma-sized map at chroma size: [1 2 1] at the left site across, mean of two lines down."""
+    if form.chroma_step_y == 2:
+        even = F.pad(full[None], (0, 0, 0, full.shape[0] % 2), mode="replicate")[0]
+        full = (even[0::2] + even[1::2]) / 2
+    if form.chroma_step_x == 2:
+        padded = F.pad(full[None], (1, 1), mode="replicate")[0]
+        full = (padded[:, :-2:2] + 2 * padded[:, 1:-1:2] + padded[:, 2::2]) / 4
+    return full
