@@ -1,0 +1,115 @@
+"""The encoded picture of one shard: segments, each from its own encoder run, in one file without sound."""
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from pipelines.errors import AssemblyError
+from pipelines.media.codecs import Encoding, configure_encoder
+from pipelines.timeline import FrameRange
+
+Planes = Sequence[NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class PartFacts:
+    """What was written: packet checksums in decoding order, and how far pictures are reordered."""
+
+    frames: int
+    packet_crcs: tuple[int, ...]
+    reorder: int
+
+
+@dataclass(frozen=True)
+class PartPacket:
+    """One packet of a part: its payload and the film-wide number of the frame it shows."""
+
+    frame: int
+    key: bool
+    payload: av.Packet
+
+
+def write_part(path: Path, segments: Sequence[FrameRange], frames: Iterable[Planes], encoding: Encoding) -> PartFacts:
+    """Encode `frames` (all segments', in order) to a new file; the caller gives it its name when whole."""
+    crcs: list[int] = []
+    ranks: list[int] = []
+    source = iter(frames)
+    with av.open(str(path), "w", container_options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream(encoding.encoder, rate=encoding.rate, options=dict(encoding.options))
+        configure_encoder(stream.codec_context, encoding)
+        container.start_encoding()
+        base = 0
+        for segment in segments:
+            for packet in _encode_segment(source, len(segment), encoding):
+                crcs.append(zlib.crc32(bytes(packet)))
+                ranks.append(base + (packet.pts or 0))
+                _mux(container, stream, packet, base)
+            base += len(segment)
+    if len(ranks) != base:
+        raise AssemblyError(f"the encoder gave {len(ranks)} packets for {base} frames")
+    reorder = max(order - rank for order, rank in enumerate(ranks))
+    return PartFacts(base, tuple(crcs), reorder)
+
+
+def _encode_segment(source: Iterator[Planes], count: int, encoding: Encoding) -> Iterator[av.Packet]:
+    context = av.CodecContext.create(encoding.encoder, "w")
+    configure_encoder(context, encoding)
+    for number in range(count):
+        frame = _frame(next(source), encoding)
+        frame.pts, frame.time_base = number, 1 / encoding.rate
+        yield from context.encode(frame)
+    yield from context.encode(None)
+
+
+def _mux(container: OutputContainer, stream: VideoStream, packet: av.Packet, base: int) -> None:
+    packet.pts += base
+    packet.dts = packet.dts + base if packet.dts is not None else packet.pts
+    packet.stream = stream
+    container.mux_one(packet)
+
+
+def _frame(planes: Planes, encoding: Encoding) -> av.VideoFrame:
+    frame = av.VideoFrame(encoding.width, encoding.height, encoding.pixel_format)
+    for plane, pixels in zip(frame.planes, _fit_chroma(planes, frame), strict=True):
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        rows[: plane.height, : plane.width] = pixels
+    frame.colorspace = encoding.colour.matrix
+    frame.color_primaries = encoding.colour.primaries
+    frame.color_trc = encoding.colour.transfer
+    frame.color_range = encoding.colour.range or (2 if encoding.colour.full_range else 0)
+    return frame
+
+
+def _fit_chroma(planes: Planes, frame: av.VideoFrame) -> Iterator[NDArray[np.uint8]]:
+    """Repeat chroma where the encoding samples it more often than the source (odd sizes in H.264)."""
+    for pixels, plane in zip(planes, frame.planes, strict=True):
+        step_y, step_x = -(-plane.height // pixels.shape[0]), -(-plane.width // pixels.shape[1])
+        if step_x > 1 or step_y > 1:
+            pixels = pixels.repeat(step_y, 0).repeat(step_x, 1)[: plane.height, : plane.width]
+        yield pixels
+
+
+def read_part(path: Path, first_frame: int, frames: int) -> Iterator[PartPacket]:
+    """Packets of a part in decoding order, numbered from `first_frame`."""
+    with av.open(str(path)) as container:
+        stamps = sorted(packet.pts for packet in container.demux(video=0) if packet.size)
+    if len(stamps) != frames:
+        raise AssemblyError(f"{path.name}: holds {len(stamps)} frames, {frames} expected")
+    rank = {stamp: number for number, stamp in enumerate(stamps)}
+    with av.open(str(path)) as container:
+        for packet in container.demux(video=0):
+            if packet.size:
+                yield PartPacket(first_frame + rank[packet.pts], packet.is_keyframe, packet)
+
+
+def parameter_sets(path: Path) -> bytes:
+    """The decoder set-up of a part; parts join only if it is the same in all."""
+    with av.open(str(path)) as container:
+        return bytes(container.streams.video[0].codec_context.extradata or b"")
