@@ -38,9 +38,7 @@ def plan_segments(shots: Sequence[Shot]) -> list[FrameRange]:
             joined.append(shot.frames)
     if len(joined) > 1 and len(joined[-1]) < SEGMENT_MIN_FRAMES:
         joined[-2:] = [FrameRange(joined[-2].start, joined[-1].stop)]
-    return [
-        piece for whole in joined for piece in whole.split(-(-len(whole) // SEGMENT_MAX_FRAMES))
-    ]
+    return [piece for whole in joined for piece in whole.split(-(-len(whole) // SEGMENT_MAX_FRAMES))]
 
 
 def plan_shards(segments: Sequence[FrameRange], shard_frames: int) -> list[Shard]:

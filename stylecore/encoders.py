@@ -27,9 +27,7 @@ class Layout:
 
 LAYOUTS = {
     # VGG-19, Simonyan & Zisserman 2014, torchvision's numbering, up to relu3_1.
-    "vgg19": Layout(
-        (("features.0", "features.2"), ("features.5", "features.7"), ("features.10",)), None
-    ),
+    "vgg19": Layout((("features.0", "features.2"), ("features.5", "features.7"), ("features.10",)), None),
     # Collaborative Distillation (Wang 2020): the VGG-19 encoder at a sixteenth of its size.
     "vgg19-cd16x": Layout(
         (

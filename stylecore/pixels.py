@@ -82,7 +82,10 @@ def apply_change(planes: Sequence[Tensor], change: Tensor, form: YuvFormat, keep
         return made
     if keep_color:
         return [*made, planes[1], planes[2]]
-    for plane, difference in ((planes[1], (blue - dy) / (2 * (1 - kb))), (planes[2], (red - dy) / (2 * (1 - kr)))):
+    for plane, difference in (
+        (planes[1], (blue - dy) / (2 * (1 - kb))),
+        (planes[2], (red - dy) / (2 * (1 - kr))),
+    ):
         made.append(_add(plane, _down(difference, form) * form.chroma_excursion))
     return made
 

@@ -141,7 +141,9 @@ class Trainer:
     def learning_rate(self) -> float:
         """A short warm-up, then a cosine down to a hundredth."""
         warm = min(1.0, (self.step + 1) / 50)
-        return self.spec.learning_rate * warm * (0.505 + 0.495 * math.cos(math.pi * self.step / self.spec.steps))
+        return (
+            self.spec.learning_rate * warm * (0.505 + 0.495 * math.cos(math.pi * self.step / self.spec.steps))
+        )
 
     def advance(self, crops: Tensor, shift: tuple[int, int]) -> TrainStep:
         """One optimizer step on one crop per style, (S,3,P+8,P+8); `shift` is the second look's offset."""

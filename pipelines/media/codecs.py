@@ -80,7 +80,9 @@ def make_encoding(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix
         codec, notes = "ffv1", [f"lossless {info.width}x{info.height} 4:2:0 needs FFV1"]
     elif odd and codec != "ffv1":
         pixels = "yuvj444p" if pixels.startswith("yuvj") else "yuv444p"
-        notes = [f"{codec} cannot hold {info.width}x{info.height} in {info.pixel_format}; encoded as {pixels}"]
+        notes = [
+            f"{codec} cannot hold {info.width}x{info.height} in {info.pixel_format}; encoded as {pixels}"
+        ]
     if codec == "ffv1" and suffix.lower() not in (".mkv", ".mov"):
         raise UsageError(f"FFV1 does not go into {suffix}: {' '.join(notes) or 'name the output .mkv'}")
     if codec == "ffv1":
@@ -95,7 +97,9 @@ def make_encoding(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix
         sample_aspect=info.sample_aspect,
         colour=info.colour,
         part_suffix=".mkv" if codec == "ffv1" else ".mp4",
-        notes=tuple([*notes, *([f"container {info.container} -> {family}"] if family != info.container else [])]),
+        notes=tuple(
+            [*notes, *([f"container {info.container} -> {family}"] if family != info.container else [])]
+        ),
     )
 
 
@@ -135,12 +139,21 @@ def _options(spec: EncodeSpec, codec: str) -> dict[str, str]:
     if codec == "h264":
         # stitchable keeps CRF and content out of the parameter sets, so that all parts share them.
         params = f"open-gop=0:keyint=240:stitchable=1{_x264_cpu()}"
-        rate = {"qp": "0", "preset": "ultrafast"} if spec.lossless else {"crf": str(quality), "preset": spec.preset}
+        rate = (
+            {"qp": "0", "preset": "ultrafast"}
+            if spec.lossless
+            else {"crf": str(quality), "preset": spec.preset}
+        )
         return {**rate, "threads": threads, "x264-params": params}
     if codec == "h265":
         params = f"no-open-gop=1:keyint=240:no-info=1:pools={threads}:frame-threads=1:log-level=none"
         lossless = ":lossless=1" if spec.lossless else ""
-        return {"crf": str(quality), "preset": spec.preset, "threads": threads, "x265-params": params + lossless}
+        return {
+            "crf": str(quality),
+            "preset": spec.preset,
+            "threads": threads,
+            "x265-params": params + lossless,
+        }
     return {"level": "3", "g": "1", "slices": "4", "slicecrc": "1", "threads": threads}
 
 

@@ -133,9 +133,7 @@ class FrameReader:
                 packet.pts = number
                 yield packet
 
-    def _prime(
-        self, container: av.container.InputContainer, stream: av.video.stream.VideoStream
-    ) -> None:
+    def _prime(self, container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> None:
         """Show the decoder packet 0: old x264 puts there what its decoder workarounds depend on."""
         try:
             next(container.demux(stream)).decode()

@@ -112,7 +112,9 @@ class Indexing:
         try:
             timeline = Timeline(self.info.time_base, tuple(pts), last)
         except ValueError as err:
-            raise InputError(f"{self.path.name}: its clock runs backward ({err}), which is not handled") from err
+            raise InputError(
+                f"{self.path.name}: its clock runs backward ({err}), which is not handled"
+            ) from err
         scores = tuple(float(score) for score in cut_scores(self.signatures))
         return FilmIndex(tuple(self.packets), tuple(self.frames), scores, timeline)
 
@@ -186,5 +188,3 @@ class Indexing:
                 f"{self.path.name}: cut short, the picture ends at {float(seconds):.1f} s "
                 f"of {float(self.info.duration_declared):.1f} s; copy it again"
             )
-
-

@@ -36,10 +36,10 @@ class PartPacket:
     payload: av.Packet
 
 
-def write_part(path: Path, segments: Sequence[FrameRange], frames: Iterable[Planes], encoding: Encoding) -> PartFacts:
-    """Encode `frames` (all segments', in order) to a new file; the caller gives it its name when whole."""
-    crcs: list[int] = []
-    ranks: list[int] = []
+def write_part(
+    path: Path, segments: Sequence[FrameRange], frames: Iterable[Planes], encoding: Encoding
+) -> PartFacts:
+    """Encode `frames` (all segments', in order) to a new file, read it back, and tell what is in it."""
     source = iter(frames)
     with av.open(str(path), "w", container_options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(encoding.encoder, rate=encoding.rate, options=dict(encoding.options))
@@ -48,14 +48,14 @@ def write_part(path: Path, segments: Sequence[FrameRange], frames: Iterable[Plan
         base = 0
         for segment in segments:
             for packet in _encode_segment(source, len(segment), encoding):
-                crcs.append(zlib.crc32(bytes(packet)))
-                ranks.append(base + (packet.pts or 0))
                 _mux(container, stream, packet, base)
             base += len(segment)
-    if len(ranks) != base:
-        raise AssemblyError(f"the encoder gave {len(ranks)} packets for {base} frames")
-    reorder = max(order - rank for order, rank in enumerate(ranks))
-    return PartFacts(base, tuple(crcs), reorder)
+    packets = list(read_part(path, 0, base))
+    return PartFacts(
+        frames=base,
+        packet_crcs=tuple(zlib.crc32(bytes(packet.payload)) for packet in packets),
+        reorder=max(order - packet.frame for order, packet in enumerate(packets)),
+    )
 
 
 def _encode_segment(source: Iterator[Planes], count: int, encoding: Encoding) -> Iterator[av.Packet]:

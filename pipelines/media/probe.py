@@ -59,7 +59,8 @@ class Track:
     codec: str
     language: str
     title: str
-    cover: bool
+    role: str
+    """`cover`, `chapters` (the text track behind mp4 chapters), `timecode`, or nothing special."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def probe(path: Path) -> SourceInfo:
             colour=_colour(context, first),
             frames_declared=video.frames,
             duration_declared=Fraction(container.duration or 0, av.time_base),
-            tracks=tuple(_track(stream) for stream in container.streams),
+            tracks=tuple(_track(stream, len(container.chapters())) for stream in container.streams),
             chapters=len(container.chapters()),
         )
         _refuse_unhandled(path, info, first)
@@ -149,7 +150,9 @@ def _is_cover(stream: av.stream.Stream) -> bool:
 
 def _first_frame(path: Path, container: InputContainer, video: VideoStream) -> av.VideoFrame:
     if video.width * video.height > MAX_PIXELS:
-        raise InputError(f"{path.name}: {video.width}x{video.height} is over the limit of {MAX_PIXELS} pixels")
+        raise InputError(
+            f"{path.name}: {video.width}x{video.height} is over the limit of {MAX_PIXELS} pixels"
+        )
     try:
         frame = next(container.decode(video), None)
     except av.FFmpegError as err:
@@ -159,13 +162,15 @@ def _first_frame(path: Path, container: InputContainer, video: VideoStream) -> a
     return frame
 
 
-def _track(stream: av.stream.Stream) -> Track:
+def _track(stream: av.stream.Stream, chapters: int) -> Track:
     name = getattr(stream.codec_context, "name", None) or ""
-    cover = _is_cover(stream)
-    kind = "attachment" if stream.type == "attachment" else stream.type
-    return Track(
-        stream.index, kind, name, stream.metadata.get("language", ""), stream.metadata.get("title", ""), cover
-    )
+    tags = stream.metadata
+    role = "cover" if _is_cover(stream) else ""
+    if stream.type == "data" and "timecode" in tags:
+        role = "timecode"
+    elif stream.type == "data" and chapters and stream.frames == chapters:
+        role = "chapters"
+    return Track(stream.index, stream.type, name, tags.get("language", ""), tags.get("title", ""), role)
 
 
 def _colour(context: VideoCodecContext, frame: av.VideoFrame) -> Colour:

@@ -1,0 +1,83 @@
+"""The ffmpeg command line: found, checked, and run from ffmpeg-python graphs. The only subprocess here."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import ffmpeg
+import imageio_ffmpeg
+
+from pipelines.errors import AssemblyError, UsageError
+
+MINIMUM = (5, 1)
+_STOP_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Binary:
+    """An ffmpeg that is new enough; `origin` is `system` or `package`."""
+
+    path: str
+    version: tuple[int, int]
+    origin: str
+
+
+@cache
+def find_ffmpeg() -> Binary:
+    """The system's ffmpeg if it is 5.1 or newer, else the one that came as a package."""
+    candidates = [(shutil.which("ffmpeg"), "system"), (imageio_ffmpeg.get_ffmpeg_exe(), "package")]
+    for path, origin in candidates:
+        version = _version(path) if path else None
+        if path and version and version >= MINIMUM:
+            return Binary(path, version, origin)
+    raise UsageError("no ffmpeg 5.1 or newer: reinstall the package imageio-ffmpeg")
+
+
+def _version(path: str) -> tuple[int, int] | None:
+    try:
+        text = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"ffmpeg version \D{0,2}(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def run(graph: ffmpeg.nodes.OutputStream, timeout_seconds: float) -> None:
+    """Run a graph to its end; no shell, no prompt, and the whole process group ends with it."""
+    arguments = ["-hide_banner", "-nostdin", "-nostats", "-v", "error", "-y", *ffmpeg.get_args(graph)]
+    process = subprocess.Popen(
+        [find_ffmpeg().path, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        _, errors = process.communicate(timeout=timeout_seconds)
+    except BaseException:
+        _end_group(process)
+        raise
+    if process.returncode:
+        last = errors.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+        raise AssemblyError(f"ffmpeg ended with status {process.returncode}: {last[0]}")
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(_STOP_SECONDS)
+            return
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+
+
+def convert_subtitle_graph(source: Path, stream: int, codec: str, target: Path) -> ffmpeg.nodes.OutputStream:
+    """One text subtitle track, in another text form, on the source's own clock."""
+    track = ffmpeg.input(f"file:{source.absolute()}", copyts=None)[str(stream)]
+    return ffmpeg.output(track, f"file:{target.absolute()}", **{"c:s": codec})

@@ -1,0 +1,83 @@
+"""What becomes of every track, chapter and tag of a source: kept, converted or dropped, and why. Pure."""
+
+from dataclasses import dataclass
+
+from pipelines.media.probe import SourceInfo, Track
+
+KEPT, CONVERTED, DROPPED = "kept", "converted", "dropped"
+
+_MP4_AUDIO = {
+    "aac",
+    "mp3",
+    "mp3float",
+    "ac3",
+    "eac3",
+    "alac",
+    "opus",
+    "flac",
+    "vorbis",
+    "mp2",
+    "mp2float",
+    "dca",
+}
+_MP4_VIDEO = {"h264", "hevc", "mpeg4", "mpeg2video", "vp9", "av1", "libdav1d", "mjpeg", "png"}
+_TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}
+_MKV, _MP4 = "matroska/webm", "mov/mp4"
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What happens to one track; `codec` is what it is in the delivery."""
+
+    track: Track
+    action: str
+    codec: str
+    reason: str
+
+
+def decide(info: SourceInfo, container: str) -> list[Fate]:
+    """The fate of every track but the picture, for a delivery in a container family."""
+    others = [track for track in info.tracks if track.index != info.video_index]
+    return [_fate(track, info.container, container) for track in others]
+
+
+def _fate(track: Track, source: str, target: str) -> Fate:
+    if track.role == "cover" and target == _MKV:
+        action = KEPT if source == _MKV else CONVERTED
+        return Fate(track, action, track.codec, "the cover, as an attachment")
+    if track.kind == "attachment":
+        return _keep(track, "") if target == _MKV else _drop(track, "mp4 has no attachments")
+    if track.kind == "data":
+        return _data_fate(track, source, target)
+    if source == target:
+        return _keep(track, "")
+    if track.kind == "subtitle":
+        return _subtitle_fate(track, target)
+    holds = target == _MKV or track.codec in (_MP4_AUDIO if track.kind == "audio" else _MP4_VIDEO)
+    return _keep(track, "") if holds else _drop(track, f"mp4 cannot hold {track.codec}")
+
+
+def _subtitle_fate(track: Track, target: str) -> Fate:
+    if track.codec not in _TEXT_SUBTITLES:
+        if target == _MKV:
+            return _keep(track, "")
+        return _drop(track, f"mp4 cannot hold {track.codec or 'bitmap'} subtitles")
+    codec = "mov_text" if target == _MP4 else "subrip"
+    loses = ", styling is lost" if track.codec in ("ass", "ssa") else ""
+    return Fate(track, CONVERTED, codec, f"{track.codec} -> {codec}{loses}")
+
+
+def _data_fate(track: Track, source: str, target: str) -> Fate:
+    if track.role == "chapters":
+        return _keep(track, "rewritten with the chapters")
+    if track.role == "timecode":
+        return _keep(track, "rewritten from the timecode tag")
+    return _drop(track, f"data track of {source} is not carried")
+
+
+def _keep(track: Track, reason: str) -> Fate:
+    return Fate(track, KEPT, track.codec, reason)
+
+
+def _drop(track: Track, reason: str) -> Fate:
+    return Fate(track, DROPPED, "", reason)
