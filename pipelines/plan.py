@@ -29,7 +29,7 @@ class Shard:
 
 
 def plan_segments(shots: Sequence[Shot]) -> list[FrameRange]:
-    """Shots too short to encode alone join the next (the last joins the one before); long ones split evenly."""
+    """Long shots split evenly; one too short to encode alone joins the next (the last, the one before)."""
     joined: list[FrameRange] = []
     for shot in shots:
         if joined and len(joined[-1]) < SEGMENT_MIN_FRAMES:

@@ -43,6 +43,10 @@ class NormPrior:
         total = sum(channels)
         return cls(tuple(channels), torch.zeros(total), torch.ones(total))
 
+    def to(self, device: str) -> "NormPrior":
+        """The same on another device."""
+        return NormPrior(self.channels, self.mean.to(device), self.var.to(device))
+
     def layer(self, index: int) -> tuple[Tensor, Tensor]:
         """Mean and variance of one layer, (C,) each."""
         return layer_slice(self.mean, self.channels, index), layer_slice(self.var, self.channels, index)

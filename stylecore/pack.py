@@ -117,10 +117,42 @@ def bundled_styles() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def blank_pack(network_name: str, names: list[str], seed: int) -> StylePack:
+def find_style(reference: str) -> tuple[StylePack, str]:
+    """The pack and style meant by a bundled name, `identity`, PACK.safetensors or PACK.safetensors#NAME."""
+    if reference == "identity":
+        return identity_pack(), "identity"
+    bundled = bundled_styles()
+    if reference in bundled:
+        return load_pack(bundled[reference]), reference
+    file, _, name = reference.partition("#")
+    if not file.endswith(".safetensors"):
+        known = ", ".join(["identity", *bundled])
+        raise PackError(f"style {reference!r} is not known; choose from {known}, or give a PACK.safetensors")
+    pack = load_pack(Path(file))
+    chosen = name or next(iter(pack.vectors))
+    if chosen not in pack.vectors:
+        raise PackError(f"{file}: holds no style {chosen!r}; it has {', '.join(pack.vectors)}")
+    return pack, chosen
+
+
+def identity_pack() -> StylePack:
+    """The style that changes nothing."""
+    card = {"identity": {"work": "the film itself"}}
+    return StylePack(
+        NETWORKS["identity"](),
+        "identity",
+        {},
+        NormPrior.neutral(()),
+        {"identity": torch.zeros(2, 0)},
+        card,
+        {},
+    )
+
+
+def blank_pack(network_name: str, names: list[str], seed: int, width: int = 0) -> StylePack:
     """An untrained pack: where training starts, and a small real network for tests."""
     torch.manual_seed(seed)
-    network = NETWORKS[network_name]()
+    network = NETWORKS[network_name](**({"width": width} if width else {}))
     channels = network.norm_channels
     vector = torch.stack([torch.ones(sum(channels)), torch.zeros(sum(channels))])
     return StylePack(

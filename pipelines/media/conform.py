@@ -66,7 +66,7 @@ def conform(
     packet_crcs: Sequence[int],
     fates: Sequence[Fate],
 ) -> ConformReport:
-    """Raise ConformError on a single frame, timestamp, packet, chapter or tag that is not as in the source."""
+    """Compare with the source; a single frame, time, packet or chapter that differs is a ConformError."""
     made_streams = _scan(delivery)
     picture = made_streams[0]
     if picture.crcs != list(packet_crcs):

@@ -8,6 +8,7 @@ checksum, and on the first miss the reader steps further back, in the end to the
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,10 +136,8 @@ class FrameReader:
 
     def _prime(self, container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> None:
         """Show the decoder packet 0: old x264 puts there what its decoder workarounds depend on."""
-        try:
+        with suppress(av.FFmpegError):
             next(container.demux(stream)).decode()
-        except av.FFmpegError:
-            pass
         stream.codec_context.flush_buffers()
 
 

