@@ -95,7 +95,7 @@ def slit_scan(frames: Sequence[Tensor]) -> Tensor:
 
 
 def survey_positions(contrasts: Sequence[float], count: int = SURVEY_FRAMES) -> list[int]:
-    """Which frames of a shot to survey: evenly spread by contrast, so that black and flat ones weigh little."""
+    """Frames of a shot to survey, evenly spread by contrast: black and flat ones weigh little."""
     weights = [contrast + 0.5 for contrast in contrasts]
     total, seen, chosen = sum(weights), 0.0, []
     for position, weight in enumerate(weights):

@@ -1,0 +1,69 @@
+"""What commands share: options, the console, printing results."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+import torch
+from rich.console import Console
+
+from pipelines.config import TitleJob
+from pipelines.errors import UsageError
+
+Command = Callable[..., Any]
+
+
+def console() -> Console:
+    """Standard error, where all talk goes."""
+    return Console(stderr=True)
+
+
+def json_option(command: Command) -> Command:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")(
+        command
+    )
+
+
+def style_options(command: Command) -> Command:
+    """The options that say how a film should look and be computed and encoded."""
+    options = [
+        click.option("--style", help="Bundled style, `identity`, or PACK.safetensors[#NAME]."),
+        click.option("--strength", type=float, help="0 (source) to 1 (full style)."),
+        click.option("--color", type=click.Choice(["style", "source"]), help="Whose colours the film has."),
+        click.option("--work", help="Where finished shards are kept; default: beside OUTPUT."),
+        click.option("--shard-frames", type=int, help="Most frames one task renders."),
+        click.option("--batch", type=int, help="Frames per call on a GPU."),
+        click.option("--tile", type=int, metavar="PX", help="Render in tiles of this side; saves memory."),
+        click.option("--device", help="auto, cpu or cuda:0."),
+        click.option("--codec", type=click.Choice(["h264", "h265", "ffv1"]), help="Delivery codec."),
+        click.option(
+            "--quality", type=int, metavar="CRF", help="0 best to 51; default 18 (h264), 20 (h265)."
+        ),
+        click.option("--preset", help="Encoder preset, such as veryfast or slow."),
+        click.option("--lossless", is_flag=True, default=None, help="A master: decodes to the exact frames."),
+        click.option("--allow-drop", is_flag=True, default=None, help="Go on when a track cannot be kept."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def resolve_device(job: TitleJob) -> TitleJob:
+    """The job with a device that exists."""
+    device = job.device
+    if device == "auto":
+        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    elif device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(
+            f"device {device}: this machine has no CUDA device that torch can use; try --device cpu"
+        )
+    elif not device.startswith(("cpu", "cuda")):
+        raise UsageError(f"device {device!r}: choose auto, cpu or cuda:N")
+    return job.model_copy(update={"device": device})
+
+
+def print_result(facts: Mapping[str, Any], lines: list[str], as_json: bool) -> None:
+    """One JSON object, or a few lines, on standard output."""
+    click.echo(json.dumps(facts) if as_json else "\n".join(lines))

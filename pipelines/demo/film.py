@@ -1,0 +1,5 @@
+SIZE = (640, 360)
+
+
+def write_film(path, seconds):
+    raise NotImplementedError

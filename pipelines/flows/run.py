@@ -1,0 +1,172 @@
+"""Run a film from the command line: check, index while the server starts, then the flow; clean up always.
+
+The flow runs in a thread of its own; the main thread waits for signals, so that Ctrl-C or SIGTERM ends the
+process at once. Nothing is lost by that: all work is recorded shard by shard, and a rerun continues.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from pipelines import manifest, progress
+from pipelines.config import TitleJob, cache_folder, prefect_server_given
+from pipelines.errors import UsageError
+from pipelines.flows.server import EmbeddedServer, quiet_prefect
+from pipelines.media.codecs import container_of
+from pipelines.media.probe import probe
+from pipelines.prepare import FilmPlan, job_styles
+from pipelines.review import write_page
+from pipelines.storage import hide_secrets, split_url
+from pipelines.work import (
+    Work,
+    clear_scratch,
+    file_sha256,
+    find_source,
+    load_film,
+    lock_work,
+    open_work,
+)
+
+
+class Stopped(BaseException):
+    """A signal asked the process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
+    """Render a film, or what of it is missing; the delivery's facts, with the path of its page."""
+    container_of(Path(job.output).suffix)
+    job_styles(job)
+    work = open_work(job.work)
+    source = find_source(job, work)
+    probe(source)
+    split_url(job.output)[0].refuse_unwritable()
+    lock = lock_work(work)
+    try:
+        clear_scratch(work)
+        with _server():
+            film = load_film(job, work, source)
+            facts = _delivered(job, work, film) or _in_thread(lambda: _run_flow(job))
+        return _with_page(job, work, source, film, facts) if page else facts
+    finally:
+        lock.release()
+
+
+def _run_flow(job: TitleJob) -> dict[str, Any]:
+    from pipelines.flows.title import stylize_title
+
+    return stylize_title(job)
+
+
+@contextmanager
+def _server() -> Iterator[None]:
+    """Prefect's API: the user's, or a child of ours that starts in the background until it is needed."""
+    if prefect_server_given():
+        quiet_prefect(None)
+        yield
+        return
+    server = EmbeddedServer(cache_folder() / "prefect")
+    try:
+        _servers.append(server)
+        yield
+    finally:
+        _servers.remove(server)
+        server.stop()
+
+
+_servers: list[EmbeddedServer] = []
+
+
+def _in_thread(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Run in a thread while this one listens to signals."""
+    for server in _servers:
+        progress.begin("prefect", unit="")
+        server.wait()
+    outcome: dict[str, Any] = {}
+
+    def target() -> None:
+        try:
+            outcome["value"] = work()
+        except BaseException as error:
+            outcome["error"] = error
+
+    thread = threading.Thread(target=target, name="flow", daemon=True)
+    with _signals_stop():
+        try:
+            thread.start()
+            while thread.is_alive():
+                thread.join(0.2)
+        except Stopped as stopped:
+            _leave(stopped)
+    if "error" in outcome:
+        raise outcome["error"]
+    return outcome["value"]
+
+
+@contextmanager
+def _signals_stop() -> Iterator[None]:
+    def handle(number: int, _frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(stopped: Stopped) -> NoReturn:
+    """End at once: threads in the middle of a shard would hold an ordinary exit for minutes."""
+    for server in _servers:
+        server.stop()
+    os.write(2, b"stylereel: stopped; finished shards are kept, the same command continues\n")
+    os._exit(128 + stopped.number)
+
+
+def _delivered(job: TitleJob, work: Work, film: FilmPlan) -> dict[str, Any] | None:
+    """The facts of an earlier run, if its delivery is still there, whole and of this plan."""
+    facts = manifest.load_json(work.store, "delivery.json")
+    if facts is None or facts["plan"] != film.key or facts["output"] != hide_secrets(job.output):
+        return None
+    store, name = split_url(job.output)
+    folder = store.local_folder()
+    if folder is None or store.size(name) != facts["bytes"] or file_sha256(folder / name) != facts["sha256"]:
+        return None
+    rows = manifest.standing(manifest.attempts(work.store))
+    if any(key not in rows or rows[key].state != manifest.OK for key in film.shard_keys):
+        return None
+    progress.note("nothing to do: the delivery is there and whole")
+    return {**facts, "shards_rendered": 0}
+
+
+def write_report(job: TitleJob, work: Work) -> str:
+    """Write the page of the latest delivery; its place."""
+    facts = manifest.load_json(work.store, "delivery.json")
+    if facts is None:
+        raise UsageError(f"{hide_secrets(job.work)}: nothing has been delivered from here yet")
+    source = find_source(job, work)
+    return _with_page(job, work, source, load_film(job, work, source), facts)["report"]
+
+
+def _with_page(
+    job: TitleJob, work: Work, source: Path, film: FilmPlan, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    store, name = split_url(job.output)
+    delivery = store.fetch(name, work.scratch / "page")
+    page = work.scratch / "report.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_page(page, source, delivery, film, facts)
+    work.store.publish(page, "report.html")
+    return {**facts, "report": hide_secrets(f"{job.work}/report.html")}

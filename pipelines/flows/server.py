@@ -1,0 +1,118 @@
+"""A Prefect server of our own for one command, when the user points to none. It cannot outlive us.
+
+The child ends as soon as its standard input closes, which the kernel does for us however we die, so that
+not even `kill -9` leaves an orphan behind. It starts while the film is being indexed.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipelines.errors import EngineError
+
+START_SECONDS = 180
+_QUIET = {
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def quiet_prefect(home: Path | None) -> Mapping[str, str]:
+    """Settings under which Prefect neither chats nor calls home; to be in place before it is imported."""
+    settings = dict(_QUIET)
+    if home is not None:
+        settings |= {"PREFECT_HOME": str(home), "PREFECT_PROFILES_PATH": str(home / "profiles.toml")}
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    return settings
+
+
+class EmbeddedServer:
+    """A server child on a free loopback port; `wait()` until it answers, `stop()` when done."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        quiet_prefect(home)
+        self.port = _free_port()
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.flows.server", str(self.port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def url(self) -> str:
+        """The API, for PREFECT_API_URL."""
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def wait(self) -> None:
+        """Return once the server answers, and point this process at it."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self.child.poll() is not None:
+                raise EngineError(
+                    f"Prefect's server ended with status {self.child.returncode}; try `stylereel doctor`"
+                )
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"Prefect's server did not answer in {START_SECONDS} s; try `stylereel doctor`"
+                )
+            time.sleep(0.1)
+        os.environ["PREFECT_API_URL"] = self.url
+
+    def stop(self) -> None:
+        """End the child; safe to call twice."""
+        if self.child.stdin:
+            self.child.stdin.close()
+        self.child.kill()
+        self.child.wait()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=1) as answer:
+                return answer.status == 200
+        except (OSError, urllib.error.URLError):
+            return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def _serve(port: int) -> None:
+    import uvicorn
+
+    os.environ["PREFECT__SERVER_EPHEMERAL"] = "1"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    uvicorn.run(
+        "prefect.server.api.server:create_app",
+        factory=True,
+        host="127.0.0.1",
+        port=port,
+        log_level="critical",
+        lifespan="on",
+    )
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

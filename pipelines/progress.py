@@ -1,0 +1,51 @@
+"""How work tells how far it is: log records with a value attached, so that nothing calls upward.
+
+Whoever shows progress adds a handler to `LOGGER`; where nobody listens, nothing happens.
+"""
+
+import logging
+from dataclasses import dataclass
+
+LOGGER = logging.getLogger("stylereel.progress")
+LOGGER.setLevel(logging.INFO)
+LOGGER.propagate = False
+LOGGER.addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage begins; `total` counts `unit`s, 0 when unknown; `done` of them were there already."""
+
+    name: str
+    total: int
+    done: int
+    unit: str
+
+
+@dataclass(frozen=True)
+class Advance:
+    """`count` more units of the current stage are done."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Note:
+    """One line worth telling."""
+
+    text: str
+
+
+def begin(name: str, total: int = 0, done: int = 0, unit: str = "frames") -> None:
+    """Say that a stage begins."""
+    LOGGER.info("%s", name, extra={"event": Stage(name, total, done, unit)})
+
+
+def advance(count: int = 1) -> None:
+    """Say that some units are done."""
+    LOGGER.info("+%d", count, extra={"event": Advance(count)})
+
+
+def note(text: str) -> None:
+    """Say one thing."""
+    LOGGER.info("%s", text, extra={"event": Note(text)})

@@ -1,0 +1,199 @@
+"""Places, through fsspec: fetch, publish whole or not at all, create once. The only fsspec import."""
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from pipelines.errors import InputError, StorageError
+
+
+def hide_secrets(url: str) -> str:
+    """The URL without user, password and query, for people and logs."""
+    parts = urlsplit(url)
+    if not parts.scheme or "@" not in parts.netloc and not parts.query:
+        return url
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+
+@contextmanager
+def explained(doing: str, place: str) -> Iterator[None]:
+    """Turn what file systems raise into one line that says what to do."""
+    try:
+        yield
+    except OSError as err:
+        if err.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(f"{doing} {place}: the disk is full; free some space and run again") from err
+        if isinstance(err, PermissionError) or err.errno == errno.EROFS:
+            raise StorageError(f"{doing} {place}: may not be written or read; choose another place") from err
+        raise StorageError(f"{doing} {place}: {err.strerror or err}") from err
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder somewhere, by URL; names are relative to it, with forward slashes."""
+
+    url: str
+
+    @property
+    def _fs(self) -> Any:
+        return fsspec.core.url_to_fs(self.url)[0]
+
+    def _path(self, name: str) -> str:
+        return f"{fsspec.core.url_to_fs(self.url)[1].rstrip('/')}/{name}".rstrip("/")
+
+    def local_folder(self) -> Path | None:
+        """The folder itself when it is on this machine's disk."""
+        return Path(self._path("")) if isinstance(self._fs, LocalFileSystem) else None
+
+    def read(self, name: str) -> bytes | None:
+        """The content, or None when there is no such thing."""
+        with explained("reading", hide_secrets(f"{self.url}/{name}")):
+            try:
+                return self._fs.cat_file(self._path(name))
+            except FileNotFoundError:
+                return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put the content there whole or not at all, over what was there."""
+        with explained("writing", hide_secrets(f"{self.url}/{name}")):
+            fs, path = self._fs, self._path(name)
+            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            if not isinstance(fs, LocalFileSystem):
+                fs.pipe_file(path, data)
+                return
+            partial = f"{path}.{uuid.uuid4().hex[:8]}.partial"
+            _write_synced(Path(partial), data)
+            os.replace(partial, path)
+
+    def publish(self, file: Path, name: str) -> None:
+        """Move a finished local file there whole or not at all."""
+        with explained("writing", hide_secrets(f"{self.url}/{name}")):
+            fs, path = self._fs, self._path(name)
+            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            if isinstance(fs, LocalFileSystem):
+                _move(file, Path(path))
+            else:
+                fs.put_file(str(file), path)
+                file.unlink()
+
+    def refuse_unwritable(self) -> None:
+        """Raise now what would otherwise be raised after hours of work."""
+        name = f".stylereel-{uuid.uuid4().hex[:8]}"
+        self.write(name, b"")
+        self.remove(name)
+
+    def names(self, folder: str) -> list[str]:
+        """Names directly in a folder, sorted; nothing when there is no such folder."""
+        with explained("listing", hide_secrets(f"{self.url}/{folder}")):
+            try:
+                found = self._fs.ls(self._path(folder), detail=False, refresh=True)
+            except FileNotFoundError:
+                return []
+        return sorted(
+            f"{folder}/{path.rstrip('/').rpartition('/')[2]}" for path in found if ".partial" not in path
+        )
+
+    def size(self, name: str) -> int | None:
+        """Bytes, or None when there is no such thing."""
+        with explained("reading", hide_secrets(f"{self.url}/{name}")):
+            try:
+                return int(self._fs.info(self._path(name))["size"])
+            except FileNotFoundError:
+                return None
+
+    def fetch(self, name: str, folder: Path) -> Path:
+        """A local file with the content: the file itself if it is local, else a copy in `folder`."""
+        local = self.local_folder()
+        if local is not None:
+            return local / name
+        target = folder / name.replace("/", "_")
+        with explained("reading", hide_secrets(f"{self.url}/{name}")):
+            _copy_here(self._fs, self._path(name), target)
+        return target
+
+    def remove(self, name: str) -> None:
+        """Delete a thing or a folder, if it is there."""
+        with explained("deleting", hide_secrets(f"{self.url}/{name}")):
+            if self._fs.exists(self._path(name)):
+                self._fs.rm(self._path(name), recursive=True)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _move(file: Path, target: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+    try:
+        os.replace(file, target)
+    except OSError as err:
+        if err.errno != errno.EXDEV:
+            raise
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+        try:
+            shutil.copyfile(file, partial)
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+        file.unlink()
+
+
+def _copy_here(fs: Any, path: str, target: Path) -> None:
+    """Download once; a file of the right size is taken to be the one."""
+    if target.exists() and target.stat().st_size == int(fs.info(path)["size"]):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        fs.get_file(path, str(partial))
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def split_url(url: str) -> tuple[Store, str]:
+    """A file's URL as its folder and its name."""
+    fs, path = fsspec.core.url_to_fs(url)
+    folder, _, name = path.rpartition("/")
+    return Store(fs.unstrip_protocol(folder or "/")), name
+
+
+def fetch_source(url: str, folder: Path) -> Path:
+    """The film as a local file; a missing one is an InputError."""
+    try:
+        store, name = split_url(url)
+    except (ValueError, ImportError) as err:
+        raise InputError(f"{hide_secrets(url)}: {err}") from err
+    if store.size(name) is None:
+        raise InputError(f"{hide_secrets(url)}: not found")
+    return store.fetch(name, folder)
+
+
+def absolute_url(place: str) -> str:
+    """A URL as it is; a path made absolute."""
+    return place if "://" in place else str(Path(place).expanduser().absolute())
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space where a folder is, or will be."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free

@@ -1,0 +1,172 @@
+"""A film's work folder: what is already there, what still counts, and what is missing."""
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipelines import manifest, progress
+from pipelines.config import TitleJob, cache_folder, make_job
+from pipelines.errors import UsageError
+from pipelines.manifest import OK, WITHDRAWN, ShardResult
+from pipelines.media.index import FilmIndex, Indexing
+from pipelines.media.probe import SourceInfo, probe
+from pipelines.prepare import FilmPlan, plan_film, source_key
+from pipelines.storage import Store, explained, fetch_source, hide_secrets
+
+_NOTE_EVERY_FRAMES = 24
+
+
+@dataclass(frozen=True)
+class Work:
+    """One film's work: a store that may be anywhere, and a scratch folder on this machine."""
+
+    store: Store
+    scratch: Path
+
+    def part(self, result: ShardResult) -> Path | None:
+        """The part of a result on this machine, or None unless it is whole and unaltered."""
+        if self.store.size(result.part) != result.part_bytes:
+            return None
+        path = self.store.fetch(result.part, self.scratch / "parts")
+        if file_sha256(path) == result.part_sha256:
+            return path
+        if path.is_relative_to(self.scratch):
+            path.unlink()
+        return None
+
+
+def open_work(url: str) -> Work:
+    """The work at a URL; its scratch lies inside when the work is on this disk."""
+    store = Store(url)
+    folder = store.local_folder()
+    scratch = folder / "scratch" if folder else cache_folder() / "scratch" / _short(url)
+    return Work(store, scratch)
+
+
+def lock_work(work: Work) -> FileLock:
+    """Make sure nobody else on this machine renders into the same work; the kernel frees it on any death."""
+    with explained("writing", str(work.scratch)):
+        work.scratch.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(work.scratch / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UsageError(f"{hide_secrets(work.store.url)}: another stylereel is at work here") from None
+    return lock
+
+
+def clear_scratch(work: Work) -> None:
+    """Remove what an interrupted run left half done; the lock stays."""
+    for left in work.scratch.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        elif left.name != "lock":
+            left.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def find_source(job: TitleJob, work: Work) -> Path:
+    """The film on this machine."""
+    return fetch_source(job.source, work.scratch / "source")
+
+
+def ensure_index(work: Work, source: Path, info: SourceInfo) -> FilmIndex:
+    """The stored index of this very file, or a new one, stored."""
+    key = source_key(source)
+    index = load_index(work, key)
+    if index is not None:
+        return index
+    indexing = Indexing(source, info)
+    progress.begin("index", info.frames_declared)
+    for count in indexing:
+        if count % _NOTE_EVERY_FRAMES == 0:
+            progress.advance(_NOTE_EVERY_FRAMES)
+    index = indexing.index()
+    manifest.save_index(work.store, key, index)
+    return index
+
+
+@lru_cache(maxsize=2)
+def _cached_index(work: Work, key: str) -> FilmIndex:
+    index = manifest.load_index(work.store, key)
+    if index is None:
+        raise LookupError(key)
+    return index
+
+
+def load_index(work: Work, key: str) -> FilmIndex | None:
+    """The stored index, read once per process."""
+    try:
+        return _cached_index(work, key)
+    except LookupError:
+        return None
+
+
+def load_film(job: TitleJob, work: Work, source: Path) -> FilmPlan:
+    """Everything that has to be done, from the stored index."""
+    info = probe(source)
+    return plan_film(job, info, ensure_index(work, source, info))
+
+
+def record_plan(job: TitleJob, work: Work, film: FilmPlan) -> None:
+    """Store the plan and remember the job as the latest of this work."""
+    styles = [
+        {
+            "style": style.style,
+            "style_digest": style.style_digest,
+            "strength": style.strength,
+            "keep_color": style.keep_color,
+        }
+        for style in film.styles
+    ]
+    manifest.save_plan(work.store, film.key, film.index, film.shots, styles, film.shards, film.shard_keys)
+    manifest.save_json(work.store, "job.json", {**job.model_dump(), "plan": film.key})
+
+
+def latest_job(work: Work) -> tuple[TitleJob, str]:
+    """The job this work was last used for, and its plan's key."""
+    facts = manifest.load_json(work.store, "job.json")
+    if facts is None:
+        raise UsageError(
+            f"{hide_secrets(work.store.url)}: no work of stylereel here; start with `stylereel render`"
+        )
+    plan = facts.pop("plan")
+    return make_job(facts), plan
+
+
+def standing_results(work: Work, film: FilmPlan) -> list[ShardResult | None]:
+    """For each shard its attempt that counts and whose part is whole; None where it must be rendered."""
+    rows = manifest.standing(manifest.attempts(work.store))
+    found: list[ShardResult | None] = []
+    for key in film.shard_keys:
+        row = rows.get(key)
+        found.append(row if row and row.state == OK and work.part(row) is not None else None)
+    return found
+
+
+def pending(work: Work, film: FilmPlan) -> list[int]:
+    """Numbers of the shards that still have to be rendered."""
+    results = standing_results(work, film)
+    return [shard.number for shard, result in zip(film.shards, results, strict=True) if result is None]
+
+
+def withdraw(work: Work, film: FilmPlan, shards: Sequence[int]) -> None:
+    """Declare the results of some shards void, so that they are rendered again."""
+    for number in shards:
+        key = film.shard_keys[number - 1]
+        attempt = manifest.next_attempt(work.store, key)
+        manifest.record(work.store, ShardResult(key=key, shard=number, attempt=attempt, state=WITHDRAWN))
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
