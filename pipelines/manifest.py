@@ -1,4 +1,4 @@
-"""The truth about a film's work: Parquet files, each written once and whole. Only here and in `schema`: pyarrow.
+"""The truth about a film's work: Parquet files, each written once and whole.
 
     index/KEY/frames.parquet, packets.parquet    the exact source, KEY from its size and sampled bytes
     plan/KEY/timeline.parquet, shots.parquet, shards.parquet

@@ -124,7 +124,8 @@ def _facts_table(facts: Mapping[str, Any]) -> str:
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>
-body {{ background:#141312; color:#e9e4da; font:16px/1.5 Georgia,serif; margin:3rem auto; max-width:1180px; padding:0 1rem }}
+body {{ background:#141312; color:#e9e4da; font:16px/1.5 Georgia,serif;
+       margin:3rem auto; max-width:1180px; padding:0 1rem }}
 h1 {{ font-weight:400; letter-spacing:.02em }}
 table {{ border-collapse:collapse; margin:1.5rem 0 2.5rem }}
 th {{ text-align:left; font-weight:400; color:#a79f90; padding:.2rem 1.5rem .2rem 0; vertical-align:top }}

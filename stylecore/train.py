@@ -34,14 +34,14 @@ AVERAGE_MOMENTUM = 0.005
 class TrainSpec:
     """How to train; every number that shapes the result is here and goes into the pack's recipe."""
 
-    steps: int = 4000
+    steps: int = 5000
     crop_px: int = 224
     painting_short_side_px: int = 512
     learning_rate: float = 2e-3
     content_weight: float = 1.0
-    style_weight: float = 4.0
-    palette_weight: float = 6.0
-    tone_weight: float = 8.0
+    style_weight: float = 12.0
+    palette_weight: float = 12.0
+    tone_weight: float = 24.0
     motion_weight: float = 20.0
     smooth_weight: float = 0.05
     seed: int = 7
@@ -74,6 +74,8 @@ class ContentCrops:
             return crop * self.random.uniform(0.1, 0.6) + self.random.uniform(0.3, 0.4)
         if kind < 0.26:
             return self._letterbox(crop)
+        if kind < 0.36:
+            return self._spotlight(crop)
         return crop.clamp(0, 1).pow(self.random.uniform(0.75, 1.4))
 
     def _crop(self, picture: Tensor) -> Tensor:
@@ -92,6 +94,15 @@ class ContentCrops:
         level = self.random.choice([0.0, 0.02, self.random.random(), 1.0])
         noise = torch.randn(3, self.crop_px, self.crop_px) * self.random.choice([0.0, 0.01])
         return (noise + level).clamp(0, 1)
+
+    def _spotlight(self, crop: Tensor) -> Tensor:
+        """A small lit subject in the dark, as on a stage or in space."""
+        side = self.crop_px
+        row, column = (self.random.uniform(0, side) for _ in range(2))
+        radius = self.random.uniform(0.15, 0.5) * side
+        steps = torch.arange(side, dtype=torch.float32)
+        distance = (steps[:, None] - row).square() + (steps[None] - column).square()
+        return crop * torch.exp(-distance / (2 * radius**2)) * self.random.uniform(0.4, 1.2)
 
     def _letterbox(self, crop: Tensor) -> Tensor:
         bar = self.random.randint(self.crop_px // 10, self.crop_px // 3)

@@ -26,7 +26,7 @@ def demo(out: str, style: str, seconds: int | None, as_json: bool) -> None:
     Example: stylereel demo --out demo
     """
     folder = Path(out).absolute()
-    source, delivery = folder / "journey.mp4", folder / f"journey-{style}.mp4"
+    source, delivery = folder / "journey.mp4", folder / f"journey-{Path(style).stem}.mp4"
     with Display(console()):
         if not source.exists():
             progress.note(f"drawing a film of {SIZE[0]}x{SIZE[1]} with sound")
