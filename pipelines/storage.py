@@ -35,7 +35,7 @@ def explained(doing: str, place: str) -> Iterator[None]:
             raise StorageError(f"{doing} {place}: the disk is full; free some space and run again") from err
         if isinstance(err, PermissionError) or err.errno == errno.EROFS:
             raise StorageError(f"{doing} {place}: may not be written or read; choose another place") from err
-        raise StorageError(f"{doing} {place}: {err.strerror or err}") from err
+        raise StorageError(f"{doing} {place}: {err.strerror or err}; choose another place") from err
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,11 @@ class Store:
     def refuse_unwritable(self) -> None:
         """Raise now what would otherwise be raised after hours of work."""
         name = f".stylereel-{uuid.uuid4().hex[:8]}"
-        self.write(name, b"")
-        self.remove(name)
+        with explained("writing into", hide_secrets(self.url)):
+            fs, path = self._fs, self._path(name)
+            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            fs.pipe_file(path, b"")
+            fs.rm(path)
 
     def names(self, folder: str) -> list[str]:
         """Names directly in a folder, sorted; nothing when there is no such folder."""

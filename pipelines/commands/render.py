@@ -10,7 +10,7 @@ from pipelines.config import TitleJob, load_job_file, make_job
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
-from pipelines.prepare import FilmPlan
+from pipelines.prepare import FilmPlan, job_styles
 from pipelines.storage import free_bytes
 from pipelines.work import find_source, load_film, open_work, pending
 
@@ -73,6 +73,7 @@ def plan(source: str, output: str | None, as_json: bool, **options: Any) -> None
     if output is None and not source.endswith(_JOB_SUFFIXES):
         output = str(Path(source).with_name(f"{Path(source).stem}-stylized.mkv"))
     job = job_from_arguments(source, output, options)
+    job_styles(job)
     work = open_work(job.work)
     with Display(console()):
         film = load_film(job, work, find_source(job, work))

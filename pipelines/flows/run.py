@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from pipelines import manifest, progress
 from pipelines.config import TitleJob, cache_folder, prefect_server_given
-from pipelines.errors import UsageError
+from pipelines.errors import InputError, UsageError
 from pipelines.flows.server import EmbeddedServer, quiet_prefect
 from pipelines.media.codecs import container_of
 from pipelines.media.probe import probe
@@ -49,6 +49,7 @@ def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
     source = find_source(job, work)
     probe(source)
     split_url(job.output)[0].refuse_unwritable()
+    fresh = work.store.size("job.json") is None
     lock = lock_work(work)
     try:
         clear_scratch(work)
@@ -56,6 +57,10 @@ def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
             film = load_film(job, work, source)
             facts = _delivered(job, work, film) or _in_thread(lambda: _run_flow(job))
         return _with_page(job, work, source, film, facts) if page else facts
+    except InputError:
+        if fresh:
+            work.store.remove("")
+        raise
     finally:
         lock.release()
 
