@@ -1,0 +1,91 @@
+"""Media drawn by ffmpeg, a small real network, and one Prefect server for the whole run."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from pipelines.flows.server import EmbeddedServer
+from pipelines.media.frames import FrameReader
+from pipelines.media.index import FilmIndex, Indexing
+from pipelines.media.probe import SourceInfo, probe
+from stylecore.pack import blank_pack, save_pack
+
+SCENES = ("testsrc2", "mandelbrot=end_scale=0.3", "smptehdbars", "cellauto=rule=110:scroll=1")
+
+
+def ffmpeg(*arguments: str) -> None:
+    """Run the packaged ffmpeg."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y", *arguments]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=120)
+
+
+def draw(
+    path: Path,
+    *,
+    size: str = "160x96",
+    rate: str = "24",
+    shots: tuple[int, ...] = (30, 26, 40),
+    video: list[str] | None = None,
+    sound: bool = True,
+) -> Path:
+    """A film of hard cuts between moving patterns, with a tone; `video` are the codec's options."""
+    inputs, labels = [], ""
+    for number, frames in enumerate(shots):
+        scene = SCENES[number % len(SCENES)]
+        joint = ":" if "=" in scene else "="
+        inputs += ["-f", "lavfi", "-i", f"{scene}{joint}size={size}:rate={rate}"]
+        labels += f"[{number}:v]trim=end_frame={frames},setpts=PTS-STARTPTS,format=yuv420p[v{number}];"
+    joined = "".join(f"[v{number}]" for number in range(len(shots)))
+    graph = f"{labels}{joined}concat=n={len(shots)}:v=1[v]"
+    seconds = sum(shots) / eval(rate)
+    tone = ["-f", "lavfi", "-i", f"sine=frequency=440:sample_rate=48000:duration={seconds}"] if sound else []
+    maps = ["-map", "[v]", *(["-map", f"{len(shots)}:a", "-c:a", "aac"] if sound else [])]
+    codec = video or ["-c:v", "libx264", "-crf", "20", "-g", "24", "-bf", "2"]
+    ffmpeg(*inputs, *tone, "-filter_complex", graph, *maps, *codec, "-threads", "2", str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for films that tests share and never change."""
+    return tmp_path_factory.mktemp("media")
+
+
+@pytest.fixture(scope="session")
+def film(media: Path) -> Path:
+    """Three shots of 30, 26 and 40 frames at 24 fps with AAC, in mp4."""
+    return draw(media / "film.mp4")
+
+
+@pytest.fixture(scope="session")
+def pack(media: Path) -> Path:
+    """An untrained painter, small and quick, with two styles."""
+    made = blank_pack("painter", ["plain", "other"], seed=3, width=8)
+    made.vectors["other"][1] += 0.4
+    path = media / "small.safetensors"
+    save_pack(made, path)
+    return path
+
+
+def index_film(path: Path) -> tuple[SourceInfo, FilmIndex, FrameReader]:
+    """Probe and index a film."""
+    info = probe(path)
+    indexing = Indexing(path, info)
+    for _ in indexing:
+        pass
+    index = indexing.index()
+    return info, index, FrameReader(path, info, index)
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Prefect server that flows of this process and its children use."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("prefect"))
+    server.wait()
+    yield server.url
+    os.environ.pop("PREFECT_API_URL", None)
+    server.stop()

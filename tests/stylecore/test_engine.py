@@ -1,0 +1,178 @@
+"""The engine's promises: exact decomposition, an exact identity, quiet dark frames."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stylecore.normalize import FrozenNorm, LiveNorm, NormPrior, SurveyNorm
+from stylecore.pack import blank_pack, identity_pack
+from stylecore.pixels import MATRICES, YuvFormat, apply_change, to_rgb
+from stylecore.spec import EngineSpec
+from stylecore.stylize import Stylizer, slit_scan, survey_positions
+from stylecore.tiling import plan_tiles
+
+FORMATS = [(2, 2), (2, 1), (1, 1)]
+
+
+def planes(height, width, steps=(2, 2), seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    chroma = (-(-height // steps[1]), -(-width // steps[0]))
+    return [
+        torch.randint(0, 256, size, generator=generator, dtype=torch.uint8)
+        for size in ((height, width), chroma, chroma)
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(16, 61),
+    st.integers(16, 61),
+    st.sampled_from(FORMATS),
+    st.sampled_from(sorted(MATRICES)),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_no_change_is_bit_exact_in_any_format(height, width, steps, matrix, full_range, seed):
+    form = YuvFormat(matrix, full_range, *steps)
+    source = planes(height, width, steps, seed)
+    rgb = to_rgb(source, form)
+    assert all(map(torch.equal, apply_change(source, rgb - rgb, form, keep_color=False), source))
+
+
+def test_a_change_toward_red_moves_the_right_planes():
+    form = YuvFormat("bt709", False)
+    gray = [torch.full((32, 32), 126, dtype=torch.uint8), *[torch.full((16, 16), 128, dtype=torch.uint8)] * 2]
+    change = torch.zeros(1, 3, 32, 32)
+    change[:, 0] = 0.3
+    y, u, v = apply_change(gray, change, form, keep_color=False)
+    assert y.float().mean() > 126 and u.float().mean() < 128 and v.float().mean() > 150
+    kept = apply_change(gray, change, form, keep_color=True)
+    assert torch.equal(kept[1], gray[1]) and torch.equal(kept[2], gray[2])
+
+
+@pytest.mark.parametrize(
+    ("code", "full_range", "value"), [(16, False, 0.0), (235, False, 1.0), (0, True, 0.0), (255, True, 1.0)]
+)
+def test_black_and_white_of_each_range(code, full_range, value):
+    form = YuvFormat("bt601", full_range, gray=True)
+    rgb = to_rgb([torch.full((16, 16), code, dtype=torch.uint8)], form)
+    assert torch.allclose(rgb, torch.full_like(rgb, value))
+
+
+def test_identity_style_gives_the_source_back():
+    frames = [planes(50, 70, seed=seed) for seed in range(3)]
+    stylizer = Stylizer(identity_pack(), "identity", YuvFormat("bt709", False), EngineSpec(batch=2))
+    painted = stylizer.stylize(frames, stylizer.survey(frames))
+    assert all(
+        torch.equal(a, b)
+        for old, new in zip(frames, painted, strict=True)
+        for a, b in zip(old, new, strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def network_pack():
+    return blank_pack("painter", ["plain"], seed=5, width=8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(96, 160), (121, 81), (67, 202)])
+@pytest.mark.parametrize("tile_px", [64, 100])
+def test_tiles_equal_the_whole_frame(network_pack, height, width, tile_px):
+    form, frame = YuvFormat("bt709", False), planes(height, width, seed=1)
+    whole = Stylizer(network_pack, "plain", form, EngineSpec())
+    tiled = Stylizer(network_pack, "plain", form, EngineSpec(tile_px=tile_px))
+    state = whole.survey([frame])
+    pairs = zip(whole.stylize([frame], state)[0], tiled.stylize([frame], state)[0], strict=True)
+    assert max((a.int() - b.int()).abs().max() for a, b in pairs) <= 1
+
+
+def test_a_batch_equals_single_frames(network_pack):
+    frames = [planes(64, 96, seed=seed) for seed in range(4)]
+    stylizer = Stylizer(network_pack, "plain", YuvFormat("bt709", False), EngineSpec(batch=4))
+    state = stylizer.survey(frames)
+    single = [stylizer.stylize([frame], state)[0] for frame in frames]
+    together = stylizer.stylize(frames, state)
+    assert all(
+        torch.equal(a, b) for p, q in zip(single, together, strict=True) for a, b in zip(p, q, strict=True)
+    )
+
+
+def test_a_frame_depends_on_itself_alone_after_the_survey(network_pack):
+    """The receptive field is what `halo_px` says: a change farther away moves nothing."""
+    network, rgb = network_pack.network, torch.rand(1, 3, 64, 400)
+    survey = SurveyNorm(network_pack.vectors["plain"], network_pack.prior)
+    network(rgb, survey)
+    norm, other = FrozenNorm(survey.constants), rgb.clone()
+    other[..., 300:] = 0
+    with torch.no_grad():
+        difference = (network(rgb, norm) - network(other, norm)).abs().amax((0, 1, 2))
+    moved = int(torch.nonzero(difference)[0])
+    assert 300 - network.halo_px <= moved < 300
+
+
+def test_strength_zero_is_the_source_and_half_is_between(network_pack):
+    frame, form = planes(64, 64), YuvFormat("bt709", False)
+
+    def painted(strength):
+        stylizer = Stylizer(network_pack, "plain", form, EngineSpec(), strength=strength)
+        return stylizer.stylize([frame], stylizer.survey([frame]))[0][0].int()
+
+    source, half, full = frame[0].int(), painted(0.5), painted(1.0)
+    assert torch.equal(painted(0.0), source)
+    assert ((half - source).abs() <= (full - source).abs() + 1).all()
+
+
+def test_the_survey_is_joint_layer_by_layer(network_pack):
+    """A batch of two different pictures surveyed together is not the mean of two surveys."""
+    network, vector, prior = network_pack.network, network_pack.vectors["plain"], network_pack.prior
+    first, second = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64) * 0.2
+    norms = [SurveyNorm(vector, prior) for _ in range(3)]
+    for norm, rgb in zip(norms, (torch.cat([first, second]), first, second), strict=True):
+        network(rgb, norm)
+    joint, one, two = (norm.constants[-1][0] for norm in norms)
+    assert not torch.allclose(joint, (one + two) / 2, rtol=1e-3)
+
+
+def test_a_survey_of_one_picture_is_live_normalization(network_pack):
+    network, vector, prior = network_pack.network, network_pack.vectors["plain"], network_pack.prior
+    rgb = torch.rand(1, 3, 64, 64)
+    assert torch.allclose(
+        network(rgb, SurveyNorm(vector, prior)), network(rgb, LiveNorm(vector[None], prior)), atol=1e-5
+    )
+
+
+def test_flat_features_take_the_population_statistics():
+    prior = NormPrior((2,), torch.tensor([1.0, -1.0]), torch.tensor([4.0, 9.0]))
+    vector = torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    norm = SurveyNorm(vector, prior)
+    out = norm(0, torch.full((1, 2, 8, 8), 3.0))
+    assert torch.allclose(out[0, :, 0, 0], torch.tensor([1.0, 4 / 3]), atol=1e-3)
+
+
+@given(st.integers(16, 300), st.integers(16, 300), st.integers(16, 200))
+def test_tiles_cover_a_frame_once(height, width, tile_px):
+    seen = torch.zeros(height, width, dtype=torch.int)
+    for tile in plan_tiles(height, width, tile_px, 40, 4):
+        top, bottom, left, right = tile.keep
+        seen[top:bottom, left:right] += 1
+        assert tile.compute[0] % 4 == 0 and tile.compute[2] % 4 == 0
+    assert (seen == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("contrasts", "count", "positions"),
+    [
+        ([10.0] * 12, 3, [2, 6, 10]),  # even content, even spread
+        ([0.0] * 20 + [50.0] * 4, 2, [20, 22]),  # a fade from black is surveyed where there is a picture
+        ([5.0], 6, [0]),  # one frame is all there is
+    ],
+)
+def test_survey_frames_are_chosen_by_content(contrasts, count, positions):
+    assert survey_positions(contrasts, count) == pytest.approx(positions, abs=1)
+
+
+def test_a_slit_scan_takes_every_band_of_the_picture():
+    frames = [torch.full((1, 1, 192, 8), float(number)) for number in range(6)]
+    bands = slit_scan(frames)
+    assert bands.shape == (6, 1, 64, 8) and sorted(bands[:, 0, 0, 0].tolist()) == [0, 1, 2, 3, 4, 5]

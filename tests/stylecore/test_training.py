@@ -1,0 +1,136 @@
+"""Training on small real networks: it learns, it resumes to the bit, its packs travel."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from stylecore import losses
+from stylecore.encoders import LAYOUTS, load_encoder
+from stylecore.errors import PackError, PictureError, WeightsError
+from stylecore.images import load_picture, to_image
+from stylecore.pack import blank_pack, bundled_styles, find_style, load_pack, save_pack
+from stylecore.train import ContentCrops, Trainer, TrainSpec, train
+
+SPEC = TrainSpec(steps=6, crop_px=64, painting_short_side_px=64)
+
+
+@pytest.fixture(scope="module")
+def encoder_file(tmp_path_factory):
+    """The compressed VGG's layout with random weights: the real code, small numbers."""
+    torch.manual_seed(1)
+    layout, weights, width = LAYOUTS["vgg19-cd16x"], {}, {1: 8, 2: 8, 3: 8, 4: 8, 5: 8}
+    weights["conv0.weight"], weights["conv0.bias"] = torch.eye(3).view(3, 3, 1, 1), torch.zeros(3)
+    inputs = 3
+    for stage, names in enumerate(layout.stages, start=1):
+        for name in names:
+            weights[f"{name}.weight"] = torch.randn(width[stage], inputs, 3, 3) * 0.3
+            weights[f"{name}.bias"] = torch.zeros(width[stage])
+            inputs = width[stage]
+    path = tmp_path_factory.mktemp("weights") / "cd16x.safetensors"
+    save_file(weights, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    torch.manual_seed(2)
+    for number in range(3):
+        coarse = torch.rand(1, 3, 6, 8)
+        to_image(torch.nn.functional.interpolate(coarse, (90, 120), mode="bicubic")[0]).save(
+            folder / f"{number}.png"
+        )
+    return sorted(folder.iterdir())
+
+
+def trainer(pictures, encoder_file, spec=SPEC):
+    paintings = {"one": load_picture(pictures[0]), "two": load_picture(pictures[1])}
+    return Trainer(
+        blank_pack("painter", list(paintings), 4, width=8), paintings, load_encoder(encoder_file), spec
+    )
+
+
+def test_training_lowers_its_losses(pictures, encoder_file):
+    spec = replace(SPEC, steps=40)
+    totals = [sum(step.losses.values()) for step in train(trainer(pictures, encoder_file, spec), pictures)]
+    assert sum(totals[-8:]) < 0.8 * sum(totals[:8])
+
+
+def test_a_resumed_training_is_the_same_training(pictures, encoder_file):
+    through, first, second = (trainer(pictures, encoder_file) for _ in range(3))
+    list(train(through, pictures))
+    for step in train(first, pictures):
+        if step.step == 3:
+            break
+    second.restore(first.state())
+    list(train(second, pictures))
+    assert all(map(torch.equal, through.average, second.average))
+
+
+def test_a_pack_comes_back_as_it_went(pictures, encoder_file, tmp_path):
+    trained = trainer(pictures, encoder_file)
+    list(train(trained, pictures))
+    save_pack(
+        trained.finished_pack({"one": {"artist": "nobody"}}, {"losses": {}}), tmp_path / "p.safetensors"
+    )
+    pack, name = find_style(f"{tmp_path}/p.safetensors#two")
+    assert name == "two" and pack.cards["one"] == {"artist": "nobody"} and pack.recipe["steps"] == 6
+    again = load_pack(tmp_path / "p.safetensors")
+    assert pack.style_digest("two") == again.style_digest("two") != again.style_digest("one")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a pack", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_what_is_no_pack_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(PackError, match="odd.safetensors"):
+        load_pack(path)
+
+
+def test_an_unknown_style_names_the_known_ones():
+    with pytest.raises(PackError, match="identity"):
+        find_style("nosuch")
+
+
+def test_every_bundled_style_loads_and_tells_its_origin():
+    assert len(bundled_styles()) >= 2
+    for name, path in bundled_styles().items():
+        card = load_pack(path).cards[name]
+        assert card["artist"] and card["work"]
+
+
+def test_wrong_weights_are_refused(encoder_file, tmp_path):
+    with pytest.raises(WeightsError, match="sha256"):
+        load_encoder(encoder_file, sha256="0" * 64)
+    with pytest.raises(WeightsError, match="not a loss network"):
+        load_encoder(tmp_path / "missing.safetensors")
+
+
+def test_a_broken_picture_is_refused(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"nothing")
+    with pytest.raises(PictureError, match="a.jpg"):
+        load_picture(tmp_path / "a.jpg")
+
+
+def test_crops_hold_the_hard_cases_of_film(pictures):
+    crops = ContentCrops(pictures, 48, seed=0)
+    drawn = [crops.draw() for _ in range(150)]
+    assert all(crop.shape == (3, 48, 48) for crop in drawn)
+    assert any(crop.std() < 0.02 for crop in drawn), "flat"
+    assert any((crop[:, :4] == 0).all() and crop.mean() > 0.1 for crop in drawn), "letterboxed"
+
+
+def test_losses_are_zero_for_equals_and_grow_with_distance():
+    torch.manual_seed(0)
+    picture, other = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64) * 0.3
+    grams = {"x": losses.gram(picture)}
+    assert losses.style_loss(grams, grams).max() == 0
+    assert losses.style_loss({"x": losses.gram(other)}, grams).min() > 0
+    directions = torch.eye(3)
+    own = torch.stack([losses.palette_quantiles(p, directions) for p in picture])
+    assert (losses.palette_loss(picture, own, directions) < losses.palette_loss(other, own, directions)).all()
+    assert (
+        losses.tone_loss(picture, picture).max() == 0 and losses.total_variation(torch.ones(1, 3, 8, 8)) == 0
+    )

@@ -1,0 +1,89 @@
+"""The house's walls: who may import whom, asserted by walking the imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted([*ROOT.glob("stylecore/**/*.py"), *ROOT.glob("pipelines/**/*.py")])
+ONLY_IN = {
+    "prefect": "pipelines/flows/",
+    "fsspec": "pipelines/storage.py",
+    "pyarrow": ("pipelines/manifest.py", "pipelines/schema.py"),
+    "ffmpeg": "pipelines/media/ffmpeg.py",
+    "imageio_ffmpeg": "pipelines/media/ffmpeg.py",
+    "subprocess": ("pipelines/media/ffmpeg.py", "pipelines/flows/server.py"),
+    "click": ("pipelines/cli.py", "pipelines/commands/"),
+    "pydantic": "pipelines/config.py",
+}
+
+
+def imports(file: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize(("package", "places"), ONLY_IN.items())
+def test_a_package_is_imported_in_one_room_only(package, places):
+    guests = [
+        name_of(file)
+        for file in FILES
+        if any(name == package or name.startswith(f"{package}.") for name in imports(file))
+        and not name_of(file).startswith(places)
+    ]
+    assert guests == []
+
+
+def test_the_engine_knows_nothing_of_the_product():
+    foreign = {"pipelines", "prefect", "ffmpeg", "av", "fsspec", "pyarrow", "click", "rich", "subprocess"}
+    for file in ROOT.glob("stylecore/**/*.py"):
+        assert not {name.partition(".")[0] for name in imports(file)} & foreign, name_of(file)
+
+
+@pytest.mark.parametrize("word", ["os.environ", "os.getenv"])
+def test_only_config_reads_the_environment(word):
+    readers = [name_of(file) for file in FILES if word in file.read_text()]
+    # The server child is given its settings through the environment; that is writing.
+    assert set(readers) <= {"pipelines/config.py", "pipelines/flows/server.py"}
+
+
+def test_the_engine_neither_prints_nor_chooses_a_device():
+    for file in ROOT.glob("stylecore/**/*.py"):
+        text = file.read_text()
+        assert "print(" not in text and "is_available" not in text, name_of(file)
+
+
+def test_media_knows_no_storage_flows_or_styles():
+    for file in ROOT.glob("pipelines/media/*.py"):
+        for name in imports(file):
+            assert not name.startswith(
+                ("stylecore", "pipelines.flows", "pipelines.storage", "pipelines.manifest")
+            )
+
+
+def test_imports_run_one_way():
+    order = [
+        "pipelines.timeline",
+        "pipelines.media",
+        "pipelines.prepare",
+        "pipelines.work",
+        "pipelines.flows",
+        "pipelines.commands",
+    ]
+    for file in ROOT.glob("pipelines/**/*.py"):
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        level = next((number for number, name in enumerate(order) if module.startswith(name)), None)
+        if level is None:
+            continue
+        for name in imports(file):
+            assert not name.startswith(tuple(order[level + 1 :])), f"{module} imports {name}"
