@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stylecore.color import paint_mask
 from stylecore.normalize import FrozenNorm, SurveyNorm
 from stylecore.pack import StylePack
 from stylecore.pixels import YuvFormat, apply_change, to_rgb
@@ -60,7 +61,7 @@ class Stylizer:
     def stylize(self, frames: Sequence[Planes], state: ShotState) -> list[list[Tensor]]:
         """Painted frames, in order; planes on the CPU."""
         rgb = torch.cat([self._rgb(planes) for planes in frames])
-        change = (self._paint(rgb, state) - rgb) * self.strength
+        change = (self._paint(rgb, state) - rgb) * (self.strength * paint_mask(rgb))
         made = []
         for planes, difference in zip(frames, change, strict=True):
             moved = [plane.to(self.engine.device) for plane in planes]

@@ -33,12 +33,12 @@ def draw(
     sound: bool = True,
 ) -> Path:
     """A film of hard cuts between moving patterns, with a tone; `video` are the codec's options."""
-    inputs, labels = [], ""
+    inputs, labels, area = [], "", size.replace("x", ":")
     for number, frames in enumerate(shots):
         scene = SCENES[number % len(SCENES)]
         joint = ":" if "=" in scene else "="
         inputs += ["-f", "lavfi", "-i", f"{scene}{joint}size={size}:rate={rate}"]
-        labels += f"[{number}:v]trim=end_frame={frames},setpts=PTS-STARTPTS,format=yuv420p[v{number}];"
+        labels += f"[{number}:v]trim=end_frame={frames},setpts=PTS-STARTPTS,scale={area},setsar=1,format=yuv420p[v{number}];"
     joined = "".join(f"[v{number}]" for number in range(len(shots)))
     graph = f"{labels}{joined}concat=n={len(shots)}:v=1[v]"
     seconds = sum(shots) / eval(rate)

@@ -93,8 +93,13 @@ def _refuse_mismatch(parts: Sequence[PartFile], timeline: Timeline) -> None:
 def _open_target(target: Path) -> OutputContainer:
     options = {"fflags": "+bitexact"}
     if container_of(target.suffix) == "mov/mp4":
-        # The default movie clock of 1 ms would round every track's start.
-        options |= {"movie_timescale": "720000", "movflags": "+faststart+use_metadata_tags"}
+        # The default movie clock of 1 ms would round every track's start; the bit rate noted in btrt is
+        # the first part's, and would differ with the shard plan.
+        options |= {
+            "movie_timescale": "720000",
+            "movflags": "+faststart+use_metadata_tags",
+            "write_btrt": "0",
+        }
     return av.open(str(target), "w", container_options=options)
 
 

@@ -1,0 +1,26 @@
+"""Where paint may go: black bars, fades and the ground under titles stay as black as they came."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_BLACK = 0.012
+"""Luminance up to which nothing is painted."""
+_PAINTED = 0.07
+"""Luminance from which everything is."""
+_BLUR_PX = 9
+_LUMA = (0.2126, 0.7152, 0.0722)
+
+
+def paint_mask(rgb: Tensor) -> Tensor:
+    """How much of a change reaches each pixel of (N,3,H,W): (N,1,H,W), 0 in black, 1 outside the dark.
+
+    Looks at a small neighbourhood, so that film grain in the dark does not become a pattern of dots.
+    """
+    weights = torch.tensor(_LUMA, device=rgb.device, dtype=rgb.dtype).view(1, 3, 1, 1)
+    luma = (rgb * weights).sum(1, keepdim=True)
+    margin = _BLUR_PX // 2
+    padded = F.pad(luma, (margin,) * 4, mode="replicate")
+    across = F.avg_pool2d(padded, (1, _BLUR_PX), stride=1)
+    broad = F.avg_pool2d(across, (_BLUR_PX, 1), stride=1)
+    return ((broad - _BLACK) / (_PAINTED - _BLACK)).clamp(0, 1)

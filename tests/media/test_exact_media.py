@@ -1,0 +1,373 @@
+"""Exact media on real files: index, ranges, parts, assembly, conform; and refusals that say why."""
+
+import random
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from conftest import draw, ffmpeg, index_film
+
+from pipelines.errors import AssemblyError, ConformError, InputError, UsageError
+from pipelines.media.assemble import PartFile, assemble
+from pipelines.media.codecs import EncodeSpec, container_of, make_encoding, nominal_rate
+from pipelines.media.conform import conform
+from pipelines.media.index import checksum, plane_arrays
+from pipelines.media.parts import write_part
+from pipelines.media.probe import probe
+from pipelines.media.shots import find_cuts
+from pipelines.media.tracks import CONVERTED, DROPPED, KEPT, decide
+from pipelines.plan import plan_segments, plan_shards
+from pipelines.timeline import FrameRange, shots_from_cuts
+
+VFR = ["-vf", "null", "-c:v", "libx264", "-bf", "2"]
+X264 = ["-c:v", "libx264", "-crf", "20"]
+# name -> how it is drawn: codecs, sizes, sampling, clocks.
+FILMS = {
+    "film.mp4": {},
+    "opengop.mkv": {
+        "video": [*X264, "-x264-params", "keyint=24:min-keyint=12:bframes=5:open-gop=1:scenecut=0:ref=4"]
+    },
+    "onegop.mov": {"video": [*X264, "-g", "9999", "-bf", "3"], "sound": False},
+    "intra.mkv": {"video": [*X264, "-x264-params", "intra-refresh=1:keyint=24:bframes=0"]},
+    "cra.mp4": {
+        "video": [
+            "-c:v",
+            "libx265",
+            "-x265-params",
+            "keyint=24:min-keyint=24:open-gop=1:bframes=4:scenecut=0:log-level=none",
+        ]
+    },
+    "altref.webm": {
+        "video": [
+            "-c:v",
+            "libvpx-vp9",
+            "-auto-alt-ref",
+            "1",
+            "-lag-in-frames",
+            "16",
+            "-deadline",
+            "realtime",
+            "-cpu-used",
+            "8",
+            "-c:a",
+            "libopus",
+        ]
+    },
+    "vp8.webm": {
+        "video": [
+            "-c:v",
+            "libvpx",
+            "-auto-alt-ref",
+            "1",
+            "-lag-in-frames",
+            "10",
+            "-deadline",
+            "realtime",
+            "-c:a",
+            "libopus",
+        ]
+    },
+    "ntsc.mp4": {"rate": "30000/1001"},
+    "odd.webm": {
+        "size": "121x81",
+        "video": ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"],
+    },
+    "full444.mkv": {"video": ["-pix_fmt", "yuvj444p", *X264], "sound": False},
+    "422.mov": {"video": ["-pix_fmt", "yuv422p", *X264]},
+    "mpeg4.mp4": {"video": ["-c:v", "mpeg4", "-q:v", "4", "-bf", "2"]},
+}
+
+
+@pytest.fixture(scope="module")
+def films(media: Path) -> Path:
+    folder = media / "exact"
+    folder.mkdir(exist_ok=True)
+    for name, how in FILMS.items():
+        draw(folder / name, **how)
+    clock = "settb=1/90000,setpts='if(lt(N,40),N/24,if(lt(N,70),2+(N-40)*1001/30000,4.1+(N-70)/60))/TB'"
+    ffmpeg(
+        "-i",
+        str(folder / "film.mp4"),
+        "-vf",
+        clock,
+        "-fps_mode",
+        "passthrough",
+        "-enc_time_base",
+        "1:90000",
+        *X264,
+        "-c:a",
+        "copy",
+        str(folder / "vfr.mp4"),
+    )
+    ffmpeg("-ss", "0.7", "-i", str(folder / "film.mp4"), "-c", "copy", str(folder / "editlist.mp4"))
+    ffmpeg("-i", str(folder / "film.mp4"), "-c", "copy", "-output_ts_offset", "10", str(folder / "late.mp4"))
+    return folder
+
+
+ALL = [*FILMS, "vfr.mp4", "editlist.mp4", "late.mp4"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_any_range_is_the_frames_of_a_whole_decode(films, name):
+    info, index, reader = index_film(films / name)
+    with av.open(str(films / name)) as container:
+        whole = [checksum(frame) for frame in container.decode(container.streams[info.video_index])]
+    assert [facts.crc for facts in index.frames] == whole
+    generator = random.Random(name)
+    for _ in range(6):
+        start = generator.randrange(len(whole))
+        frames = FrameRange(start, min(len(whole), start + generator.randint(1, 30)))
+        assert [(frame.pts, checksum(frame)) for frame in reader.read(frames)] == [
+            (n, whole[n]) for n in frames
+        ]
+    some = sorted(generator.sample(range(len(whole)), 4))
+    assert [frame.pts for frame in reader.pick(some)] == some
+
+
+def rendered(films: Path, name: str, suffix: str, folder: Path, spec: EncodeSpec, shard_frames: int = 40):
+    """The identity pipeline of the media rooms alone."""
+    source = films / name
+    info, index, reader = index_film(source)
+    encoding = make_encoding(spec, info, index.timeline, suffix)
+    shots = shots_from_cuts(find_cuts(index.cut_scores), len(index.frames))
+    parts, crcs = [], []
+    for shard in plan_shards(plan_segments(shots), shard_frames):
+        path = folder / f"{shard.number}{encoding.part_suffix}"
+        facts = write_part(
+            path, shard.segments, (plane_arrays(f) for f in reader.read(shard.frames)), encoding
+        )
+        parts.append(PartFile(path, shard.frames, facts.reorder))
+        crcs += facts.packet_crcs
+    fates = decide(info, container_of(suffix))
+    target = folder / f"out{suffix}"
+    assemble(parts, index.timeline, source, info, fates, target)
+    return target, source, info, index, crcs, fates, parts
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_lossless_identity_film_is_the_source_frame_for_frame(films, name, tmp_path):
+    suffix = ".mkv" if name.endswith("webm") else Path(name).suffix
+    target, source, info, index, crcs, fates, _ = rendered(
+        films, name, suffix, tmp_path, EncodeSpec(lossless=True)
+    )
+    report = conform(target, source, info, index.timeline, crcs, fates)
+    assert report.frames == len(index.frames) and report.shift_seconds == 0
+    assert report.worst_error_seconds <= (0 if suffix != ".mkv" else Fraction(1, 2000))
+    assert all(proof.action == KEPT and proof.payload_equal for proof in report.tracks)
+    with av.open(str(target)) as made, av.open(str(source)) as original:
+        frames = list(made.decode(video=0))
+        assert [checksum(frame) for frame in frames] == [facts.crc for facts in index.frames]
+        tags = [
+            (frame.colorspace, frame.color_primaries, frame.color_trc)
+            for frame in (frames[0], next(original.decode(video=0)))
+        ]
+        assert tags[0] == tags[1]
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_the_same_packets_come_from_any_number_of_shards(films, tmp_path, codec, suffix):
+    spec, deliveries = EncodeSpec(codec, preset="ultrafast"), []
+    for shard_frames in (9999, 50, 1):
+        folder = tmp_path / str(shard_frames)
+        folder.mkdir()
+        target, source, info, index, crcs, fates, parts = rendered(
+            films, "film.mp4", suffix, folder, spec, shard_frames
+        )
+        conform(target, source, info, index.timeline, crcs, fates)
+        deliveries.append(target.read_bytes())
+    assert len(parts) > 2 and deliveries[0] == deliveries[1] == deliveries[2]
+
+
+def test_parts_of_other_settings_do_not_join(films, tmp_path):
+    _, source, info, index, _, fates, parts = rendered(films, "film.mp4", ".mp4", tmp_path, EncodeSpec())
+    other = make_encoding(EncodeSpec(lossless=True), info, index.timeline, ".mp4")
+    reader = index_film(source)[2]
+    frames = (plane_arrays(frame) for frame in reader.read(parts[0].frames))
+    write_part(parts[0].path, [parts[0].frames], frames, other)
+    with pytest.raises(AssemblyError, match="different settings"):
+        assemble(parts, index.timeline, source, info, fates, tmp_path / "bad.mp4")
+
+
+def test_a_delivery_with_a_packet_changed_does_not_conform(films, tmp_path):
+    target, source, info, index, crcs, fates, _ = rendered(films, "film.mp4", ".mp4", tmp_path, EncodeSpec())
+    with pytest.raises(ConformError, match="not the"):
+        conform(target, source, info, index.timeline, [crcs[0] ^ 1, *crcs[1:]], fates)
+    later = [*index.timeline.pts[:-1], index.timeline.pts[-1] + 1]
+    moved = type(index.timeline)(index.timeline.time_base, later, 1)
+    with pytest.raises(ConformError, match="ms from its time"):
+        conform(target, source, info, moved, crcs, fates)
+
+
+@pytest.fixture(scope="module")
+def kitchen_sink(media: Path, film: Path) -> Path:
+    """Two sounds, SRT and ASS, a font, chapters, tags and languages, in mkv."""
+    srt, chapters, font = media / "s.srt", media / "c.txt", media / "font.ttf"
+    srt.write_text("1\n00:00:00,500 --> 00:00:01,500\nHello\n\n2\n00:00:02,000 --> 00:00:03,000\nWorld\n")
+    chapters.write_text(
+        ";FFMETADATA1\ntitle=Sink\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=2000\ntitle=One\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=2000\nEND=4000\ntitle=Two\n"
+    )
+    font.write_bytes(b"\0\1\0\0" + bytes(200))
+    path = media / "sink.mkv"
+    ffmpeg(
+        "-i",
+        str(film),
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=frequency=220:duration=4",
+        "-i",
+        str(srt),
+        "-i",
+        str(chapters),
+        "-attach",
+        str(font),
+        "-map",
+        "0:v",
+        "-map",
+        "0:a",
+        "-map",
+        "1:a",
+        "-map",
+        "2:s",
+        "-map",
+        "2:s",
+        "-map_metadata",
+        "3",
+        "-map_chapters",
+        "3",
+        "-c",
+        "copy",
+        "-c:a:1",
+        "ac3",
+        "-c:s:0",
+        "srt",
+        "-c:s:1",
+        "ass",
+        "-metadata:s:a:0",
+        "language=eng",
+        "-metadata:s:a:1",
+        "language=fra",
+        "-metadata:s:a:1",
+        "title=Autre",
+        "-metadata:s:s:1",
+        "language=deu",
+        "-disposition:s:1",
+        "forced",
+        "-metadata:s:t",
+        "mimetype=application/x-truetype-font",
+        str(path),
+    )
+    return path
+
+
+def test_everything_beside_the_picture_is_carried(kitchen_sink, tmp_path):
+    target, source, info, index, crcs, fates, _ = rendered(
+        kitchen_sink.parent, "sink.mkv", ".mkv", tmp_path, EncodeSpec()
+    )
+    report = conform(target, source, info, index.timeline, crcs, fates)
+    assert [proof.action for proof in report.tracks] == [KEPT] * 5 and report.chapters == 2
+    with av.open(str(target)) as made:
+        facts = [(s.type, s.language, s.metadata.get("title"), int(s.disposition) & 64) for s in made.streams]
+        assert ("audio", "fra", "Autre", 0) in facts and ("subtitle", "deu", None, 64) in facts
+        assert made.metadata["title"] == "Sink"
+        assert bytes(made.streams.attachments[0].data) == (source.parent / "font.ttf").read_bytes()
+
+
+def test_another_container_converts_what_it_can_and_names_what_it_drops(kitchen_sink, tmp_path):
+    target, source, info, index, crcs, fates, _ = rendered(
+        kitchen_sink.parent, "sink.mkv", ".mp4", tmp_path, EncodeSpec()
+    )
+    report = conform(target, source, info, index.timeline, crcs, fates)
+    assert [proof.action for proof in report.tracks] == [KEPT, KEPT, CONVERTED, CONVERTED, DROPPED]
+    assert report.tracks[-1].reason == "mp4 has no attachments"
+    assert all(proof.payload_equal for proof in report.tracks[:2])
+
+
+def test_cuts_are_found_and_flashes_are_not(films, media):
+    assert find_cuts(index_film(films / "film.mp4")[1].cut_scores) == [30, 56]
+    flash = media / "flash.mp4"
+    ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=160x96:rate=24:duration=2",
+        "-vf",
+        "drawbox=c=white:t=fill:enable='eq(n,20)'",
+        *X264,
+        str(flash),
+    )
+    assert find_cuts(index_film(flash)[1].cut_scores) == []
+
+
+REFUSED = {
+    "interlaced.mkv": (
+        ["-vf", "interlace=scan=tff", "-flags", "+ilme+ildct", "-c:v", "mpeg2video", "-q:v", "3"],
+        "interlaced",
+    ),
+    "ten.mkv": (["-pix_fmt", "yuv420p10le", "-c:v", "ffv1"], "yuv420p10le"),
+    "pq.mkv": (["-vf", "setparams=color_trc=smpte2084", "-c:v", "ffv1"], "PQ"),
+    "film.avi": (["-c:v", "mpeg4"], "handled are mp4"),
+    "film.ts": (["-c:v", "mpeg2video"], "handled are mp4"),
+    "tiny.mkv": (["-vf", "scale=8:8", "-c:v", "ffv1"], "under 16 pixels"),
+    "sound.m4a": (["-vn", "-c:a", "copy"], "no video track"),
+    "still.png": (["-frames:v", "1"], "a picture"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_handled_is_refused_with_its_reason(film, tmp_path, name):
+    options, reason = REFUSED[name]
+    ffmpeg("-i", str(film), *options, str(tmp_path / name))
+    with pytest.raises(InputError, match=reason):
+        probe(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"#EXTM3U\nfile:///etc/passwd\n", "not a film"),
+        (b"ffconcat version 1.0\nfile a.mp4\n", "not a film"),
+        (bytes(5000), "not a film"),
+    ],
+)
+def test_what_is_no_film_is_refused(tmp_path, content, reason):
+    (tmp_path / "x.mp4").write_bytes(content)
+    with pytest.raises(InputError, match=reason):
+        probe(tmp_path / "x.mp4")
+
+
+@pytest.mark.parametrize(
+    ("share", "reason"), [(0.6, "cut short|damaged"), (0.1, "cut short|not a film|damaged")]
+)
+def test_a_cut_off_copy_is_refused(films, tmp_path, share, reason):
+    whole = tmp_path / "faststart.mp4"
+    ffmpeg("-i", str(films / "film.mp4"), "-c", "copy", "-movflags", "faststart", str(whole))
+    data = whole.read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(InputError, match=reason):
+        index_film(tmp_path / "cut.mp4")
+
+
+@pytest.mark.parametrize(
+    ("mean", "nominal"),
+    [
+        ("24.002", 24),
+        ("23.976", Fraction(24000, 1001)),
+        ("30000/1001", Fraction(30000, 1001)),
+        ("25", 25),
+        ("17/3", Fraction(17, 3)),
+    ],
+)
+def test_nominal_rates(mean, nominal):
+    assert nominal_rate(Fraction(mean)) == nominal
+
+
+def test_odd_sizes_in_h264_are_told(films):
+    info, index, _ = index_film(films / "odd.webm")
+    encoding = make_encoding(EncodeSpec(), info, index.timeline, ".mkv")
+    assert encoding.pixel_format == "yuv444p" and "121x81" in encoding.notes[0]
+    with pytest.raises(UsageError, match="FFV1"):
+        make_encoding(EncodeSpec(lossless=True), info, index.timeline, ".mp4")
