@@ -156,7 +156,9 @@ def _first_frame(path: Path, container: InputContainer, video: VideoStream) -> a
     try:
         frame = next(container.decode(video), None)
     except av.FFmpegError as err:
-        raise InputError(f"{path.name}: damaged or cut short, its video cannot be decoded ({err.strerror})") from err
+        raise InputError(
+            f"{path.name}: damaged or cut short, its video cannot be decoded ({err.strerror})"
+        ) from err
     if frame is None:
         raise InputError(f"{path.name}: its video track holds no frame that can be decoded")
     return frame

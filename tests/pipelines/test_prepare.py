@@ -1,0 +1,131 @@
+"""Jobs and plans: what changes which shard's identity, and what is refused before work begins."""
+
+import pytest
+from conftest import index_film
+
+from pipelines.config import load_job_file, make_job
+from pipelines.errors import InputError, UsageError
+from pipelines.prepare import plan_film, shards_of_shots, source_key
+
+
+@pytest.fixture(scope="module")
+def facts(film):
+    return index_film(film)[:2]
+
+
+def job_for(film, tmp_path, pack, **options):
+    defaults = {"style": f"{pack}#plain", "device": "cpu", "shard_frames": 40}
+    return make_job({"source": str(film), "output": str(tmp_path / "out.mp4"), **defaults, **options})
+
+
+def keys(film, tmp_path, pack, facts, **options):
+    return plan_film(job_for(film, tmp_path, pack, **options), *facts).shard_keys
+
+
+def test_the_same_wish_is_the_same_plan(film, tmp_path, pack, facts):
+    one, two = (plan_film(job_for(film, tmp_path, pack), *facts) for _ in range(2))
+    assert one.key == two.key and one.shard_keys == two.shard_keys and len(one.shards) == 3
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"strength": 0.5},
+        {"color": "source"},
+        {"quality": 30},
+        {"codec": "h265"},
+        {"preset": "fast"},
+        {"lossless": True},
+        {"tile": 64},
+    ],
+)
+def test_every_setting_that_moves_a_pixel_moves_the_keys(film, tmp_path, pack, facts, option):
+    assert not set(keys(film, tmp_path, pack, facts)) & set(keys(film, tmp_path, pack, facts, **option))
+
+
+@pytest.mark.parametrize("option", [{"batch": 4}, {"allow_drop": True}, {"work": "memory://elsewhere"}])
+def test_what_moves_no_pixel_moves_no_key(film, tmp_path, pack, facts, option):
+    assert keys(film, tmp_path, pack, facts) == keys(film, tmp_path, pack, facts, **option)
+
+
+def test_another_style_for_one_shot_touches_its_shard_alone(film, tmp_path, pack, facts):
+    plain = keys(film, tmp_path, pack, facts)
+    mixed = keys(film, tmp_path, pack, facts, looks=[{"shots": "2", "style": f"{pack}#other"}])
+    assert [a == b for a, b in zip(plain, mixed, strict=True)] == [True, False, True]
+
+
+def test_shards_of_chosen_shots(film, tmp_path, pack, facts):
+    plan = plan_film(job_for(film, tmp_path, pack, shard_frames=60), *facts)
+    assert shards_of_shots(plan, [1]) == shards_of_shots(plan, [2]) == [1]
+    assert shards_of_shots(plan, [1, 3]) == [1, 2]
+    with pytest.raises(UsageError, match="shot 9 .* shots 1-3"):
+        shards_of_shots(plan, [9])
+
+
+def test_a_user_may_know_the_cuts_better(film, tmp_path, pack, facts):
+    plan = plan_film(job_for(film, tmp_path, pack, cuts=[10, 50]), *facts)
+    assert [shot.frames.start for shot in plan.shots] == [0, 10, 50]
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ({"style": "nosuch"}, "nosuch"),
+        ({"looks": [{"shots": "x", "style": "identity"}]}, "looks"),
+        ({"output": "a.webm"}, "webm"),
+        ({"codec": "ffv1"}, "FFV1"),
+    ],
+)
+def test_what_cannot_be_is_refused(film, tmp_path, pack, facts, option, says):
+    with pytest.raises(UsageError, match=says):
+        plan_film(job_for(film, tmp_path, pack, **option), *facts)
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ({"strength": 2}, "strength"),
+        ({"nonsense": 1}, "nonsense"),
+        ({"quality": 70}, "quality"),
+        ({"codec": "divx"}, "divx"),
+    ],
+)
+def test_bad_options_are_named(option, says):
+    with pytest.raises(UsageError, match=says):
+        make_job({"source": "a", "output": "b.mp4", **option})
+
+
+def test_a_job_file_gives_the_same_job_and_options_win(tmp_path):
+    file = tmp_path / "job.yaml"
+    file.write_text(
+        "source: a.mp4\noutput: b.mp4\nquality: 20\nlooks:\n  - {shots: '2-3', style: identity}\n"
+    )
+    job = load_job_file(file, {"quality": 25, "codec": None})
+    assert job.quality == 25 and job.looks[0].shots == "2-3" and job.work.endswith("b.mp4.stylereel")
+    file.write_text("just words")
+    with pytest.raises(UsageError, match="job file"):
+        load_job_file(file, {})
+
+
+def test_a_source_is_known_by_its_bytes(film, tmp_path):
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes(film.read_bytes())
+    assert source_key(copy) == source_key(film)
+    data = bytearray(film.read_bytes())
+    data[100] ^= 1
+    copy.write_bytes(data)
+    assert source_key(copy) != source_key(film)
+
+
+def test_losing_a_track_needs_consent(media, film, tmp_path, pack):
+    from conftest import ffmpeg
+
+    font, sink = media / "f.ttf", media / "attached.mkv"
+    font.write_bytes(bytes(50))
+    ffmpeg(
+        "-i", str(film), "-attach", str(font), "-metadata:s:t", "mimetype=font/ttf", "-c", "copy", str(sink)
+    )
+    facts = index_film(sink)[:2]
+    with pytest.raises(InputError, match="--allow-drop"):
+        plan_film(job_for(sink, tmp_path, pack), *facts)
+    assert plan_film(job_for(sink, tmp_path, pack, allow_drop=True), *facts).shards

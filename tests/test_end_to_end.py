@@ -1,0 +1,180 @@
+"""The whole pipeline on drawn films through the real flow: exact, decomposable, resumable, unkillable."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import pytest
+
+from pipelines import manifest
+from pipelines.config import make_job
+from pipelines.flows.run import run_title
+from pipelines.media.index import checksum
+from pipelines.storage import Store
+from pipelines.work import load_film, open_work, pending
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+HERE = Path(__file__).parent
+
+
+def job_for(film, output, pack, **options):
+    defaults = {"style": f"{pack}#plain", "device": "cpu", "shard_frames": 40, "preset": "ultrafast"}
+    return make_job({"source": str(film), "output": str(output), **defaults, **options})
+
+
+def decoded(path):
+    with av.open(str(path)) as container:
+        return [checksum(frame) for frame in container.decode(video=0)]
+
+
+def test_a_film_goes_in_and_a_painted_film_comes_out(film, tmp_path, pack):
+    facts = run_title(job_for(film, tmp_path / "out.mp4", pack))
+    assert facts["frames"] == 96 and facts["frames_lost"] == 0 and facts["worst_frame_error_ms"] == 0
+    assert facts["shards"] == facts["shards_rendered"] == 3
+    assert [track["action"] for track in facts["tracks"]] == ["kept"] and facts["tracks"][0]["payload_equal"]
+    assert Path(facts["report"]).read_text().count("<figure>") == 3
+    assert decoded(tmp_path / "out.mp4") != decoded(film)
+    rows = manifest.attempts(Store(facts["work"]))
+    assert {(row.state, row.attempt, row.error_text) for row in rows} == {("ok", 1, "")}
+    assert all(row.network_seconds > 0 and row.worker and row.device == "cpu" for row in rows)
+
+
+def test_identity_and_lossless_is_the_source_bit_for_bit(film, tmp_path, pack):
+    run_title(job_for(film, tmp_path / "out.mkv", pack, style="identity", lossless=True), page=False)
+    assert decoded(tmp_path / "out.mkv") == decoded(film)
+
+
+def test_shards_batches_and_tiles_change_nothing(film, tmp_path, pack):
+    """One, two and three shards, batches of 1 and 4, tiles of 64: the same file, to the byte."""
+    made = []
+    for number, options in enumerate(
+        [{"shard_frames": 999}, {"shard_frames": 60}, {"shard_frames": 1, "batch": 4}, {"tile": 64}]
+    ):
+        output = tmp_path / f"{number}.mp4"
+        run_title(job_for(film, output, pack, **options), page=False)
+        made.append(output.read_bytes())
+    assert made[0] == made[1] == made[2] == made[3]
+
+
+def test_everything_may_live_in_another_store(film, tmp_path, pack):
+    source, output, work = (f"memory://{tmp_path.name}/{name}" for name in ("film.mp4", "out.mp4", "work"))
+    Store(f"memory://{tmp_path.name}").write("film.mp4", film.read_bytes())
+    facts = run_title(job_for(source, output, pack, work=work), page=False)
+    local = run_title(job_for(film, tmp_path / "out.mp4", pack), page=False)
+    assert facts["sha256"] == local["sha256"]
+    assert len(Store(f"memory://{tmp_path.name}").read("out.mp4")) == facts["bytes"]
+    again = run_title(job_for(source, output, pack, work=work), page=False)
+    assert again["shards_rendered"] == 0
+
+
+@pytest.fixture
+def finished(film, tmp_path, pack):
+    job = job_for(film, tmp_path / "out.mp4", pack)
+    return job, run_title(job, page=False), open_work(job.work)
+
+
+def test_a_second_run_finds_nothing_to_do(finished):
+    job, facts, _ = finished
+    assert run_title(job, page=False) == {**facts, "shards_rendered": 0}
+
+
+def part_of(work, facts, shard):
+    return next(row for row in manifest.attempts(work.store) if row.shard == shard)
+
+
+DAMAGE = {
+    "missing": lambda path, other: path.unlink(),
+    "truncated": lambda path, other: path.write_bytes(path.read_bytes()[:-100]),
+    "bit-flipped": lambda path, other: path.write_bytes(
+        bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:]
+    ),
+    "of another film": lambda path, other: shutil.copyfile(other, path),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_part_is_found_and_it_alone_is_redone(finished, film, how):
+    job, facts, work = finished
+    row = part_of(work, facts, 2)
+    DAMAGE[how](Path(job.work) / row.part, film)
+    Path(job.output).unlink()
+    again = run_title(job, page=False)
+    assert again["shards_rendered"] == 1 and again["sha256"] == facts["sha256"]
+    assert {r.shard for r in manifest.attempts(work.store) if r.attempt > 1} == {2}
+
+
+def test_a_lost_record_costs_that_shard(finished):
+    job, facts, work = finished
+    name = next(n for n in work.store.names("results") if part_of(work, facts, 3).key in n)
+    work.store.write(name, b"torn")
+    Path(job.output).unlink()
+    assert run_title(job, page=False)["shards_rendered"] == 1
+
+
+def test_results_of_other_settings_do_not_count(finished, film, tmp_path, pack):
+    job, facts, work = finished
+    other = job_for(film, tmp_path / "out.mp4", pack, strength=0.5, work=job.work)
+    assert run_title(other, page=False)["shards_rendered"] == 3
+    back = run_title(job, page=False)
+    assert back["shards_rendered"] == 0 and back["sha256"] == facts["sha256"]
+
+
+def test_a_changed_source_is_another_film(finished, media, tmp_path):
+    from conftest import draw
+
+    job, facts, work = finished
+    other = draw(tmp_path / "other.mp4", shots=(40, 26, 30))
+    again = run_title(job.model_copy(update={"source": str(other)}), page=False)
+    assert again["shards_rendered"] == 3 and again["sha256"] != facts["sha256"]
+
+
+# Where to pull the plug: function, at which call, for which argument; and how many shards are then left.
+MOMENTS = {
+    "indexing": ("pipelines.media.index:Indexing._note_frame", 20, "", 3),
+    "index half stored": ("pipelines.storage:Store.write", 1, "frames.parquet", 3),
+    "planning": ("pipelines.storage:Store.write", 1, "shots.parquet", 3),
+    "first shard": ("pipelines.media.parts:_frame", 25, "", 3),
+    "part encoded": ("pipelines.storage:Store.publish", 1, "parts/", 3),
+    "published, not recorded": ("pipelines.manifest:record", 1, "", 3),
+    "half a record": ("pipelines.storage:os.replace", 1, "results/", 3),
+    "second shard": ("pipelines.media.parts:_frame", 45, "", 2),
+    "third shard recorded": ("pipelines.manifest:record", 3, "", 1),
+    "assembling": ("pipelines.media.assemble:read_part", 2, "", 0),
+    "conforming": ("pipelines.media.conform:_prove_head", 1, "", 0),
+    "publishing": ("pipelines.storage:_move", 1, "out.mp4'", 0),
+    "published, not noted": ("pipelines.storage:Store.write", 1, "delivery.json", 0),
+}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(film, pack, media, prefect_api):
+    return run_title(job_for(film, media / "uninterrupted.mp4", pack), page=False)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_kill_nine_at_any_moment_costs_at_most_one_shard(film, tmp_path, pack, uninterrupted, moment):
+    place, calls, argument, left = MOMENTS[moment]
+    job = job_for(film, tmp_path / "out.mp4", pack)
+    run = subprocess.run(
+        [sys.executable, str(HERE / "kill_at.py"), json.dumps(job.model_dump()), place, str(calls), argument],
+        start_new_session=True,
+        env=dict(os.environ),
+        capture_output=True,
+        timeout=120,
+    )
+    assert run.returncode == -9, run.stderr.decode()[-2000:]
+    output = Path(job.output)
+    assert not output.exists() or moment == "published, not noted"
+    if left < 3:
+        work = open_work(job.work)
+        assert len(pending(work, load_film(job, work, film))) == left
+    facts = run_title(job, page=False)
+    assert facts["shards_rendered"] == left and facts["sha256"] == uninterrupted["sha256"]
+    leftovers = [
+        path for path in tmp_path.rglob("*") if "partial" in path.name and "scratch" not in path.parts
+    ]
+    assert all("results" in path.parts for path in leftovers), leftovers
