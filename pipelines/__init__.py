@@ -1,1 +1,7 @@
 """The product: exact media, manifests, flows and the command line around the style engine."""
+
+import os
+
+# Read once by OpenMP, when torch is first imported. Threads that wait by spinning take the cores away from
+# decoder and encoder, and beside another busy process every frame takes 25 times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

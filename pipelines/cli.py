@@ -24,26 +24,30 @@ for _command in (demo, render, plan, status, retry, report, clean, styles, train
     stylereel.add_command(_command)
 
 
-def main() -> None:
-    """Run one command and leave with its exit code; every expected failure is one line."""
-    code = 1
+def run(arguments: list[str]) -> int:
+    """Run one command; its exit code. Every expected failure is one line on standard error."""
     try:
-        stylereel.main(standalone_mode=False)
-        code = 0
+        stylereel.main(arguments, prog_name="stylereel", standalone_mode=False)
     except click.exceptions.Exit as done:
-        code = done.exit_code
+        return done.exit_code
     except click.ClickException as err:
         err.show()
-        code = err.exit_code
+        return err.exit_code
     except StylereelError as err:
         click.echo(f"stylereel: {err}", err=True)
-        code = err.exit_code
+        return err.exit_code
     except StyleError as err:
         click.echo(f"stylereel: {err}", err=True)
-        code = 2
+        return 2
     except (KeyboardInterrupt, click.Abort):
         click.echo("stylereel: stopped; the same command continues", err=True)
-        code = 130
+        return 130
+    return 0
+
+
+def main() -> None:
+    """The program."""
+    code = run(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
     # Prefect's background threads would hold an ordinary exit for seconds; everything is written by now.

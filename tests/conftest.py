@@ -38,7 +38,8 @@ def draw(
         scene = SCENES[number % len(SCENES)]
         joint = ":" if "=" in scene else "="
         inputs += ["-f", "lavfi", "-i", f"{scene}{joint}size={size}:rate={rate}"]
-        labels += f"[{number}:v]trim=end_frame={frames},setpts=PTS-STARTPTS,scale={area},setsar=1,format=yuv420p[v{number}];"
+        shape = f"setpts=PTS-STARTPTS,scale={area},setsar=1,format=yuv420p"
+        labels += f"[{number}:v]trim=end_frame={frames},{shape}[v{number}];"
     joined = "".join(f"[v{number}]" for number in range(len(shots)))
     graph = f"{labels}{joined}concat=n={len(shots)}:v=1[v]"
     seconds = sum(shots) / eval(rate)

@@ -46,13 +46,13 @@ def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
     container_of(Path(job.output).suffix)
     job_styles(job)
     work = open_work(job.work)
-    source = find_source(job, work)
-    probe(source)
     split_url(job.output)[0].refuse_unwritable()
     fresh = work.store.size("job.json") is None
     lock = lock_work(work)
     try:
         clear_scratch(work)
+        source = find_source(job, work)
+        probe(source)
         with _server():
             film = load_film(job, work, source)
             facts = _delivered(job, work, film) or _in_thread(lambda: _run_flow(job))

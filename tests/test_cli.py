@@ -1,0 +1,247 @@
+"""The command line as a person meets it: results, exit codes, one clear line for every fault."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines.cli import run
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+
+def result(capsys, *arguments):
+    """Exit code, standard output and standard error of one command."""
+    capsys.readouterr()
+    code = run([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.fixture(scope="module")
+def rendered(film, pack, tmp_path_factory, prefect_api):
+    """A delivery made by the command itself."""
+    folder = tmp_path_factory.mktemp("cli")
+    output = folder / "out.mp4"
+    code = run(
+        [
+            "render",
+            str(film),
+            str(output),
+            "--style",
+            f"{pack}#plain",
+            "--shard-frames",
+            "40",
+            "--preset",
+            "ultrafast",
+            "--device",
+            "cpu",
+        ]
+    )
+    assert code == 0 and output.exists()
+    return output, f"{output}.stylereel"
+
+
+def test_render_again_says_that_nothing_is_to_do(rendered, film, pack, capsys):
+    output, _ = rendered
+    code, out, err = result(
+        capsys,
+        "render",
+        film,
+        output,
+        "--style",
+        f"{pack}#plain",
+        "--shard-frames",
+        40,
+        "--preset",
+        "ultrafast",
+        "--device",
+        "cpu",
+        "--json",
+    )
+    facts = json.loads(out)
+    assert code == 0 and facts["shards_rendered"] == 0 and "nothing to do" in err
+
+
+def test_status_tells_what_is_done(rendered, capsys):
+    code, out, _ = result(capsys, "status", rendered[1], "--json")
+    facts = json.loads(out)
+    assert code == 0 and facts["delivered"] and [shard["state"] for shard in facts["shards"]] == ["ok"] * 3
+    assert "3 ok; delivered: yes" in result(capsys, "status", rendered[1])[1]
+
+
+def test_retry_redoes_the_chosen_shots_and_only_them(rendered, capsys):
+    before = rendered[0].read_bytes()
+    code, out, _ = result(capsys, "retry", rendered[1], "--shots", "2", "--json")
+    assert code == 0 and json.loads(out)["shards_rendered"] == 1
+    assert rendered[0].read_bytes() == before, "the same settings give the same bytes"
+    states = json.loads(result(capsys, "status", rendered[1], "--json")[1])["shards"]
+    assert [shard["attempts"] for shard in states] == [1, 3, 1]  # first, withdrawn, anew
+
+
+def test_retry_can_give_one_shot_another_style(film, pack, tmp_path, capsys):
+    output = tmp_path / "out.mp4"
+    result(
+        capsys, "render", film, output, "--style", "identity", "--shard-frames", 40, "--preset", "ultrafast"
+    )
+    before = output.read_bytes()
+    code, out, _ = result(
+        capsys, "retry", f"{output}.stylereel", "--shots", "3", "--style", f"{pack}#other", "--json"
+    )
+    facts = json.loads(out)
+    assert (
+        code == 0
+        and facts["shards_rendered"] == 1
+        and len(facts["styles"]) == 2
+        and output.read_bytes() != before
+    )
+
+
+def test_report_and_clean(film, tmp_path, capsys):
+    output = tmp_path / "out.mp4"
+    work = Path(f"{output}.stylereel")
+    result(capsys, "render", film, output, "--style", "identity", "--preset", "ultrafast")
+    code, out, _ = result(capsys, "report", work)
+    assert code == 0 and Path(out.strip()).exists()
+    assert (
+        result(capsys, "clean", work)[0] == 0
+        and not (work / "parts").exists()
+        and (work / "job.json").exists()
+    )
+    assert result(capsys, "clean", work, "--all")[0] == 0 and not work.exists() and output.exists()
+
+
+def test_plan_renders_nothing(film, tmp_path, capsys):
+    code, out, _ = result(capsys, "plan", film, tmp_path / "out.mkv", "--style", "identity")
+    assert (
+        code == 0 and "3 shots" in out and "shot 2: frames 30:56" in out and "track 1 audio aac: kept" in out
+    )
+    assert "container mov/mp4 -> matroska/webm" in out and not (tmp_path / "out.mkv").exists()
+
+
+def test_a_job_file_may_style_shots_apart(film, pack, tmp_path, capsys):
+    job = tmp_path / "job.yaml"
+    job.write_text(
+        f"source: {film}\noutput: {tmp_path}/out.mp4\nstyle: identity\npreset: ultrafast\nlooks:\n  - shots: 1-2\n    style: {pack}#plain\n"
+    )
+    code, out, _ = result(capsys, "render", job, "--json")
+    assert code == 0 and len(json.loads(out)["styles"]) == 2
+
+
+def test_doctor_and_styles(capsys):
+    code, out, _ = result(capsys, "doctor")
+    assert code == 0 and "FAIL" not in out and "prefect" in out
+    assert "identity" in result(capsys, "styles")[1]
+
+
+# Arguments of `render`, exit code, what the one line says.
+FAULTS = {
+    "empty": (["empty.mp4", "out.mp4"], 2, "empty"),
+    "text": (["text.mp4", "out.mp4"], 2, "not a film"),
+    "picture": (["picture.mp4", "out.mp4"], 2, "a picture"),
+    "missing": (["missing.mp4", "out.mp4"], 2, "not found"),
+    "folder": ([".", "out.mp4"], 2, "a folder"),
+    "unknown style": (["film.mp4", "out.mp4", "--style", "nosuch"], 2, "nosuch"),
+    "unknown container": (["film.mp4", "out.avi"], 2, ".avi"),
+    "no output": (["film.mp4"], 2, "SOURCE OUTPUT"),
+    "unwritable": (["film.mp4", "text.mp4/out.mp4"], 1, "choose another place"),
+    "bad strength": (["film.mp4", "out.mp4", "--strength", "7"], 2, "strength"),
+    "bad device": (["film.mp4", "out.mp4", "--device", "tpu"], 2, "tpu"),
+    "bad pack": (["film.mp4", "out.mp4", "--style", "text.safetensors"], 2, "text.safetensors"),
+    "no such job": (["job.yaml"], 2, "job.yaml"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_is_one_clear_line_and_harms_nothing(film, tmp_path, monkeypatch, capsys, fault):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "film.mp4").write_bytes(film.read_bytes())
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "text.mp4").write_text("not a film at all\n")
+    (tmp_path / "text.safetensors").write_text("not a pack\n")
+    Image.new("RGB", (64, 64)).save(tmp_path / "picture.mp4", "PNG")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    arguments, code, says = FAULTS[fault]
+    found, out, err = result(
+        capsys, "render", *arguments, *([] if "--style" in arguments else ["--style", "identity"])
+    )
+    lines = [line for line in err.splitlines() if line.startswith("stylereel:")]
+    assert found == code and out == "" and len(lines) == 1 and says in lines[0] and "Traceback" not in err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def test_two_at_one_work_is_refused(rendered, film, pack, capsys):
+    from pipelines.work import lock_work, open_work
+
+    output, work = rendered
+    with lock_work(open_work(work)):
+        code, _, err = result(capsys, "render", film, output, "--style", "identity")
+    assert code == 2 and "another stylereel" in err
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_is_done(film, tmp_path):
+    """The kernel's own file size limit stands in for a full disk: writes fail in the middle of a part."""
+    limited = (
+        "import resource, signal, errno, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000));"
+        "from pipelines.cli import run; import os; os._exit(run(sys.argv[1:]))"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        limited,
+        "render",
+        str(film),
+        str(tmp_path / "out.mp4"),
+        "--style",
+        "identity",
+        "--lossless",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("stylereel:")]) == 1
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
+)
+def test_no_server_outlives_its_command(film, tmp_path, number, code):
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli",
+        "render",
+        str(film),
+        str(tmp_path / "out.mp4"),
+        "--style",
+        "starry-night",
+    ]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+    for line in process.stderr:
+        if line.startswith("render:"):
+            break
+    servers = children(process.pid)
+    assert servers, "an embedded server runs"
+    process.send_signal(number)
+    assert process.wait(20) == code
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in servers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in servers)
+    process.stderr.close()
