@@ -27,9 +27,7 @@ for _command in (demo, render, plan, status, retry, report, clean, styles, train
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code. Every expected failure is one line on standard error."""
     try:
-        stylereel.main(arguments, prog_name="stylereel", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        return done.exit_code
+        code = stylereel.main(arguments, prog_name="stylereel", standalone_mode=False)
     except click.ClickException as err:
         err.show()
         return err.exit_code
@@ -42,7 +40,7 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("stylereel: stopped; the same command continues", err=True)
         return 130
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def main() -> None:

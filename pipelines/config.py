@@ -112,6 +112,6 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stylereel"
 
 
-def prefect_server_given() -> bool:
-    """Whether the user points Prefect at a server of theirs."""
-    return bool(os.environ.get("PREFECT_API_URL"))
+def prefect_server_given() -> str:
+    """The API of the Prefect server that the user points to; empty when there is none."""
+    return os.environ.get("PREFECT_API_URL", "")

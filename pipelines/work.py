@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipelines.prepare import FilmPlan, plan_film, source_key
 from pipelines.storage import Store, explained, fetch_source, hide_secrets
 
 _NOTE_EVERY_FRAMES = 24
+_OURS = ("index", "plan", "results", "parts", "scratch", "job.json", "delivery.json", "report.html")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,17 @@ def clear_scratch(work: Work) -> None:
             shutil.rmtree(left, ignore_errors=True)
         elif left.name != "lock":
             left.unlink(missing_ok=True)
+
+
+def erase(work: Work) -> None:
+    """Remove everything stylereel put into a work folder, and the folder if nothing else is in it."""
+    for name in _OURS:
+        work.store.remove(name)
+    shutil.rmtree(work.scratch, ignore_errors=True)
+    folder = work.store.local_folder()
+    if folder is not None:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def file_sha256(path: Path) -> str:

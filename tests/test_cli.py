@@ -126,8 +126,9 @@ def test_plan_renders_nothing(film, tmp_path, capsys):
 
 def test_a_job_file_may_style_shots_apart(film, pack, tmp_path, capsys):
     job = tmp_path / "job.yaml"
+    looks = f"looks:\n  - shots: 1-2\n    style: {pack}#plain\n"
     job.write_text(
-        f"source: {film}\noutput: {tmp_path}/out.mp4\nstyle: identity\npreset: ultrafast\nlooks:\n  - shots: 1-2\n    style: {pack}#plain\n"
+        f"source: {film}\noutput: {tmp_path}/out.mp4\nstyle: identity\npreset: ultrafast\n{looks}"
     )
     code, out, _ = result(capsys, "render", job, "--json")
     assert code == 0 and len(json.loads(out)["styles"]) == 2
@@ -153,6 +154,7 @@ FAULTS = {
     "bad strength": (["film.mp4", "out.mp4", "--strength", "7"], 2, "strength"),
     "bad device": (["film.mp4", "out.mp4", "--device", "tpu"], 2, "tpu"),
     "bad pack": (["film.mp4", "out.mp4", "--style", "text.safetensors"], 2, "text.safetensors"),
+    "no such server": (["film.mp4", "out.mp4"], 1, "PREFECT_API_URL"),
     "no such job": (["job.yaml"], 2, "job.yaml"),
 }
 
@@ -167,6 +169,8 @@ def test_every_fault_is_one_clear_line_and_harms_nothing(film, tmp_path, monkeyp
     (tmp_path / "text.mp4").write_text("not a film at all\n")
     (tmp_path / "text.safetensors").write_text("not a pack\n")
     Image.new("RGB", (64, 64)).save(tmp_path / "picture.mp4", "PNG")
+    if fault == "no such server":
+        monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     arguments, code, says = FAULTS[fault]
     found, out, err = result(

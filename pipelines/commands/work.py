@@ -15,7 +15,7 @@ from pipelines.flows.run import run_title, write_report
 from pipelines.prepare import FilmPlan, shards_of_shots
 from pipelines.storage import absolute_url
 from pipelines.timeline import parse_numbers
-from pipelines.work import Work, find_source, latest_job, load_film, lock_work, open_work, withdraw
+from pipelines.work import Work, erase, find_source, latest_job, load_film, lock_work, open_work, withdraw
 
 
 def _open(url: str) -> tuple[Work, TitleJob]:
@@ -126,6 +126,8 @@ def clean(work_url: str, everything: bool, force: bool) -> None:
             f"{work_url}: nothing has been delivered from here yet; --force removes it all the same"
         )
     lock_work(work).release()
-    for name in ("",) if everything else ("parts", "scratch"):
+    if everything:
+        erase(work)
+    for name in ("parts", "scratch"):
         work.store.remove(name)
     click.echo(f"removed {'all of' if everything else 'the parts of'} {work_url}; {job.output} is untouched")

@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 from pipelines import manifest, progress
 from pipelines.config import TitleJob, cache_folder, prefect_server_given
-from pipelines.errors import InputError, UsageError
-from pipelines.flows.server import EmbeddedServer, quiet_prefect
+from pipelines.errors import EngineError, StylereelError, UsageError
+from pipelines.flows.server import EmbeddedServer, answers, quiet_prefect
 from pipelines.media.codecs import container_of
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan, job_styles
@@ -25,6 +25,7 @@ from pipelines.storage import hide_secrets, split_url
 from pipelines.work import (
     Work,
     clear_scratch,
+    erase,
     file_sha256,
     find_source,
     load_film,
@@ -47,7 +48,6 @@ def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
     job_styles(job)
     work = open_work(job.work)
     split_url(job.output)[0].refuse_unwritable()
-    fresh = work.store.size("job.json") is None
     lock = lock_work(work)
     try:
         clear_scratch(work)
@@ -57,9 +57,9 @@ def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
             film = load_film(job, work, source)
             facts = _delivered(job, work, film) or _in_thread(lambda: _run_flow(job))
         return _with_page(job, work, source, film, facts) if page else facts
-    except InputError:
-        if fresh:
-            work.store.remove("")
+    except StylereelError:
+        if work.store.size("job.json") is None:
+            erase(work)
         raise
     finally:
         lock.release()
@@ -74,7 +74,10 @@ def _run_flow(job: TitleJob) -> dict[str, Any]:
 @contextmanager
 def _server() -> Iterator[None]:
     """Prefect's API: the user's, or a child of ours that starts in the background until it is needed."""
-    if prefect_server_given():
+    given = prefect_server_given()
+    if given:
+        if not answers(given):
+            raise EngineError(f"PREFECT_API_URL={hide_secrets(given)} does not answer; start it or unset it")
         quiet_prefect(None)
         yield
         return

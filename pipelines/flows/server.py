@@ -61,7 +61,7 @@ class EmbeddedServer:
     def wait(self) -> None:
         """Return once the server answers, and point this process at it."""
         deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
+        while not answers(self.url):
             if self.child.poll() is not None:
                 raise EngineError(
                     f"Prefect's server ended with status {self.child.returncode}; try `stylereel doctor`"
@@ -75,17 +75,21 @@ class EmbeddedServer:
 
     def stop(self) -> None:
         """End the child; safe to call twice."""
+        if os.environ.get("PREFECT_API_URL") == self.url:
+            del os.environ["PREFECT_API_URL"]
         if self.child.stdin:
             self.child.stdin.close()
         self.child.kill()
         self.child.wait()
 
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=1) as answer:
-                return answer.status == 200
-        except (OSError, urllib.error.URLError):
-            return False
+
+def answers(url: str) -> bool:
+    """Whether a Prefect API is there."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=2) as answer:
+            return answer.status == 200
+    except (OSError, ValueError, urllib.error.URLError):
+        return False
 
 
 def _free_port() -> int:
