@@ -13,21 +13,31 @@ from torch import Tensor, nn
 
 from stylecore.errors import WeightsError
 
-_MEAN = (0.48501961, 0.45795686, 0.40760392)
-
 
 @dataclass(frozen=True)
 class Layout:
     """Convolutions of a plain 3x3 network, stage by stage; a 2x2 max-pool stands between stages."""
 
     stages: tuple[tuple[str, ...], ...]
-    input_conv: str | None
+    input_conv: str | None = None
     """A 1x1 convolution in front that does the input's normalization, if the weights hold one."""
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 LAYOUTS = {
-    # VGG-19, Simonyan & Zisserman 2014, torchvision's numbering, up to relu3_1.
-    "vgg19": Layout((("features.0", "features.2"), ("features.5", "features.7"), ("features.10",)), None),
+    # VGG-19, Simonyan & Zisserman 2014: torchvision's names and normalization, as far as relu5_1.
+    "vgg19": Layout(
+        (
+            ("features.0", "features.2"),
+            ("features.5", "features.7"),
+            ("features.10", "features.12", "features.14", "features.16"),
+            ("features.19", "features.21", "features.23", "features.25"),
+            ("features.28",),
+        ),
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    ),
     # Collaborative Distillation (Wang 2020): the VGG-19 encoder at a sixteenth of its size.
     "vgg19-cd16x": Layout(
         (
@@ -51,7 +61,8 @@ class Encoder(nn.Module):
         for name in [*sum(layout.stages, ()), *([layout.input_conv] if layout.input_conv else [])]:
             for part in ("weight", "bias"):
                 self.register_buffer(_key(name, part), weights[f"{name}.{part}"].float())
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(layout.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(layout.std).view(1, 3, 1, 1))
 
     def forward(self, rgb: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         wanted = set(layers)
@@ -71,7 +82,7 @@ class Encoder(nn.Module):
     def _enter(self, rgb: Tensor) -> Tensor:
         if self.layout.input_conv:
             return self._conv(self.layout.input_conv, rgb)
-        return rgb - self.mean
+        return (rgb - self.mean) / self.std
 
     def _conv(self, name: str, x: Tensor) -> Tensor:
         return F.conv2d(x, self.get_buffer(_key(name, "weight")), self.get_buffer(_key(name, "bias")))

@@ -1,6 +1,5 @@
 """Media drawn by ffmpeg, a small real network, and one Prefect server for the whole run."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
-from pipelines.flows.server import EmbeddedServer
+from pipelines.flows.server import EmbeddedServer, pointed_at
 from pipelines.media.frames import FrameReader
 from pipelines.media.index import FilmIndex, Indexing
 from pipelines.media.probe import SourceInfo, probe
@@ -87,6 +86,6 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prefect server that flows of this process and its children use."""
     server = EmbeddedServer(tmp_path_factory.mktemp("prefect"))
     server.wait()
-    yield server.url
-    os.environ.pop("PREFECT_API_URL", None)
+    with pointed_at(server.url):
+        yield server.url
     server.stop()

@@ -127,9 +127,7 @@ def test_plan_renders_nothing(film, tmp_path, capsys):
 def test_a_job_file_may_style_shots_apart(film, pack, tmp_path, capsys):
     job = tmp_path / "job.yaml"
     looks = f"looks:\n  - shots: 1-2\n    style: {pack}#plain\n"
-    job.write_text(
-        f"source: {film}\noutput: {tmp_path}/out.mp4\nstyle: identity\npreset: ultrafast\n{looks}"
-    )
+    job.write_text(f"source: {film}\noutput: {tmp_path}/out.mp4\nstyle: identity\npreset: ultrafast\n{looks}")
     code, out, _ = result(capsys, "render", job, "--json")
     assert code == 0 and len(json.loads(out)["styles"]) == 2
 

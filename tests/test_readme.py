@@ -29,9 +29,12 @@ def desk(film, tmp_path, monkeypatch, prefect_api):
     Image.effect_noise((300, 260), 60).convert("RGB").save("photos/a.jpg")
     Image.effect_mandelbrot((300, 260), (-2, -1.5, 1, 1.5), 50).convert("RGB").save("harbour.jpg")
     weights, inputs = {}, 3
-    for stage, width in zip(LAYOUTS["vgg19"].stages, (8, 8, 8), strict=True):
+    for stage, width in zip(LAYOUTS["vgg19"].stages, (8,) * 5, strict=True):
         for name in stage:
-            weights |= {f"{name}.weight": torch.randn(width, inputs, 3, 3) * 0.2, f"{name}.bias": torch.zeros(width)}
+            weights |= {
+                f"{name}.weight": torch.randn(width, inputs, 3, 3) * 0.2,
+                f"{name}.bias": torch.zeros(width),
+            }
             inputs = width
     save_file(weights, "vgg19.safetensors")
     return tmp_path
@@ -52,7 +55,7 @@ def test_every_command_of_the_readme_works(desk, capsys):
 def test_the_demo_draws_and_renders_its_film(tmp_path, prefect_api, capsys):
     assert run(["demo", "--out", str(tmp_path), "--seconds", "3", "--style", "great-wave"]) == 0
     out = capsys.readouterr().out
-    assert "60 frames, 0 lost" in out and (tmp_path / "journey-great-wave.mp4").exists()
+    assert "72 frames, 0 lost" in out and (tmp_path / "journey-great-wave.mp4").exists()
     assert "report:" in out and "track 1 audio aac" in out
 
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from pipelines import manifest, progress
 from pipelines.config import TitleJob, cache_folder, prefect_server_given
 from pipelines.errors import EngineError, StylereelError, UsageError
-from pipelines.flows.server import EmbeddedServer, answers, quiet_prefect
+from pipelines.flows.server import EmbeddedServer, answers, pointed_at, quiet_prefect
 from pipelines.media.codecs import container_of
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan, job_styles
@@ -34,14 +34,6 @@ from pipelines.work import (
 )
 
 
-class Stopped(BaseException):
-    """A signal asked the process to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
 def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
     """Render a film, or what of it is missing; the delivery's facts, with the path of its page."""
     container_of(Path(job.output).suffix)
@@ -53,9 +45,9 @@ def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
         clear_scratch(work)
         source = find_source(job, work)
         probe(source)
-        with _server():
+        with _signals_stop(), _server() as api_url:
             film = load_film(job, work, source)
-            facts = _delivered(job, work, film) or _in_thread(lambda: _run_flow(job))
+            facts = _delivered(job, work, film) or _in_thread(api_url, lambda: _run_flow(job))
         return _with_page(job, work, source, film, facts) if page else facts
     except StylereelError:
         if work.store.size("job.json") is None:
@@ -66,38 +58,39 @@ def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
 
 
 def _run_flow(job: TitleJob) -> dict[str, Any]:
+    for server in _servers:
+        progress.begin("prefect", unit="")
+        server.wait()
     from pipelines.flows.title import stylize_title
 
     return stylize_title(job)
 
 
 @contextmanager
-def _server() -> Iterator[None]:
-    """Prefect's API: the user's, or a child of ours that starts in the background until it is needed."""
+def _server() -> Iterator[str]:
+    """The URL of Prefect's API: the user's, or that of a child of ours, which is still starting."""
     given = prefect_server_given()
     if given:
         if not answers(given):
             raise EngineError(f"PREFECT_API_URL={hide_secrets(given)} does not answer; start it or unset it")
         quiet_prefect(None)
-        yield
+        yield given
         return
     server = EmbeddedServer(cache_folder() / "prefect")
     try:
         _servers.append(server)
-        yield
+        yield server.url
     finally:
         _servers.remove(server)
         server.stop()
 
 
 _servers: list[EmbeddedServer] = []
+"""Children to end when a signal ends us."""
 
 
-def _in_thread(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _in_thread(api_url: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Run in a thread while this one listens to signals."""
-    for server in _servers:
-        progress.begin("prefect", unit="")
-        server.wait()
     outcome: dict[str, Any] = {}
 
     def target() -> None:
@@ -107,13 +100,10 @@ def _in_thread(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
             outcome["error"] = error
 
     thread = threading.Thread(target=target, name="flow", daemon=True)
-    with _signals_stop():
-        try:
-            thread.start()
-            while thread.is_alive():
-                thread.join(0.2)
-        except Stopped as stopped:
-            _leave(stopped)
+    with pointed_at(api_url):
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.2)
     if "error" in outcome:
         raise outcome["error"]
     return outcome["value"]
@@ -121,8 +111,10 @@ def _in_thread(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 @contextmanager
 def _signals_stop() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the process at once; outside the main thread they are somebody else's."""
+
     def handle(number: int, _frame: FrameType | None) -> None:
-        raise Stopped(number)
+        _leave(number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -135,12 +127,12 @@ def _signals_stop() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _leave(stopped: Stopped) -> NoReturn:
+def _leave(number: int) -> NoReturn:
     """End at once: threads in the middle of a shard would hold an ordinary exit for minutes."""
     for server in _servers:
         server.stop()
     os.write(2, b"stylereel: stopped; finished shards are kept, the same command continues\n")
-    os._exit(128 + stopped.number)
+    os._exit(128 + number)
 
 
 def _delivered(job: TitleJob, work: Work, film: FilmPlan) -> dict[str, Any] | None:

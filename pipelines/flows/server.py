@@ -12,7 +12,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.errors import EngineError
@@ -59,7 +60,7 @@ class EmbeddedServer:
         return f"http://127.0.0.1:{self.port}/api"
 
     def wait(self) -> None:
-        """Return once the server answers, and point this process at it."""
+        """Return once the server answers."""
         deadline = time.monotonic() + START_SECONDS
         while not answers(self.url):
             if self.child.poll() is not None:
@@ -71,16 +72,27 @@ class EmbeddedServer:
                     f"Prefect's server did not answer in {START_SECONDS} s; try `stylereel doctor`"
                 )
             time.sleep(0.1)
-        os.environ["PREFECT_API_URL"] = self.url
 
     def stop(self) -> None:
         """End the child; safe to call twice."""
-        if os.environ.get("PREFECT_API_URL") == self.url:
-            del os.environ["PREFECT_API_URL"]
         if self.child.stdin:
             self.child.stdin.close()
         self.child.kill()
         self.child.wait()
+
+
+@contextmanager
+def pointed_at(url: str) -> Iterator[None]:
+    """Flows of this process, and of its children, use the server at `url`."""
+    before = os.environ.get("PREFECT_API_URL")
+    os.environ["PREFECT_API_URL"] = url
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PREFECT_API_URL"]
+        else:
+            os.environ["PREFECT_API_URL"] = before
 
 
 def answers(url: str) -> bool:
