@@ -76,7 +76,7 @@ def render_shard(
             if planes is None:
                 return
             for plane in planes:
-                hashed.update(plane)
+                hashed.update(plane.data)
             progress.advance()
             yield planes
 

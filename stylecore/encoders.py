@@ -82,7 +82,7 @@ class Encoder(nn.Module):
     def _enter(self, rgb: Tensor) -> Tensor:
         if self.layout.input_conv:
             return self._conv(self.layout.input_conv, rgb)
-        return (rgb - self.mean) / self.std
+        return (rgb - self.get_buffer("mean")) / self.get_buffer("std")
 
     def _conv(self, name: str, x: Tensor) -> Tensor:
         return F.conv2d(x, self.get_buffer(_key(name, "weight")), self.get_buffer(_key(name, "bias")))

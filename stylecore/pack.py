@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from stylecore.errors import PackError
-from stylecore.networks import NETWORKS
+from stylecore.networks import NETWORKS, StyleNetwork
 from stylecore.normalize import NormPrior
 
 FORMAT_VERSION = 1
@@ -29,7 +29,7 @@ BUNDLED = Path(__file__).parent / "styles"
 class StylePack:
     """A network in fp32 with its styles; `cards` says of each style what was painted and how trained."""
 
-    network: nn.Module
+    network: StyleNetwork
     network_name: str
     network_arguments: Mapping[str, int]
     prior: NormPrior
@@ -152,13 +152,14 @@ def identity_pack() -> StylePack:
 def blank_pack(network_name: str, names: list[str], seed: int, width: int = 0) -> StylePack:
     """An untrained pack: where training starts, and a small real network for tests."""
     torch.manual_seed(seed)
-    network = NETWORKS[network_name](**({"width": width} if width else {}))
+    arguments = {"width": width} if width else {}
+    network = NETWORKS[network_name](**arguments)
     channels = network.norm_channels
     vector = torch.stack([torch.ones(sum(channels)), torch.zeros(sum(channels))])
     return StylePack(
         network,
         network_name,
-        {"width": network.width},
+        arguments,
         NormPrior.neutral(channels),
         {name: vector.clone() for name in names},
         {name: {} for name in names},

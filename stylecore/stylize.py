@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stylecore.color import paint_mask
+from stylecore.networks import StyleNetwork
 from stylecore.normalize import FrozenNorm, Norm, SurveyNorm
 from stylecore.pack import StylePack
 from stylecore.pixels import YuvFormat, apply_change, to_rgb
@@ -44,7 +45,8 @@ class Stylizer:
         keep_color: bool = False,
     ) -> None:
         # Channels last: a third faster on CPUs, and what tensor cores want.
-        self.network = pack.network.to(engine.device, memory_format=torch.channels_last)
+        self.network: StyleNetwork = pack.network.to(engine.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.prior = pack.prior.to(engine.device)
         self.vector = pack.vectors[style].to(engine.device)
         self.form, self.engine = form, engine
@@ -102,7 +104,8 @@ def slit_scan(frames: Sequence[Tensor]) -> Tensor:
 def survey_positions(contrasts: Sequence[float], count: int = SURVEY_FRAMES) -> list[int]:
     """Frames of a shot to survey, evenly spread by contrast: black and flat ones weigh little."""
     weights = [contrast + 0.5 for contrast in contrasts]
-    total, seen, chosen = sum(weights), 0.0, []
+    total, seen = sum(weights), 0.0
+    chosen: list[int] = []
     for position, weight in enumerate(weights):
         seen += weight
         while len(chosen) < count and seen >= total * (len(chosen) + 0.5) / count:

@@ -120,7 +120,7 @@ class Ink:
         """The picture with the shapes on it."""
         small = self.image.resize(SIZE, Image.Resampling.BOX)
         layer = np.asarray(small, np.float32) / 255
-        return mix(picture, layer[..., :3], layer[..., 3])
+        return mix(picture, layer[..., :3].astype(np.float32), layer[..., 3].astype(np.float32))
 
 
 def _rgba(fill: Color, alpha: float = 1) -> tuple[int, int, int, int]:

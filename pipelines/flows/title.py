@@ -26,7 +26,7 @@ SHARDS_AT_ONCE = 1
 @flow(
     name="stylize-title",
     flow_run_name="{job.name}",
-    task_runner=ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE),
+    task_runner=ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE),  # type: ignore[arg-type]
     persist_result=False,
     validate_parameters=False,
 )

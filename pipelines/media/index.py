@@ -70,7 +70,7 @@ def checksum(frame: av.VideoFrame) -> int:
     """CRC-32 of the visible pixels, plane after plane."""
     crc = 0
     for view in plane_arrays(frame):
-        crc = zlib.crc32(np.ascontiguousarray(view), crc)
+        crc = zlib.crc32(np.ascontiguousarray(view).data, crc)
     return crc
 
 

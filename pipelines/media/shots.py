@@ -41,7 +41,7 @@ def sign(luma: NDArray[np.uint8]) -> Signature:
     sums = np.add.reduceat(np.add.reduceat(sparse, cells_y, 0, dtype=np.float32), cells_x, 1)
     counts = np.outer(np.diff([*cells_y, sparse.shape[0]]), np.diff([*cells_x, sparse.shape[1]]))
     thumbnail = (sums / counts).astype(np.float32)
-    histogram = np.bincount(sparse.ravel() >> 3, minlength=32).astype(np.float32) / sparse.size
+    histogram = (np.bincount(sparse.ravel() >> 3, minlength=32) / sparse.size).astype(np.float32)
     return Signature(thumbnail, histogram, float(thumbnail.mean()), float(thumbnail.std()))
 
 

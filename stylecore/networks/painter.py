@@ -24,6 +24,18 @@ def _conv(inputs: int, outputs: int, dilation: int = 1, bias: bool = False) -> n
     )
 
 
+class _Block(nn.Module):
+    """Two convolutions beside a straight way; the first normalized layer's number is given."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.first = _conv(width, width, dilation)
+        self.second = _conv(width, width)
+
+    def forward(self, x: Tensor, norm: Norm, layer: int) -> Tensor:
+        return x + norm(layer + 1, self.second(F.relu(norm(layer, self.first(x)))))
+
+
 class Painter(nn.Module):
     """RGB (N,3,H,W) in 0..1 -> RGB (N,3,H,W) in 0..1, any size from 16x16."""
 
@@ -35,9 +47,7 @@ class Painter(nn.Module):
         super().__init__()
         self.width = width
         self.stem = _conv(3 * CELL_PX**2, width)
-        self.blocks = nn.ModuleList(
-            nn.ModuleList([_conv(width, width, dilation), _conv(width, width)]) for dilation in DILATIONS
-        )
+        self.blocks = nn.ModuleList(_Block(width, dilation) for dilation in DILATIONS)
         self.to_half = _conv(width, width // 2)
         self.to_full = _conv(width // 2, width // 4)
         self.paint = _conv(width // 4, 3, bias=True)
@@ -51,9 +61,8 @@ class Painter(nn.Module):
         height, width = rgb.shape[-2:]
         x = F.pad(rgb, (0, -width % CELL_PX, 0, -height % CELL_PX), mode="replicate")
         x = F.relu(norm(0, self.stem(F.pixel_unshuffle(x - 0.5, CELL_PX))))
-        for index, (first, second) in enumerate(self.blocks):
-            y = F.relu(norm(1 + 2 * index, first(x)))
-            x = x + norm(2 + 2 * index, second(y))
+        for index, block in enumerate(self.blocks):
+            x = block(x, norm, 1 + 2 * index)
         layer = 1 + 2 * len(self.blocks)
         x = F.relu(norm(layer, self.to_half(F.interpolate(x, scale_factor=2, mode="nearest"))))
         x = F.relu(norm(layer + 1, self.to_full(F.interpolate(x, scale_factor=2, mode="nearest"))))
