@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 
 import click
 
@@ -10,6 +11,7 @@ from pipelines.commands.doctor import doctor
 from pipelines.commands.render import plan, render
 from pipelines.commands.styles import styles, train
 from pipelines.commands.work import clean, report, retry, status
+from pipelines.config import cache_folder
 from pipelines.errors import StylereelError
 from stylecore.errors import StyleError
 
@@ -40,7 +42,23 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("stylereel: stopped; the same command continues", err=True)
         return 130
+    except Exception as err:
+        click.echo(
+            f"stylereel: a fault of stylereel's own, {type(err).__name__}: {err}; {_keep_trace()}", err=True
+        )
+        return 1
     return code if isinstance(code, int) else 0
+
+
+def _keep_trace() -> str:
+    """Where the traceback of the error being handled was written."""
+    path = cache_folder() / "last-error.txt"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(traceback.format_exc())
+    except OSError:
+        return "its trace could not be written"
+    return f"its trace is in {path}, please report it"
 
 
 def main() -> None:

@@ -126,7 +126,15 @@ def load_index(work: Work, key: str) -> FilmIndex | None:
 
 
 def load_film(job: TitleJob, work: Work, source: Path) -> FilmPlan:
-    """Everything that has to be done, from the stored index."""
+    """Everything that has to be done, from the stored index; planned once per process."""
+    if not source.exists():
+        probe(source)
+    facts = source.stat()
+    return _cached_film(job, work, source, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _cached_film(job: TitleJob, work: Work, source: Path, _size: int, _mtime_ns: int) -> FilmPlan:
     info = probe(source)
     return plan_film(job, info, ensure_index(work, source, info))
 
@@ -157,20 +165,21 @@ def latest_job(work: Work) -> tuple[TitleJob, str]:
     return make_job(facts), plan
 
 
-def standing_results(work: Work, film: FilmPlan) -> list[ShardResult | None]:
-    """For each shard its attempt that counts and whose part is whole; None where it must be rendered."""
+def finished_parts(work: Work, film: FilmPlan) -> list[tuple[ShardResult, Path] | None]:
+    """For each shard the attempt that counts and its whole part; None where it must be rendered."""
     rows = manifest.standing(manifest.attempts(work.store))
-    found: list[ShardResult | None] = []
+    found: list[tuple[ShardResult, Path] | None] = []
     for key in film.shard_keys:
         row = rows.get(key)
-        found.append(row if row and row.state == OK and work.part(row) is not None else None)
+        path = work.part(row) if row and row.state == OK else None
+        found.append((row, path) if row and path else None)
     return found
 
 
 def pending(work: Work, film: FilmPlan) -> list[int]:
     """Numbers of the shards that still have to be rendered."""
-    results = standing_results(work, film)
-    return [shard.number for shard, result in zip(film.shards, results, strict=True) if result is None]
+    found = finished_parts(work, film)
+    return [shard.number for shard, part in zip(film.shards, found, strict=True) if part is None]
 
 
 def withdraw(work: Work, film: FilmPlan, shards: Sequence[int]) -> None:

@@ -180,6 +180,14 @@ def test_every_fault_is_one_clear_line_and_harms_nothing(film, tmp_path, monkeyp
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
+def test_a_fault_of_our_own_is_one_line_too(film, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("STYLEREEL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("pipelines.commands.render.load_film", lambda *_: 1 / 0)
+    code, _, err = result(capsys, "plan", film, tmp_path / "out.mp4", "--style", "identity")
+    assert code == 1 and "ZeroDivisionError" in err and "Traceback" not in err
+    assert "1 / 0" in (tmp_path / "cache" / "last-error.txt").read_text()
+
+
 def test_two_at_one_work_is_refused(rendered, film, pack, capsys):
     from pipelines.work import lock_work, open_work
 

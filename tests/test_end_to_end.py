@@ -12,6 +12,7 @@ import pytest
 
 from pipelines import manifest
 from pipelines.config import make_job
+from pipelines.errors import EngineError
 from pipelines.flows.run import run_title
 from pipelines.media.index import checksum
 from pipelines.storage import Store
@@ -130,6 +131,28 @@ def test_a_changed_source_is_another_film(finished, media, tmp_path):
     other = draw(tmp_path / "other.mp4", shots=(40, 26, 30))
     again = run_title(job.model_copy(update={"source": str(other)}), page=False)
     assert again["shards_rendered"] == 3 and again["sha256"] != facts["sha256"]
+
+
+def test_a_shard_that_fails_does_not_stop_the_others(film, tmp_path, pack, monkeypatch):
+    """One shard's encoder breaks: the other two are rendered and kept, the failure is told and recorded."""
+    from pipelines.media import parts
+
+    original, calls = parts._frame, [0]
+
+    def breaking(planes, encoding):
+        calls[0] += 1
+        if calls[0] == 40:
+            raise RuntimeError("out of memory")
+        return original(planes, encoding)
+
+    monkeypatch.setattr(parts, "_frame", breaking)
+    job = job_for(film, tmp_path / "out.mp4", pack)
+    with pytest.raises(EngineError, match="1 of 3 shards failed.*shard 2: RuntimeError: out of memory"):
+        run_title(job, page=False)
+    states = {row.shard: (row.state, row.error_class) for row in manifest.attempts(Store(job.work))}
+    assert states == {1: ("ok", ""), 2: ("failed", "RuntimeError"), 3: ("ok", "")}
+    assert not (tmp_path / "out.mp4").exists()
+    assert run_title(job, page=False)["shards_rendered"] == 1
 
 
 # Where to pull the plug: function, at which call, for which argument; and how many shards are then left.

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
 
 from pipelines import manifest, progress
 from pipelines.config import TitleJob
@@ -18,30 +17,16 @@ from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import ConformReport, conform
 from pipelines.render import RenderedShard, render_shard
 from pipelines.storage import explained, split_url
-from pipelines.timeline import FrameRange
 from pipelines.work import (
     Work,
     file_sha256,
     find_source,
+    finished_parts,
     load_film,
     open_work,
     pending,
     record_plan,
-    standing_results,
 )
-
-
-def _is_transient(_task: object, _run: object, state: object) -> bool:
-    """Whether trying again may help: the file system or network failed, not the film."""
-    try:
-        state.result()  # type: ignore[attr-defined]
-    except StylereelError:
-        return False
-    except OSError:
-        return True
-    except BaseException:
-        return False
-    return False
 
 
 @task(task_run_name="fetch", cache_policy=NO_CACHE, persist_result=False)
@@ -62,15 +47,7 @@ def plan_title(job: TitleJob, source: Path) -> list[int]:
     return left
 
 
-@task(
-    task_run_name="render-{shard:05d}",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=2,
-    retry_delay_seconds=exponential_backoff(2),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_is_transient,
-)
+@task(task_run_name="render-{shard:05d}", cache_policy=NO_CACHE, persist_result=False)
 def render_title_shard(job: TitleJob, source: Path, shard: int) -> str:
     """Render one shard and record the attempt; returns the error text, empty when all is well."""
     work = open_work(job.work)
@@ -96,10 +73,11 @@ def render_title_shard(job: TitleJob, source: Path, shard: int) -> str:
             made = render_shard(film, chosen, source, job.engine_spec, target)
             facts = _published(work, base, target, made)
         manifest.record(work.store, facts)
-    except StylereelError as err:
+    except Exception as err:
+        # Whatever it is, it is this shard's: it is recorded, and the film's other shards go on.
         target.unlink(missing_ok=True)
         _record_failure(work, base, err, time.perf_counter() - began)
-        return str(err)
+        return str(err) if isinstance(err, StylereelError) else f"{type(err).__name__}: {err}"
     return ""
 
 
@@ -126,7 +104,7 @@ def _published(work: Work, base: ShardResult, target: Path, made: RenderedShard)
     )
 
 
-def _record_failure(work: Work, base: ShardResult, err: StylereelError, seconds: float) -> None:
+def _record_failure(work: Work, base: ShardResult, err: Exception, seconds: float) -> None:
     facts = {**vars(base), "wall_seconds": seconds, "error_class": type(err).__name__, "error_text": str(err)}
     try:
         manifest.record(work.store, ShardResult(**facts))
@@ -141,11 +119,11 @@ def assemble_title(job: TitleJob, source: Path) -> Path:
     film = load_film(job, work, source)
     progress.begin("assemble", unit="")
     parts = []
-    for shard, result in zip(film.shards, standing_results(work, film), strict=True):
-        path = work.part(result) if result else None
-        if result is None or path is None:
+    for shard, found in zip(film.shards, finished_parts(work, film), strict=True):
+        if found is None:
             raise EngineError(f"shard {shard.number} is missing or altered; run again to render it anew")
-        parts.append(PartFile(path, FrameRange(shard.frames.start, shard.frames.stop), result.reorder))
+        result, path = found
+        parts.append(PartFile(path, shard.frames, result.reorder))
     target = work.scratch / "delivery" / f"{film.key}{Path(job.output).suffix}"
     with explained("writing", str(target)):
         target.parent.mkdir(parents=True, exist_ok=True)
