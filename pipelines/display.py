@@ -25,16 +25,22 @@ class _Counter:
 
     def __init__(self) -> None:
         self.stage = Stage("start", 0, 0, "")
-        self.done = 0
+        self.done = self.shots_done = 0
         self.began = time.monotonic()
 
     def begin(self, stage: Stage) -> None:
         self.stage, self.done, self.began = stage, stage.done, time.monotonic()
+        self.shots_done = stage.shots_done
 
     @property
     def rate(self) -> float:
         """Units per second of this run."""
         return (self.done - self.stage.done) / max(time.monotonic() - self.began, 1e-6)
+
+    @property
+    def shots(self) -> str:
+        """Shots done, for people; empty where a stage has none."""
+        return f"{self.shots_done}/{self.stage.shots} shots" if self.stage.shots else ""
 
     @property
     def seconds_left(self) -> float | None:
@@ -56,11 +62,11 @@ class Display(logging.Handler, AbstractContextManager["Display"]):
             TextColumn("{task.description:<9}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[shots]} {task.fields[rate]}"),
             TimeRemainingColumn(),
         )
         self.bar = Progress(*columns, console=console, transient=True)
-        self.task = self.bar.add_task("start", total=None, rate="")
+        self.task = self.bar.add_task("start", total=None, rate="", shots="")
 
     def __enter__(self) -> "Display":
         LOGGER.addHandler(self)
@@ -81,6 +87,7 @@ class Display(logging.Handler, AbstractContextManager["Display"]):
             self._begin(event)
         elif isinstance(event, Advance):
             self.counter.done += event.count
+            self.counter.shots_done += event.shots
             self._show()
         elif isinstance(event, Note):
             self.console.print(event.text, highlight=False, markup=False)
@@ -88,8 +95,9 @@ class Display(logging.Handler, AbstractContextManager["Display"]):
     def _begin(self, stage: Stage) -> None:
         self.counter.begin(stage)
         if self.live:
+            self.bar.remove_task(self.task)
             total = stage.total or None
-            self.bar.reset(self.task, total=total, completed=stage.done, description=stage.name, rate="")
+            self.task = self.bar.add_task(stage.name, total=total, completed=stage.done, rate="", shots="")
             return
         kept = f", {stage.done} done before" if stage.done else ""
         counts = f": {stage.total} {stage.unit}{kept}" if stage.total else ""
@@ -99,12 +107,12 @@ class Display(logging.Handler, AbstractContextManager["Display"]):
         counter = self.counter
         if self.live:
             rate = f"{counter.rate:.1f} {'fps' if counter.stage.unit == 'frames' else counter.stage.unit}"
-            self.bar.update(self.task, completed=counter.done, rate=rate)
+            self.bar.update(self.task, completed=counter.done, rate=rate, shots=counter.shots)
         elif time.monotonic() - self.last_line >= _LINE_SECONDS:
             left = counter.seconds_left
             ending = f", {left:.0f} s left" if left is not None else ""
             total = f"/{counter.stage.total}" if counter.stage.total else ""
-            counts = f"{counter.done}{total} {counter.stage.unit}"
+            counts = ", ".join(filter(None, [f"{counter.done}{total} {counter.stage.unit}", counter.shots]))
             self._line(f"{counter.stage.name}: {counts}, {counter.rate:.1f}/s{ending}")
 
     def _line(self, text: str) -> None:

@@ -14,19 +14,25 @@ LOGGER.addHandler(logging.NullHandler())
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage begins; `total` counts `unit`s, 0 when unknown; `done` of them were there already."""
+    """A stage begins; `total` counts `unit`s, 0 when unknown; `done` of them were there already.
+
+    The same for shots, where the stage goes through shots.
+    """
 
     name: str
     total: int
     done: int
     unit: str
+    shots: int = 0
+    shots_done: int = 0
 
 
 @dataclass(frozen=True)
 class Advance:
-    """`count` more units of the current stage are done."""
+    """`count` more units, and `shots` more shots, of the current stage are done."""
 
     count: int
+    shots: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,14 +42,16 @@ class Note:
     text: str
 
 
-def begin(name: str, total: int = 0, done: int = 0, unit: str = "frames") -> None:
+def begin(
+    name: str, total: int = 0, done: int = 0, unit: str = "frames", shots: int = 0, shots_done: int = 0
+) -> None:
     """Say that a stage begins."""
-    LOGGER.info("%s", name, extra={"event": Stage(name, total, done, unit)})
+    LOGGER.info("%s", name, extra={"event": Stage(name, total, done, unit, shots, shots_done)})
 
 
-def advance(count: int = 1) -> None:
+def advance(count: int = 1, shots: int = 0) -> None:
     """Say that some units are done."""
-    LOGGER.info("+%d", count, extra={"event": Advance(count)})
+    LOGGER.info("+%d", count, extra={"event": Advance(count, shots)})
 
 
 def note(text: str) -> None:

@@ -102,6 +102,8 @@ def _painted(
             made = stylizer.stylize(batch, state)
             clock.network += time.perf_counter() - began
             yield from ([plane.numpy() for plane in planes] for planes in made)
+        if shot.frames.stop <= shard.frames.stop:
+            progress.advance(0, shots=1)
 
 
 def _survey(film: FilmPlan, shot: Shot, reader: FrameReader, stylizer: Stylizer, clock: Clock) -> ShotState:

@@ -42,8 +42,11 @@ def plan_title(job: TitleJob, source: Path) -> list[int]:
     film = load_film(job, work, source)
     record_plan(job, work, film)
     left = pending(work, film)
-    frames = sum(len(film.shards[number - 1].frames) for number in left)
-    progress.begin("render", len(film.index.frames), len(film.index.frames) - frames)
+    ranges = [film.shards[number - 1].frames for number in left]
+    shots_left = sum(1 for shot in film.shots if any(shot.frames.stop - 1 in frames for frames in ranges))
+    total, shots = len(film.index.frames), len(film.shots)
+    done = total - sum(map(len, ranges))
+    progress.begin("render", total, done, shots=shots, shots_done=shots - shots_left)
     return left
 
 
