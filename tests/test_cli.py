@@ -124,6 +124,15 @@ def test_plan_renders_nothing(film, tmp_path, capsys):
     assert "container mov/mp4 -> matroska/webm" in out and not (tmp_path / "out.mkv").exists()
 
 
+def test_plan_of_a_source_alone_leaves_nothing_beside_it(film, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("STYLEREEL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "films").mkdir()
+    source = tmp_path / "films" / "a.mp4"
+    source.write_bytes(film.read_bytes())
+    assert result(capsys, "plan", source, "--style", "identity")[0] == 0
+    assert [path.name for path in (tmp_path / "films").iterdir()] == ["a.mp4"]
+
+
 def test_a_job_file_may_style_shots_apart(film, pack, tmp_path, capsys):
     job = tmp_path / "job.yaml"
     looks = f"looks:\n  - shots: 1-2\n    style: {pack}#plain\n"

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from pipelines.commands.common import console, json_option, print_result, resolve_device, style_options
-from pipelines.config import TitleJob, load_job_file, make_job
+from pipelines.config import TitleJob, cache_folder, load_job_file, make_job
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
@@ -71,7 +71,9 @@ def plan(source: str, output: str | None, as_json: bool, **options: Any) -> None
     Example: stylereel plan film.mkv painted.mkv --style scream
     """
     if output is None and not source.endswith(_JOB_SUFFIXES):
-        output = str(Path(source).with_name(f"{Path(source).stem}-stylized.mkv"))
+        # Nothing is to be left beside the source; the index is worth keeping all the same.
+        output = f"{Path(source).stem}-stylized.mkv"
+        options["work"] = options["work"] or str(cache_folder() / "plans" / Path(source).stem)
     job = job_from_arguments(source, output, options)
     job_styles(job)
     work = open_work(job.work)

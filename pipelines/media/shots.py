@@ -1,6 +1,6 @@
 """Where a film cuts, from what the index saw of every frame.
 
-The score of a frame is its change against the frame before, in units of the changes around it. Biased to
+The score of a frame is its change against the frame before, in units of the changes near it. Biased to
 recall: a false cut costs one new survey, a missed one lets two pictures share their statistics.
 """
 
@@ -14,8 +14,9 @@ THUMBNAIL = (18, 32)
 """Rows and columns of the luminance thumbnail."""
 CUT_SCORE = 1.0
 """Frames that score at least this begin a new shot."""
-_MEDIAN_FACTOR = 3.5
-_MIN_CHANGE = 14.0
+_MIN_CHANGE = 5.0
+_BESIDE_FACTOR = 2.2
+_AROUND_FACTOR = 2.0
 _WINDOW = 8
 
 
@@ -53,22 +54,20 @@ def change(before: Signature, after: Signature) -> float:
 
 
 def cut_scores(signatures: Sequence[Signature]) -> NDArray[np.float32]:
-    """A score per frame; `CUT_SCORE` and more is a cut. Flashes (one odd frame, then back) score 0."""
+    """A score per frame; `CUT_SCORE` and more is a cut.
+
+    A cut changes more than both frames beside it and than the frames around it. Fades and fast motion
+    change every frame alike, a flash changes twice in a row: neither stands out.
+    """
     count = len(signatures)
-    changes = np.zeros(count, np.float32)
+    changes = np.zeros(count + 1, np.float32)
     for frame in range(1, count):
         changes[frame] = change(signatures[frame - 1], signatures[frame])
     scores = np.zeros(count, np.float32)
     for frame in range(1, count):
-        near = changes[max(1, frame - _WINDOW) : frame + _WINDOW + 1]
-        others = np.delete(near, frame - max(1, frame - _WINDOW))
-        usual = float(np.median(others)) if others.size else 0.0
-        scores[frame] = changes[frame] / max(_MIN_CHANGE, _MEDIAN_FACTOR * usual)
-    for frame in range(1, count - 1):
-        if scores[frame] >= CUT_SCORE and scores[frame + 1] >= CUT_SCORE:
-            around = change(signatures[frame - 1], signatures[frame + 1])
-            if around < 0.4 * min(changes[frame], changes[frame + 1]):
-                scores[frame] = scores[frame + 1] = 0.0
+        beside = max(changes[frame - 1], changes[frame + 1])
+        around = np.median(changes[max(1, frame - _WINDOW) : frame + _WINDOW + 1])
+        scores[frame] = changes[frame] / max(_MIN_CHANGE, _BESIDE_FACTOR * beside, _AROUND_FACTOR * around)
     return scores
 
 
