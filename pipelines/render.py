@@ -17,7 +17,7 @@ from pipelines import progress
 from pipelines.media.frames import FrameReader
 from pipelines.media.index import plane_arrays
 from pipelines.media.parts import PartFacts, write_part
-from pipelines.overlap import ahead
+from pipelines.overlap import ahead, behind
 from pipelines.plan import Shard
 from pipelines.prepare import FilmPlan
 from pipelines.timeline import Shot
@@ -37,6 +37,23 @@ class Clock:
     decode: float = 0.0
     network: float = 0.0
     encode: float = 0.0
+
+
+class Waits:
+    """The same items, and the seconds that were spent waiting for them."""
+
+    def __init__(self, items: Iterator[list[NDArray[np.uint8]]]) -> None:
+        self.items = items
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[list[NDArray[np.uint8]]]:
+        while True:
+            asked = time.perf_counter()
+            item = next(self.items, None)
+            self.seconds += time.perf_counter() - asked
+            if item is None:
+                return
+            yield item
 
 
 @dataclass(frozen=True)
@@ -64,26 +81,22 @@ def render_shard(
     reader = FrameReader(source, film.info, film.index)
     clock, hashed = Clock(), hashlib.sha256()
     started = time.perf_counter()
-    waited = 0.0
+
+    def encode(frames: Iterator[list[NDArray[np.uint8]]]) -> PartFacts:
+        waits = Waits(frames)
+        facts = write_part(target, shard.segments, waits, film.encoding)
+        clock.encode = time.perf_counter() - started - waits.seconds
+        return facts
 
     def painted() -> Iterator[list[NDArray[np.uint8]]]:
-        nonlocal waited
-        frames = ahead(_painted(film, shard, reader, engine, clock), _DEPTH)
-        while True:
-            asked = time.perf_counter()
-            planes = next(frames, None)
-            waited += time.perf_counter() - asked
-            if planes is None:
-                return
+        for planes in _painted(film, shard, reader, engine, clock):
             for plane in planes:
                 hashed.update(plane.data)
             progress.advance()
             yield planes
 
-    facts = write_part(target, shard.segments, painted(), film.encoding)
-    wall = time.perf_counter() - started
-    clock.encode = wall - waited
-    return RenderedShard(facts, hashed.hexdigest(), wall, clock)
+    facts = behind(encode, painted(), _DEPTH)
+    return RenderedShard(facts, hashed.hexdigest(), time.perf_counter() - started, clock)
 
 
 def _painted(

@@ -19,8 +19,9 @@ from stylecore.spec import EngineSpec
 from stylecore.tiling import paint_tiled
 
 SURVEY_FRAMES = 6
-SURVEY_BANDS = 3
-"""Each surveyed frame gives one horizontal third: the whole picture twice, at the cost of two frames."""
+SURVEY_BANDS = 6
+"""Each surveyed frame gives one horizontal band: the whole picture once, at the cost of one frame."""
+_BAND_MIN_PX = 48
 
 Planes = Sequence[Tensor]
 
@@ -95,7 +96,7 @@ class Stylizer:
 def slit_scan(frames: Sequence[Tensor]) -> Tensor:
     """One horizontal band of each (1,3,H,W) frame, turn by turn, as a batch of equal bands."""
     height = frames[0].shape[-2]
-    bands = max(1, min(SURVEY_BANDS, len(frames), height // 64))
+    bands = max(1, min(SURVEY_BANDS, len(frames), height // _BAND_MIN_PX))
     rows = height // bands
     starts = [rows * (number % bands) for number in range(len(frames))]
     return torch.cat([frame[..., top : top + rows, :] for frame, top in zip(frames, starts, strict=True)])

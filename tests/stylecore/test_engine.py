@@ -173,6 +173,6 @@ def test_survey_frames_are_chosen_by_content(contrasts, count, positions):
 
 
 def test_a_slit_scan_takes_every_band_of_the_picture():
-    frames = [torch.full((1, 1, 192, 8), float(number)) for number in range(6)]
+    frames = [torch.full((1, 1, 288, 8), float(number)) for number in range(6)]
     bands = slit_scan(frames)
-    assert bands.shape == (6, 1, 64, 8) and sorted(bands[:, 0, 0, 0].tolist()) == [0, 1, 2, 3, 4, 5]
+    assert bands.shape == (6, 1, 48, 8) and sorted(bands[:, 0, 0, 0].tolist()) == [0, 1, 2, 3, 4, 5]
