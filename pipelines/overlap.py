@@ -17,29 +17,31 @@ class _End:
         self.error = error
 
 
+def _offer(line: queue.Queue[Item | _End], item: Item | _End, ended: threading.Event) -> bool:
+    """Put an item in line; False once the other side has ended and nobody will take it."""
+    while not ended.is_set():
+        try:
+            line.put(item, timeout=_POLL_SECONDS)
+            return True
+        except queue.Full:
+            continue
+    return False
+
+
 def ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
     """The same items in the same order; at most `depth` of them wait. Errors come out where they belong."""
     line: queue.Queue[Item | _End] = queue.Queue(depth)
     stopped = threading.Event()
 
-    def put(item: Item | _End) -> bool:
-        while not stopped.is_set():
-            try:
-                line.put(item, timeout=_POLL_SECONDS)
-                return True
-            except queue.Full:
-                continue
-        return False
-
     def produce() -> None:
         try:
             for item in items:
-                if not put(item):
+                if not _offer(line, item, stopped):
                     return
         except BaseException as error:
-            put(_End(error))
+            _offer(line, _End(error), stopped)
         else:
-            put(_End(None))
+            _offer(line, _End(None), stopped)
 
     thread = threading.Thread(target=produce, name="ahead", daemon=True)
     thread.start()
@@ -77,24 +79,15 @@ def behind(consume: Callable[[Iterator[Item]], Result], items: Iterable[Item], d
         finally:
             done.set()
 
-    def put(item: Item | _End) -> bool:
-        while not done.is_set():
-            try:
-                line.put(item, timeout=_POLL_SECONDS)
-                return True
-            except queue.Full:
-                continue
-        return False
-
     thread = threading.Thread(target=work, name="behind", daemon=True)
     thread.start()
     try:
         for item in items:
-            if not put(item):
+            if not _offer(line, item, done):
                 break
-        put(_End(None))
+        _offer(line, _End(None), done)
     except BaseException as error:
-        put(_End(error))
+        _offer(line, _End(error), done)
     thread.join()
     if faults:
         raise faults[0]
