@@ -33,5 +33,4 @@ def demo(out: str, style: str, seconds: int | None, as_json: bool) -> None:
             write_film(source, seconds)
         job = make_job({"source": str(source), "output": str(delivery), "style": style, "shard_frames": 96})
         facts = run_title(resolve_device(job))
-    lines = [f"drawn:   {source}", f"film:    {delivery}", f"report:  {facts['report']}"]
-    print_result({**facts, "drawn": str(source)}, [*delivery_lines(facts), *lines], as_json)
+    print_result({**facts, "drawn": str(source)}, [f"drawn: {source}", *delivery_lines(facts)], as_json)
