@@ -96,7 +96,7 @@ def find_source(job: TitleJob, work: Work) -> Path:
 def ensure_index(work: Work, source: Path, info: SourceInfo) -> FilmIndex:
     """The stored index of this very file, or a new one, stored."""
     key = source_key(source)
-    index = load_index(work, key)
+    index = manifest.load_index(work.store, key)
     if index is not None:
         return index
     indexing = Indexing(source, info)
@@ -107,22 +107,6 @@ def ensure_index(work: Work, source: Path, info: SourceInfo) -> FilmIndex:
     index = indexing.index()
     manifest.save_index(work.store, key, index)
     return index
-
-
-@lru_cache(maxsize=2)
-def _cached_index(work: Work, key: str) -> FilmIndex:
-    index = manifest.load_index(work.store, key)
-    if index is None:
-        raise LookupError(key)
-    return index
-
-
-def load_index(work: Work, key: str) -> FilmIndex | None:
-    """The stored index, read once per process."""
-    try:
-        return _cached_index(work, key)
-    except LookupError:
-        return None
 
 
 def load_film(job: TitleJob, work: Work, source: Path) -> FilmPlan:
