@@ -9,7 +9,8 @@ import click
 from pipelines.commands.demo import demo
 from pipelines.commands.doctor import doctor
 from pipelines.commands.render import plan, render
-from pipelines.commands.styles import styles, train
+from pipelines.commands.styles import styles
+from pipelines.commands.train import train
 from pipelines.commands.work import clean, report, retry, status
 from pipelines.config import cache_folder
 from pipelines.errors import StylereelError

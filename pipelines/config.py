@@ -1,8 +1,9 @@
 """Where text becomes values: job files, options and the environment. The only reader of os.environ."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -10,35 +11,56 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipelines.errors import UsageError
 from pipelines.media.codecs import EncodeSpec
 from pipelines.storage import absolute_url
-from stylecore.spec import EngineSpec
+from stylecore.catalog import Part, format_reference, is_pack, parse_reference
+from stylecore.errors import StyleError
+from stylecore.spec import COLOR_MODES, EngineSpec
 
 # About a minute or two of work for one task, on a CPU at small sizes or a GPU at large ones.
 DEFAULT_SHARD_FRAMES = 480
 
 
-class ShotLook(BaseModel):
+class Look(BaseModel):
+    """How something should look."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    style: str = "starry-night"
+    strength: float = Field(1.0, ge=0, le=1)
+    color: str = Field("style", pattern=f"^({'|'.join(COLOR_MODES)})$")
+    brush: float = Field(1.0, ge=0.25, le=4)
+    """Size of strokes relative to the style's own."""
+    matte: str = ""
+    """A greyscale picture, or a film with as many frames as the title."""
+    paint: str = Field("inside", pattern="^(inside|outside)$")
+    """Which side of the matte."""
+
+
+class ShotLook(Look):
     """Another look for some shots, by number: `shots: 3,7-9`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    shots: str
     style: str
-    strength: float = Field(1.0, ge=0, le=1)
-    color: str = Field("style", pattern="^(style|source)$")
+    shots: str
 
 
-class TitleJob(BaseModel):
-    """One film to be rendered: everything the result depends on, and where it goes."""
+class LookKey(BaseModel):
+    """A key frame of the look; what is left out is as at the key before."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    frame: int = Field(ge=0)
+    style: str | None = None
+    strength: float | None = Field(None, ge=0, le=1)
+
+
+class TitleJob(Look):
+    """One film to be rendered: everything the result depends on, and where it goes."""
 
     source: str
     output: str
     work: str = ""
-    style: str = "starry-night"
-    strength: float = Field(1.0, ge=0, le=1)
-    color: str = Field("style", pattern="^(style|source)$")
     looks: tuple[ShotLook, ...] = ()
+    keys: tuple[LookKey, ...] = ()
+    """Key frames along the whole film, instead of `looks`."""
     cuts: tuple[int, ...] | None = None
     """First frames of shots, when the user knows better than the detector."""
     shard_frames: int = Field(DEFAULT_SHARD_FRAMES, ge=1)
@@ -78,19 +100,37 @@ def make_job(options: dict[str, Any]) -> TitleJob:
         raise UsageError(f"{where}: {first['msg']} (found {first['input']!r})") from err
     output = absolute_url(job.output)
     work = absolute_url(job.work) if job.work else f"{output}.stylereel"
-    return job.model_copy(
-        update={
-            "source": absolute_url(job.source),
-            "output": output,
-            "work": work,
-            "style": _style(job.style),
-        }
+    places = {"source": absolute_url(job.source), "output": output, "work": work}
+    looks = tuple(_settled(look) for look in job.looks)
+    keys = tuple(
+        key.model_copy(update={"style": key.style and absolute_style(key.style)}) for key in job.keys
     )
+    return _settled(job).model_copy(update={**places, "looks": looks, "keys": keys})
 
 
-def _style(reference: str) -> str:
-    file, mark, name = reference.partition("#")
-    return absolute_url(file) + mark + name if file.endswith(".safetensors") else reference
+_AnyLook = TypeVar("_AnyLook", bound=Look)
+
+
+def _settled(look: _AnyLook) -> _AnyLook:
+    """The look with absolute places, so that it means the same from any folder."""
+    matte = absolute_url(look.matte) if look.matte else ""
+    return look.model_copy(update={"style": absolute_style(look.style), "matte": matte})
+
+
+def absolute_style(reference: str) -> str:
+    """A style reference whose packs and pictures have absolute places."""
+    try:
+        parts = parse_reference(reference)
+    except StyleError as err:
+        raise UsageError(str(err)) from err
+    return format_reference([replace(part, reference=_absolute_part(part)) for part in parts])
+
+
+def _absolute_part(part: Part) -> str:
+    if not part.is_file:
+        return part.reference
+    file, mark, name = part.reference.partition("#") if is_pack(part.reference) else (part.reference, "", "")
+    return absolute_url(file) + mark + name
 
 
 def load_job_file(path: Path, overrides: dict[str, Any]) -> TitleJob:

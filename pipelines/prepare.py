@@ -4,25 +4,21 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from pipelines.config import TitleJob
 from pipelines.errors import InputError, UsageError
+from pipelines.looks import looks_of_shots
 from pipelines.media.codecs import Encoding, container_of, make_encoding
 from pipelines.media.index import FilmIndex
-from pipelines.media.probe import HANDLED_PIXELS, SourceInfo
+from pipelines.media.probe import SourceInfo
 from pipelines.media.shots import find_cuts
 from pipelines.media.tracks import DROPPED, Fate, decide
 from pipelines.plan import Shard, plan_segments, plan_shards
-from pipelines.timeline import Shot, parse_numbers, shots_from_cuts
-from stylecore.errors import StyleError
-from stylecore.pack import find_style
+from pipelines.planes import yuv_format
+from pipelines.timeline import Shot, shots_from_cuts
 from stylecore.pixels import YuvFormat
 from stylecore.spec import ENGINE_VERSION, StyleSpec
-
-_SAMPLE_BYTES = 1 << 16
-_SAMPLES = 32
 
 
 @dataclass(frozen=True)
@@ -42,39 +38,7 @@ class FilmPlan:
     @property
     def yuv_format(self) -> YuvFormat:
         """How the source's planes mean colour."""
-        step_x, step_y = HANDLED_PIXELS[self.info.pixel_format]
-        colour = self.info.colour
-        return YuvFormat(
-            colour.meant_matrix, colour.full_range, step_x, step_y, self.info.pixel_format == "gray"
-        )
-
-
-def source_key(path: Path) -> str:
-    """Identity of a file from its size and bytes sampled all over it; the index then proves every frame."""
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
-        for number in range(_SAMPLES + 1):
-            file.seek(max(0, size - _SAMPLE_BYTES) * number // _SAMPLES)
-            digest.update(file.read(_SAMPLE_BYTES))
-    return digest.hexdigest()[:16]
-
-
-@lru_cache(maxsize=64)
-def style_spec(reference: str, strength: float, keep_color: bool) -> StyleSpec:
-    """A look with the digest of its weights; an unknown style is a UsageError."""
-    try:
-        pack, name = find_style(reference)
-    except StyleError as err:
-        raise UsageError(str(err)) from err
-    return StyleSpec(reference, pack.style_digest(name), strength, keep_color)
-
-
-def job_styles(job: TitleJob) -> list[StyleSpec]:
-    """Every look a job names; raises before any work if one of them cannot be had."""
-    looks = [(job.style, job.strength, job.color)]
-    looks += [(look.style, look.strength, look.color) for look in job.looks]
-    return [style_spec(style, strength, color == "source") for style, strength, color in looks]
+        return yuv_format(self.info)
 
 
 def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
@@ -82,7 +46,7 @@ def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     suffix = Path(job.output).suffix
     cuts = find_cuts(index.cut_scores) if job.cuts is None else job.cuts
     shots = shots_from_cuts(cuts, len(index.frames))
-    styles = _style_of_shots(job, shots)
+    styles = looks_of_shots(job, shots)
     encoding = make_encoding(job.encode_spec, info, index.timeline, suffix)
     shards = plan_shards(plan_segments(shots), job.shard_frames)
     keys = [_shard_key(job, index, shots, styles, encoding, shard) for shard in shards]
@@ -112,18 +76,6 @@ def shards_of_shots(film: FilmPlan, numbers: Sequence[int]) -> list[int]:
         for shard in film.shards
         if any(frames.start < shard.frames.stop and shard.frames.start < frames.stop for frames in wanted)
     ]
-
-
-def _style_of_shots(job: TitleJob, shots: Sequence[Shot]) -> list[StyleSpec]:
-    specs = job_styles(job)
-    styles = dict.fromkeys((shot.number for shot in shots), specs[0])
-    for look, spec in zip(job.looks, specs[1:], strict=True):
-        try:
-            numbers = parse_numbers(look.shots)
-        except ValueError as err:
-            raise UsageError(f"looks: {err}") from err
-        styles |= {number: spec for number in numbers if number in styles}
-    return [styles[shot.number] for shot in shots]
 
 
 def _shard_key(

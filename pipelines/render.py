@@ -9,23 +9,24 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 from av import VideoFrame
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pipelines import progress
+from pipelines.mattes import read_matte
 from pipelines.media.frames import FrameReader
-from pipelines.media.index import plane_arrays
 from pipelines.media.parts import PartFacts, write_part
 from pipelines.overlap import ahead, behind
 from pipelines.plan import Shard
+from pipelines.planes import frame_planes
 from pipelines.prepare import FilmPlan
-from pipelines.timeline import Shot
-from stylecore.pack import find_style
+from pipelines.timeline import FrameRange, Shot
+from stylecore.catalog import find_style, find_styles
 from stylecore.pixels import YuvFormat
 from stylecore.runtime import keep_freed_memory
 from stylecore.spec import EngineSpec, StyleSpec
-from stylecore.stylize import Planes, ShotState, Stylizer, survey_positions
+from stylecore.stylize import ShotState, Stylizer, survey_positions
 
 _DEPTH = 4
 
@@ -71,7 +72,9 @@ def open_stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec) -> Styl
     """One stylizer per look and process: weights are loaded once."""
     keep_freed_memory()
     pack, name = find_style(style.style)
-    return Stylizer(pack, name, form, engine, style.strength, style.keep_color)
+    if style.keys:
+        pack, _ = find_styles(key.style for key in style.keys)
+    return Stylizer(pack, name, form, engine, style.strength, style.color, style.brush, style.keys)
 
 
 def render_shard(
@@ -110,20 +113,31 @@ def _painted(
         stylizer = open_stylizer(style, film.yuv_format, engine)
         state = _survey(film, shot, reader, stylizer, clock)
         mine = islice(frames, inside)
-        while batch := [_planes(frame) for frame in islice(mine, engine.batch)]:
+        place = max(shot.frames.start, shard.frames.start)
+        mattes = _mattes(film, style, FrameRange(place, place + inside))
+        while batch := [frame_planes(frame) for frame in islice(mine, engine.batch)]:
+            allowed = list(islice(mattes, len(batch))) or None
             began = time.perf_counter()
-            made = stylizer.stylize(batch, state)
+            made = stylizer.stylize(batch, state, place - shot.frames.start, allowed)
+            place += len(batch)
             clock.network += time.perf_counter() - began
             yield from ([plane.numpy() for plane in planes] for planes in made)
         if shot.frames.stop <= shard.frames.stop:
             progress.advance(0, shots=1)
 
 
+def _mattes(film: FilmPlan, style: StyleSpec, frames: FrameRange) -> Iterator[Tensor]:
+    """One matte a frame; none at all where the whole picture is painted."""
+    if style.matte is None:
+        return iter(())
+    return read_matte(style.matte, frames, film.info.height, film.info.width)
+
+
 def _survey(film: FilmPlan, shot: Shot, reader: FrameReader, stylizer: Stylizer, clock: Clock) -> ShotState:
     """The shot's constants, from frames spread over the whole shot: every shard of it gets the same."""
     contrasts = [film.index.frames[frame].contrast for frame in shot.frames]
     wanted = [shot.frames.start + position for position in survey_positions(contrasts)]
-    chosen = [_planes(frame) for frame in _timed(reader.pick(wanted), clock)]
+    chosen = [frame_planes(frame) for frame in _timed(reader.pick(wanted), clock)]
     began = time.perf_counter()
     state = stylizer.survey(chosen)
     clock.network += time.perf_counter() - began
@@ -138,7 +152,3 @@ def _timed(frames: Iterator[VideoFrame], clock: Clock) -> Iterator[VideoFrame]:
         if frame is None:
             return
         yield frame
-
-
-def _planes(frame: VideoFrame) -> Planes:
-    return [torch.from_numpy(np.array(view)) for view in plane_arrays(frame)]

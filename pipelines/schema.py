@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-VERSION = 1
+VERSION = 2
 
 PACKETS = pa.schema(
     [
@@ -47,7 +47,9 @@ SHOTS = pa.schema(
         ("style", pa.string()),
         ("style_digest", pa.string()),
         ("strength", pa.float64()),
-        ("keep_color", pa.bool_()),
+        ("color", pa.string()),
+        ("brush", pa.float64()),
+        ("look_digest", pa.string()),
     ]
 )
 SHARDS = pa.schema(

@@ -10,16 +10,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipelines import manifest, progress
+from pipelines import manifest
 from pipelines.config import TitleJob, cache_folder, make_job
 from pipelines.errors import UsageError
+from pipelines.indexed import ensure_index
 from pipelines.manifest import OK, WITHDRAWN, ShardResult
-from pipelines.media.index import FilmIndex, Indexing
-from pipelines.media.probe import SourceInfo, probe
-from pipelines.prepare import FilmPlan, plan_film, source_key
+from pipelines.media.probe import probe
+from pipelines.prepare import FilmPlan, plan_film
 from pipelines.storage import Store, explained, fetch_source, hide_secrets
 
-_NOTE_EVERY_FRAMES = 24
 _OURS = ("index", "plan", "results", "parts", "scratch", "job.json", "delivery.json", "report.html")
 
 
@@ -93,22 +92,6 @@ def find_source(job: TitleJob, work: Work) -> Path:
     return fetch_source(job.source, work.scratch / "source")
 
 
-def ensure_index(work: Work, source: Path, info: SourceInfo) -> FilmIndex:
-    """The stored index of this very file, or a new one, stored."""
-    key = source_key(source)
-    index = manifest.load_index(work.store, key)
-    if index is not None:
-        return index
-    indexing = Indexing(source, info)
-    progress.begin("index", info.frames_declared)
-    for count in indexing:
-        if count % _NOTE_EVERY_FRAMES == 0:
-            progress.advance(_NOTE_EVERY_FRAMES)
-    index = indexing.index()
-    manifest.save_index(work.store, key, index)
-    return index
-
-
 def load_film(job: TitleJob, work: Work, source: Path) -> FilmPlan:
     """Everything that has to be done, from the stored index; planned once per process."""
     if not source.exists():
@@ -120,7 +103,7 @@ def load_film(job: TitleJob, work: Work, source: Path) -> FilmPlan:
 @lru_cache(maxsize=4)
 def _cached_film(job: TitleJob, work: Work, source: Path, _size: int, _mtime_ns: int) -> FilmPlan:
     info = probe(source)
-    return plan_film(job, info, ensure_index(work, source, info))
+    return plan_film(job, info, ensure_index(work.store, source, info))
 
 
 def record_plan(job: TitleJob, work: Work, film: FilmPlan) -> None:
@@ -130,7 +113,9 @@ def record_plan(job: TitleJob, work: Work, film: FilmPlan) -> None:
             "style": style.style,
             "style_digest": style.style_digest,
             "strength": style.strength,
-            "keep_color": style.keep_color,
+            "color": style.color,
+            "brush": style.brush,
+            "look_digest": style.digest,
         }
         for style in film.styles
     ]

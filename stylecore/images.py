@@ -11,23 +11,59 @@ from torch import Tensor
 
 from stylecore.errors import PictureError
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+_DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    ImageCms.PyCMSError,
+)
 
-def load_picture(path: Path) -> Tensor:
-    """Upright sRGB (3,H,W) in 0..1: EXIF rotation applied, an embedded colour profile converted."""
+
+def load_picture(path: Path, at_most_px: int = 4096) -> Tensor:
+    """Upright sRGB (3,H,W) in 0..1, as a viewer would show it on white paper.
+
+    EXIF rotation is applied, an embedded profile (CMYK too) converted, 16 bit scaled, transparency laid on
+    white; a picture longer than `at_most_px` is scaled down.
+    """
     try:
         with Image.open(path) as opened:
-            picture = _to_srgb(ImageOps.exif_transpose(opened))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as err:
+            opened.draft("RGB", (at_most_px, at_most_px))
+            picture = _to_srgb(_on_paper(_to_eight_bit(ImageOps.exif_transpose(opened))))
+            picture.thumbnail((at_most_px, at_most_px), Image.Resampling.LANCZOS)
+    except _UNREADABLE as err:
         raise PictureError(f"{path}: not a picture that can be read ({err})") from err
     pixels = torch.from_numpy(np.array(picture))
     return pixels.permute(2, 0, 1).float().div(255)
 
 
+def _to_eight_bit(picture: Image.Image) -> Image.Image:
+    """Pillow clips deep greys where it should scale them."""
+    if picture.mode not in _DEEP:
+        return picture
+    deep = np.asarray(picture).astype(np.float64)
+    return Image.fromarray((deep / 65535 * 255).round().clip(0, 255).astype(np.uint8), "L")
+
+
+def _on_paper(picture: Image.Image) -> Image.Image:
+    if not picture.has_transparency_data:
+        return picture
+    shown = picture.convert("RGBA")
+    paper = Image.new("RGBA", shown.size, "white")
+    flat = Image.alpha_composite(paper, shown).convert("RGB")
+    flat.info = {key: value for key, value in picture.info.items() if key == "icc_profile"}
+    return flat
+
+
 def _to_srgb(picture: Image.Image) -> Image.Image:
     profile = picture.info.get("icc_profile")
-    if profile and picture.mode == "RGB":
+    if profile and picture.mode in ("RGB", "CMYK", "L"):
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        picture = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB")) or picture
+        wanted = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(picture, source, wanted, outputMode="RGB") or picture
     return picture.convert("RGB")
 
 

@@ -22,6 +22,45 @@ def style_loss(grams: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
     return torch.stack(errors).mean(0)
 
 
+def gram_error(features: Tensor, mean: Tensor, second: Tensor) -> Tensor:
+    """Relative squared error of the Gram matrix against `second` (N,C,C); `mean` (N,C) is not asked."""
+    return (gram(features) - second).square().sum((1, 2)) / second.square().sum((1, 2))
+
+
+def wasserstein_error(features: Tensor, mean: Tensor, second: Tensor) -> Tensor:
+    """Squared W2 distance between Gaussians fitted to two feature clouds, relative to the target's power.
+
+    |m - m*|^2 + tr(S + S* - 2 (S*^1/2 S S*^1/2)^1/2) (Mroueh 2019; used for pictures by Crowson 2020).
+    """
+    flat = features.flatten(2)
+    made_mean = flat.mean(2)
+    made = flat @ flat.transpose(1, 2) / flat.shape[-1] - _outer(made_mean)
+    with torch.no_grad():
+        wanted = second - _outer(mean)
+        root = _matrix_root(wanted)
+        power = second.diagonal(dim1=1, dim2=2).sum(1)
+    cross = _matrix_root(root @ made @ root).diagonal(dim1=1, dim2=2).sum(1)
+    traces = (made + wanted).diagonal(dim1=1, dim2=2).sum(1)
+    return ((made_mean - mean).square().sum(1) + (traces - 2 * cross).clamp(min=0)) / power
+
+
+def _outer(mean: Tensor) -> Tensor:
+    return mean[:, :, None] * mean[:, None]
+
+
+def _matrix_root(matrix: Tensor) -> Tensor:
+    """Square root of symmetric matrices (N,C,C), lifted a little so that its gradient stays finite."""
+    size = matrix.shape[-1]
+    lift = 1e-4 * matrix.diagonal(dim1=1, dim2=2).mean(1).detach() + 1e-8
+    lifted = matrix + lift[:, None, None] * torch.eye(size, device=matrix.device)
+    lifted = (lifted + lifted.transpose(1, 2)) / 2
+    values, vectors = torch.linalg.eigh(lifted)
+    return vectors @ (values.clamp(min=1e-10).sqrt()[:, :, None] * vectors.transpose(1, 2))
+
+
+STYLE_LOSSES = {"gram": gram_error, "wasserstein": wasserstein_error}
+
+
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
     """Squared feature distance relative to the target's own spread about its mean."""
     spread = (target - target.mean((2, 3), keepdim=True)).square().mean((1, 2, 3))

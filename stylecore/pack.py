@@ -7,8 +7,9 @@ format version, the network's name and arguments, and a card per style saying wh
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from torch import Tensor
 
 from stylecore.errors import PackError
 from stylecore.networks import NETWORKS, StyleNetwork
+from stylecore.networks.reader import StyleReader
 from stylecore.normalize import NormPrior
 
 FORMAT_VERSION = 1
-BUNDLED = Path(__file__).parent / "styles"
 
 
 @dataclass(frozen=True)
@@ -37,24 +38,34 @@ class StylePack:
     """Style name -> (2, sum of channels): scale, then shift."""
     cards: Mapping[str, Mapping[str, Any]]
     recipe: Mapping[str, Any]
+    reader: StyleReader | None = None
+    """Says the vector of any style picture, if the pack has learned to."""
+
+    @cached_property
+    def network_digest(self) -> str:
+        """Identity of the network and its population: styles of equal ones can be mixed."""
+        arguments = json.dumps([self.network_name, dict(self.network_arguments)])
+        state = self.network.state_dict()
+        return _digest(arguments, [*(state[key] for key in sorted(state)), self.prior.mean, self.prior.var])
 
     def style_digest(self, name: str) -> str:
         """Identity of one style: network weights, statistics and its own vectors; not its card."""
-        digest = hashlib.sha256(json.dumps([self.network_name, dict(self.network_arguments)]).encode())
-        state = self.network.state_dict()
-        for tensor in [state[key] for key in sorted(state)] + [
-            self.prior.mean,
-            self.prior.var,
-            self.vectors[name],
-        ]:
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return _digest(self.network_digest, [self.vectors[name]])
+
+
+def _digest(text: str, tensors: Sequence[Tensor]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for tensor in tensors:
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def save_pack(pack: StylePack, path: Path) -> None:
     """Write the pack whole or not at all."""
     tensors = {f"network.{key}": value.half() for key, value in pack.network.state_dict().items()}
     tensors |= {"prior.mean": pack.prior.mean.float(), "prior.var": pack.prior.var.float()}
+    if pack.reader:
+        tensors |= {f"reader.{key}": value.half() for key, value in pack.reader.state_dict().items()}
     tensors |= {f"style.{name}": vector.float() for name, vector in pack.vectors.items()}
     head = {
         "version": FORMAT_VERSION,
@@ -99,54 +110,30 @@ def _build(path: Path, head: dict[str, Any], tensors: dict[str, Tensor]) -> Styl
     network.eval().requires_grad_(False)
     vectors = _group(tensors, "style.")
     return StylePack(
-        network, head["network"], head["arguments"], prior, vectors, head["cards"], head["recipe"]
+        network,
+        head["network"],
+        head["arguments"],
+        prior,
+        vectors,
+        head["cards"],
+        head["recipe"],
+        _reader(path, network, _group(tensors, "reader.")),
     )
+
+
+def _reader(path: Path, network: StyleNetwork, tensors: dict[str, Tensor]) -> StyleReader | None:
+    if not tensors:
+        return None
+    reader = StyleReader(sum(network.norm_channels))
+    try:
+        reader.load_state_dict(tensors)
+    except RuntimeError as err:
+        raise PackError(f"{path}: its reader of style pictures does not fit ({err})") from err
+    return reader.eval().requires_grad_(False)
 
 
 def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-
-
-def bundled_styles() -> dict[str, Path]:
-    """Every style in the box and the pack that holds it, without loading weights."""
-    found: dict[str, Path] = {}
-    for path in sorted(BUNDLED.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as opened:
-            names = [key.removeprefix("style.") for key in opened.keys() if key.startswith("style.")]  # noqa: SIM118
-        found |= dict.fromkeys(names, path)
-    return dict(sorted(found.items()))
-
-
-def find_style(reference: str) -> tuple[StylePack, str]:
-    """The pack and style meant by a bundled name, `identity`, PACK.safetensors or PACK.safetensors#NAME."""
-    if reference == "identity":
-        return identity_pack(), "identity"
-    bundled = bundled_styles()
-    if reference in bundled:
-        return load_pack(bundled[reference]), reference
-    file, _, name = reference.partition("#")
-    if not file.endswith(".safetensors"):
-        known = ", ".join(["identity", *bundled])
-        raise PackError(f"style {reference!r} is not known; choose from {known}, or give a PACK.safetensors")
-    pack = load_pack(Path(file))
-    chosen = name or next(iter(pack.vectors))
-    if chosen not in pack.vectors:
-        raise PackError(f"{file}: holds no style {chosen!r}; it has {', '.join(pack.vectors)}")
-    return pack, chosen
-
-
-def identity_pack() -> StylePack:
-    """The style that changes nothing."""
-    card = {"identity": {"work": "the film itself"}}
-    return StylePack(
-        NETWORKS["identity"](),
-        "identity",
-        {},
-        NormPrior.neutral(()),
-        {"identity": torch.zeros(2, 0)},
-        card,
-        {},
-    )
 
 
 def blank_pack(network_name: str, names: list[str], seed: int, width: int = 0) -> StylePack:

@@ -4,32 +4,75 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 """Counts up whenever the same style would give other pixels; finished work of other versions is redone."""
+
+COLOR_MODES = ("style", "source", "matched")
+"""The style's colours; the source's (paint in luminance only); the style's, moved to the source's palette."""
+
+
+@dataclass(frozen=True)
+class StyleKey:
+    """A key frame: at `frame`, counted from the shot's first and maybe outside it, the look is this."""
+
+    frame: int
+    style: str
+    style_digest: str
+    strength: float
+
+    def __post_init__(self) -> None:
+        _check_strength(self.strength)
+
+
+@dataclass(frozen=True)
+class Matte:
+    """Where to paint: a greyscale picture, or a film with one frame for each of the title's."""
+
+    file: str
+    digest: str
+    outside: bool = False
+    """Paint where the matte is black instead of where it is white."""
 
 
 @dataclass(frozen=True)
 class StyleSpec:
-    """One look: a style by reference, how much of it, and whether the source keeps its colours."""
+    """One look: a style by reference, how much of it, in which colours, with which brush, where."""
 
     style: str
-    """A bundled style's name, `identity`, or PACK.safetensors, or PACK.safetensors#NAME."""
+    """A style's name, PACK.safetensors[#NAME], a picture, or a blend `A:0.6+B:0.4`: see `catalog`."""
     style_digest: str
     """Identity of weights and vectors, from the pack."""
     strength: float = 1.0
     """0 leaves the source as it is, 1 is the style as trained."""
-    keep_color: bool = False
-    """Paint in luminance only; chroma stays bit exact."""
+    color: str = "style"
+    """One of COLOR_MODES."""
+    brush: float = 1.0
+    """Size of strokes relative to the style's own."""
+    keys: tuple[StyleKey, ...] = ()
+    """Ascending key frames; between two the look moves evenly. Empty: the same look all along."""
+    matte: Matte | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise ValueError(f"strength must be between 0 and 1, got {self.strength}")
+        _check_strength(self.strength)
+        if self.color not in COLOR_MODES:
+            raise ValueError(f"color must be one of {', '.join(COLOR_MODES)}, got {self.color!r}")
+        if not 0.25 <= self.brush <= 4:
+            raise ValueError(f"brush must be between 0.25 and 4, got {self.brush}")
 
     @property
     def digest(self) -> str:
-        """Identity of the look itself, wherever its pack lies."""
-        facts = {key: value for key, value in asdict(self).items() if key != "style"}
+        """Identity of the look itself, wherever its files lie."""
+        facts = asdict(self)
+        for place in (facts, *facts["keys"]):
+            del place["style"]
+        if facts["matte"]:
+            del facts["matte"]["file"]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _check_strength(strength: float) -> None:
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength must be between 0 and 1, got {strength}")
 
 
 @dataclass(frozen=True)

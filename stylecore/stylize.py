@@ -1,7 +1,7 @@
 """The front door: survey a shot once, then paint any of its frames, in any order, anywhere.
 
 A frame is a list of uint8 planes (H,W), see `pixels`. The survey fixes the statistics of every
-normalization layer for the whole shot; after it, a frame depends on itself alone.
+normalization layer for the whole shot; after it, a frame depends on itself and its place in the shot alone.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stylecore.color import paint_mask
+from stylecore.color import Tint, paint_mask
 from stylecore.networks import StyleNetwork
 from stylecore.normalize import FrozenNorm, Norm, SurveyNorm
 from stylecore.pack import StylePack
 from stylecore.pixels import YuvFormat, apply_change, to_rgb
-from stylecore.spec import EngineSpec
+from stylecore.scaling import carry, resize, work_size
+from stylecore.spec import EngineSpec, StyleKey
 from stylecore.tiling import paint_tiled
 
 SURVEY_FRAMES = 6
@@ -27,14 +28,47 @@ Planes = Sequence[Tensor]
 
 
 @dataclass(frozen=True)
-class ShotState:
-    """What a shot's frames share: (gain, bias) of each normalized layer."""
+class Look:
+    """What a frame is painted with: (gain, bias) of each normalized layer, palette change, strength."""
 
     constants: tuple[tuple[Tensor, Tensor], ...]
+    tint: Tint | None
+    strength: float
+
+
+@dataclass(frozen=True)
+class ShotState:
+    """What a shot's frames share: one look per key frame, ascending by frame."""
+
+    frames: tuple[int, ...]
+    looks: tuple[Look, ...]
+
+    def at(self, frame: int) -> Look:
+        """The look of a frame, counted from the shot's first: between two keys, in proportion."""
+        after = next((place for place, key in enumerate(self.frames) if key > frame), len(self.frames))
+        if after in (0, len(self.frames)):
+            return self.looks[min(after, len(self.frames) - 1)]
+        start, stop = self.frames[after - 1], self.frames[after]
+        return mix_looks(self.looks[after - 1], self.looks[after], (frame - start) / (stop - start))
+
+
+def mix_looks(first: Look, second: Look, weight: float) -> Look:
+    """A look between two of the same network; `weight` 0 is the first."""
+    if weight == 0:
+        return first
+    constants = tuple(
+        (torch.lerp(a[0], b[0], weight), torch.lerp(a[1], b[1], weight))
+        for a, b in zip(first.constants, second.constants, strict=True)
+    )
+    tint = first.tint
+    if first.tint and second.tint:
+        matrix = torch.lerp(first.tint.matrix, second.tint.matrix, weight)
+        tint = Tint(matrix, torch.lerp(first.tint.offset, second.tint.offset, weight))
+    return Look(constants, tint, first.strength + weight * (second.strength - first.strength))
 
 
 class Stylizer:
-    """One style on one device."""
+    """One style, or a way along key frames between styles of one network, on one device."""
 
     def __init__(
         self,
@@ -43,47 +77,87 @@ class Stylizer:
         form: YuvFormat,
         engine: EngineSpec,
         strength: float = 1.0,
-        keep_color: bool = False,
+        color: str = "style",
+        brush: float = 1.0,
+        keys: Sequence[StyleKey] = (),
     ) -> None:
         # Channels last: a third faster on CPUs, and what tensor cores want.
         self.network: StyleNetwork = pack.network.to(engine.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.prior = pack.prior.to(engine.device)
-        self.vector = pack.vectors[style].to(engine.device)
+        self.vectors = {name: vector.to(engine.device) for name, vector in pack.vectors.items()}
+        self.keys = tuple(keys) or (StyleKey(0, style, "", strength),)
         self.form, self.engine = form, engine
-        self.strength, self.keep_color = strength, keep_color
+        self.color, self.brush = color, brush
 
     @torch.inference_mode()
     def survey(self, frames: Sequence[Planes]) -> ShotState:
-        """Joint statistics of frames spread over the shot."""
-        bands = slit_scan([self._rgb(planes) for planes in frames])
-        norm = SurveyNorm(self.vector, self.prior)
-        self._run(bands, norm)
-        return ShotState(tuple(norm.constants))
+        """Joint statistics of frames spread over the shot, for each style on the way."""
+        rgb = [self._rgb(planes) for planes in frames]
+        bands = slit_scan([resize(each, self._work_size(each)) for each in rgb])
+        styles = dict.fromkeys(key.style for key in self.keys)
+        surveyed = {style: self._survey_style(style, bands) for style in styles}
+        looks = tuple(Look(*surveyed[key.style], key.strength) for key in self.keys)
+        return ShotState(tuple(key.frame for key in self.keys), looks)
+
+    def _survey_style(
+        self, style: str, bands: Tensor
+    ) -> tuple[tuple[tuple[Tensor, Tensor], ...], Tint | None]:
+        norm = SurveyNorm(self.vectors[style], self.prior)
+        painted = self._run(bands, norm)
+        tint = Tint.between(painted, bands) if self.color == "matched" else None
+        return tuple(norm.constants), tint
 
     @torch.inference_mode()
-    def stylize(self, frames: Sequence[Planes], state: ShotState) -> list[list[Tensor]]:
-        """Painted frames, in order; planes on the CPU."""
-        rgb = torch.cat([self._rgb(planes) for planes in frames])
-        change = (self._paint(rgb, state) - rgb) * (self.strength * paint_mask(rgb))
+    def stylize(
+        self,
+        frames: Sequence[Planes],
+        state: ShotState,
+        first: int = 0,
+        mattes: Sequence[Tensor] | None = None,
+    ) -> list[list[Tensor]]:
+        """Painted frames, in order; planes on the CPU.
+
+        `first` is the place in the shot of the first of these consecutive frames; `mattes` are (H,W) in
+        0..1, how much paint each pixel may take.
+        """
+        looks = [state.at(first + place) for place in range(len(frames))]
         made = []
-        for planes, difference in zip(frames, change, strict=True):
-            moved = [plane.to(self.engine.device) for plane in planes]
-            painted = apply_change(moved, difference[None], self.form, self.keep_color)
-            made.append([plane.cpu() for plane in painted])
+        for start, stop in self._runs(looks):
+            rgb = torch.cat([self._rgb(planes) for planes in frames[start:stop]])
+            change = self._change(rgb, looks[start])
+            for place, difference in zip(range(start, stop), change, strict=True):
+                matte = mattes[place].to(self.engine.device) if mattes else 1.0
+                moved = [plane.to(self.engine.device) for plane in frames[place]]
+                kept = self.color == "source"
+                painted = apply_change(moved, (difference * matte)[None], self.form, kept)
+                made.append([plane.cpu() for plane in painted])
         return made
+
+    def _runs(self, looks: Sequence[Look]) -> list[tuple[int, int]]:
+        """Spans that can be painted together: one frame on a CPU, one look on a GPU.
+
+        One by one on a CPU: a batch is no faster there, and its convolutions may round differently.
+        """
+        together = self.engine.device_class != "cpu" and all(look is looks[0] for look in looks)
+        return [(0, len(looks))] if together else [(place, place + 1) for place in range(len(looks))]
+
+    def _change(self, rgb: Tensor, look: Look) -> Tensor:
+        small = resize(rgb, self._work_size(rgb))
+        painted = self._paint(small, FrozenNorm(look.constants))
+        if look.tint:
+            painted = look.tint(painted)
+        change = carry(painted, small, rgb) * look.strength
+        return change if self.network.keeps_black else change * paint_mask(rgb)
 
     def _rgb(self, planes: Planes) -> Tensor:
         return to_rgb([plane.to(self.engine.device) for plane in planes], self.form)
 
-    def _paint(self, rgb: Tensor, state: ShotState) -> Tensor:
-        norm = FrozenNorm(state.constants)
-        if self.engine.device_class == "cpu" and len(rgb) > 1:
-            # One by one: a batch is no faster on a CPU, and its convolutions may round differently.
-            return torch.cat([self._paint_once(frame[None], norm) for frame in rgb])
-        return self._paint_once(rgb, norm)
+    def _work_size(self, rgb: Tensor) -> tuple[int, int]:
+        height, width = rgb.shape[-2:]
+        return work_size(height, width, self.network.design_height_px, self.brush)
 
-    def _paint_once(self, rgb: Tensor, norm: FrozenNorm) -> Tensor:
+    def _paint(self, rgb: Tensor, norm: FrozenNorm) -> Tensor:
         tile_px, network = self.engine.tile_px, self.network
         if not tile_px or tile_px >= max(rgb.shape[-2:]):
             return self._run(rgb, norm)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from pipelines.config import TitleJob
 from pipelines.errors import UsageError
+from stylecore.spec import COLOR_MODES
 
 Command = Callable[..., Any]
 
@@ -29,9 +30,18 @@ def json_option(command: Command) -> Command:
 def style_options(command: Command) -> Command:
     """The options that say how a film should look and be computed and encoded."""
     options = [
-        click.option("--style", help="Bundled style, `identity`, or PACK.safetensors[#NAME]."),
+        click.option("--style", help="Style, PICTURE, PACK.safetensors[#NAME], or blend A:0.6+B:0.4."),
         click.option("--strength", type=float, help="0 (source) to 1 (full style)."),
-        click.option("--color", type=click.Choice(["style", "source"]), help="Whose colours the film has."),
+        click.option(
+            "--color",
+            type=click.Choice(COLOR_MODES),
+            help="The style's colours, the source's, or the style's matched to the source's palette.",
+        ),
+        click.option("--brush", type=float, help="Size of strokes: 2 is twice as large, 0.5 half."),
+        click.option(
+            "--matte", metavar="FILE", help="Grey picture, or film with as many frames: where to paint."
+        ),
+        click.option("--paint", type=click.Choice(["inside", "outside"]), help="Which side of the matte."),
         click.option("--work", help="Where finished shards are kept; default: beside OUTPUT."),
         click.option("--shard-frames", type=int, help="Most frames one task renders."),
         click.option("--batch", type=int, help="Frames per call on a GPU."),

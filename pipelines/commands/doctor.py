@@ -14,7 +14,7 @@ from pipelines.flows.server import EmbeddedServer
 from pipelines.media.codecs import ENCODERS
 from pipelines.media.ffmpeg import find_ffmpeg
 from pipelines.storage import Store, free_bytes
-from stylecore.pack import bundled_styles
+from stylecore.catalog import bundled_styles
 
 
 @click.command()

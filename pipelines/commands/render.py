@@ -10,7 +10,8 @@ from pipelines.config import TitleJob, cache_folder, load_job_file, make_job
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
-from pipelines.prepare import FilmPlan, job_styles
+from pipelines.looks import check_styles
+from pipelines.prepare import FilmPlan
 from pipelines.storage import free_bytes
 from pipelines.work import find_source, load_film, open_work, pending
 
@@ -75,7 +76,7 @@ def plan(source: str, output: str | None, as_json: bool, **options: Any) -> None
         output = f"{Path(source).stem}-stylized.mkv"
         options["work"] = options["work"] or str(cache_folder() / "plans" / Path(source).stem)
     job = job_from_arguments(source, output, options)
-    job_styles(job)
+    check_styles(job)
     work = open_work(job.work)
     with Display(console()):
         film = load_film(job, work, find_source(job, work))

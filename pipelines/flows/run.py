@@ -17,9 +17,10 @@ from pipelines import manifest, progress
 from pipelines.config import TitleJob, cache_folder, prefect_server_given
 from pipelines.errors import EngineError, StylereelError, UsageError
 from pipelines.flows.server import EmbeddedServer, answers, pointed_at, quiet_prefect
+from pipelines.looks import check_styles
 from pipelines.media.codecs import container_of
 from pipelines.media.probe import probe
-from pipelines.prepare import FilmPlan, job_styles
+from pipelines.prepare import FilmPlan
 from pipelines.review import write_page
 from pipelines.storage import hide_secrets, split_url
 from pipelines.work import (
@@ -37,7 +38,7 @@ from pipelines.work import (
 def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
     """Render a film, or what of it is missing; the delivery's facts, with the path of its page."""
     container_of(Path(job.output).suffix)
-    job_styles(job)
+    check_styles(job)
     work = open_work(job.work)
     split_url(job.output)[0].refuse_unwritable()
     lock = lock_work(work)

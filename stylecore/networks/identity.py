@@ -10,6 +10,8 @@ class Identity(nn.Module):
 
     stride_px = 1
     halo_px = 0
+    design_height_px = 0
+    keeps_black = True
     norm_channels: tuple[int, ...] = ()
 
     def forward(self, rgb: Tensor, norm: Norm) -> Tensor:

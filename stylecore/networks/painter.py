@@ -40,6 +40,8 @@ class Painter(nn.Module):
     """RGB (N,3,H,W) in 0..1 -> RGB (N,3,H,W) in 0..1, any size from 16x16."""
 
     stride_px = CELL_PX
+    design_height_px = 540
+    keeps_black = False
     halo_px = CELL_PX * (1 + sum(dilation + 1 for dilation in DILATIONS) + 1) + 4
     """How far an output pixel sees, rounded up to whole cells."""
 

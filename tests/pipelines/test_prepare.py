@@ -5,7 +5,8 @@ from conftest import index_film
 
 from pipelines.config import load_job_file, make_job
 from pipelines.errors import InputError, UsageError
-from pipelines.prepare import plan_film, shards_of_shots, source_key
+from pipelines.indexed import source_key
+from pipelines.prepare import plan_film, shards_of_shots
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,14 @@ def test_the_plan_is_readable_by_anybody(store, film):
     index = index_film(film)[1]
     shots = shots_from_cuts([30, 56], 96)
     shards = plan_shards(plan_segments(shots), 60)
-    style = {"style": "s", "style_digest": "d", "strength": 1.0, "keep_color": False}
+    style = {
+        "style": "s",
+        "style_digest": "d",
+        "strength": 1.0,
+        "color": "style",
+        "brush": 1.0,
+        "look_digest": "l",
+    }
     manifest.save_plan(store, "p", index, shots, [style] * 3, shards, ["k1", "k2"])
     table = pq.read_table(pa.BufferReader(store.read("plan/p/timeline.parquet")))
     rows = table.to_pylist()

@@ -5,8 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stylecore.catalog import identity_pack
 from stylecore.normalize import FrozenNorm, LiveNorm, NormPrior, SurveyNorm
-from stylecore.pack import blank_pack, identity_pack
+from stylecore.pack import blank_pack
 from stylecore.pixels import MATRICES, YuvFormat, apply_change, to_rgb
 from stylecore.spec import EngineSpec
 from stylecore.stylize import Stylizer, slit_scan, survey_positions

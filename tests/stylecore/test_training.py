@@ -7,11 +7,14 @@ import torch
 from safetensors.torch import save_file
 
 from stylecore import losses
+from stylecore.catalog import bundled_styles, find_style
 from stylecore.encoders import LAYOUTS, load_encoder
 from stylecore.errors import PackError, PictureError, WeightsError
 from stylecore.images import load_picture, to_image
-from stylecore.pack import blank_pack, bundled_styles, find_style, load_pack, save_pack
-from stylecore.train import ContentCrops, Trainer, TrainSpec, train
+from stylecore.pack import blank_pack, load_pack, save_pack
+from stylecore.training.contents import ContentCrops
+from stylecore.training.spec import TrainSpec
+from stylecore.training.trainer import Trainer, train
 
 SPEC = TrainSpec(steps=6, crop_px=64, painting_short_side_px=64)
 

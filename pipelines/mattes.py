@@ -1,0 +1,69 @@
+"""Mattes: where a film may be painted, from a greyscale picture or a film that runs beside it."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import repeat
+from pathlib import Path
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from pipelines.config import cache_folder
+from pipelines.errors import InputError
+from pipelines.indexed import ensure_index, source_key
+from pipelines.media.frames import FrameReader
+from pipelines.media.probe import probe
+from pipelines.planes import frame_planes, yuv_format
+from pipelines.storage import Store, fetch_source
+from pipelines.timeline import FrameRange
+from stylecore.catalog import is_picture
+from stylecore.color import luma
+from stylecore.images import load_picture
+from stylecore.pixels import to_rgb
+from stylecore.spec import Matte
+
+
+def make_matte(url: str, outside: bool, frames: int) -> Matte:
+    """The matte at a URL, checked against the film's number of frames."""
+    path = _local(url)
+    if not path.is_file():
+        raise InputError(f"matte {url}: no such file")
+    if is_picture(url):
+        load_picture(path)
+    else:
+        found = len(_open_film(path).index.frames)
+        if found != frames:
+            raise InputError(
+                f"matte {url}: has {found} frames, the film has {frames}; they must run together"
+            )
+    return Matte(url, source_key(path), outside)
+
+
+def read_matte(matte: Matte, frames: FrameRange, height: int, width: int) -> Iterator[Tensor]:
+    """How much of each pixel may be painted, (H,W) in 0..1, for each frame of the range."""
+    path = _local(matte.file)
+    pictures = _still(path, len(frames)) if is_picture(matte.file) else _moving(path, frames)
+    for grey in pictures:
+        sized = F.interpolate(grey, (height, width), mode="bilinear", antialias=True)[0, 0].clamp(0, 1)
+        yield 1 - sized if matte.outside else sized
+
+
+def _local(url: str) -> Path:
+    return fetch_source(url, cache_folder() / "mattes" / "files")
+
+
+def _still(path: Path, count: int) -> Iterator[Tensor]:
+    return repeat(luma(load_picture(path)[None]), count)
+
+
+def _moving(path: Path, frames: FrameRange) -> Iterator[Tensor]:
+    reader = _open_film(path)
+    form = yuv_format(reader.info)
+    for frame in reader.read(frames):
+        yield luma(to_rgb(frame_planes(frame), form))
+
+
+@lru_cache(maxsize=4)
+def _open_film(path: Path) -> FrameReader:
+    info = probe(path)
+    return FrameReader(path, info, ensure_index(Store(str(cache_folder() / "mattes")), path, info))

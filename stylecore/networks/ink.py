@@ -1,0 +1,59 @@
+"""The ink look: brush lines, solid shadows and two grey washes on warm paper.
+
+XDoG (Winnemöller 2012): soft thresholds on luma together with flow-guided lines. Deviations: two washes
+between paper and black, and a light meter: thresholds fall with the brightness around a pixel, down to a
+limit, so that a dim scene is drawn rather than flooded, and a fade still ends in solid black.
+"""
+
+from torch import Tensor, nn
+
+from stylecore.networks.filters import (
+    Blur,
+    Contours,
+    Guided,
+    Kuwahara,
+    color,
+    double,
+    halve,
+    luma,
+    smoothstep,
+)
+from stylecore.normalize import Norm
+
+PAPER = (0.97, 0.953, 0.91)
+INK = (0.06, 0.058, 0.07)
+WASHES = ((0.50, 0.58, 0.70), (0.33, 0.40, 0.62), (0.18, 0.26, 0.0))
+"""Luma from which a wash lies, luma up to which it lies, and how much light it lets through."""
+DIMMEST = 0.35
+"""Share to which thresholds fall in the dark."""
+
+
+class Ink(nn.Module):
+    """RGB (N,3,H,W) in 0..1 -> the same, drawn in ink."""
+
+    stride_px = 2
+    halo_px = 56
+    norm_channels: tuple[int, ...] = ()
+    keeps_black = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.smooth = Guided(sigma_px=6, contrast=0.1)
+        self.flatten = Kuwahara(radius_px=2.8, sigma_px=1.4, calm=0.03, power=2)
+        self.contours = Contours(sigma_px=1.2, length_px=4.5)
+        self.surroundings = Blur(10)
+
+    def forward(self, rgb: Tensor, norm: Norm) -> Tensor:
+        smooth = self.smooth(rgb)
+        flat = luma(self.flatten(smooth))
+        light = 1 - smoothstep(self.contours(luma(smooth), flat), 0.006, 0.026)
+        tone = flat / self._exposure(rgb)
+        for full, none, passed in WASHES:
+            light = light * (passed + (1 - passed) * smoothstep(tone, full, none))
+        # Ink on paper is not quite black; film bars are.
+        ink = color(INK, rgb) * smoothstep(flat, 0.0, 0.1)
+        return ink + (color(PAPER, rgb) - ink) * light
+
+    def _exposure(self, rgb: Tensor) -> Tensor:
+        broad = double(self.surroundings(halve(luma(rgb))), like=rgb)
+        return DIMMEST + (1 - DIMMEST) * smoothstep(broad, 0.0, 0.5)

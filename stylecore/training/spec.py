@@ -1,0 +1,47 @@
+"""How to train: every number that shapes the result, so that a pack's recipe can repeat it."""
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+STYLE_LAYERS = MappingProxyType(
+    {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
+)
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """Steps, sizes and weights of one run."""
+
+    steps: int = 5000
+    batch: int = 3
+    """Bundled styles painted per step, taking turns."""
+    any_batch: int = 0
+    """Styles read from a picture per step; 0 trains no reader."""
+    crop_px: int = 192
+    painting_short_side_px: int = 512
+    learning_rate: float = 1e-3
+    style_loss: str = "gram"
+    """`gram` (Gatys 2015) or `wasserstein` (Gaussian W2 between feature clouds)."""
+    style_layers: dict[str, float] = field(default_factory=lambda: dict(STYLE_LAYERS))
+    content_layer: str = "relu4_2"
+    content_weight: float = 1.0
+    style_weight: float = 12.0
+    palette_weight: float = 12.0
+    tone_weight: float = 24.0
+    motion_weight: float = 20.0
+    smooth_weight: float = 0.05
+    reader_weight: float = 1.0
+    """Pull of the reader toward the vectors of the styles that have their own."""
+    vectors_only: bool = False
+    """The network stays as it is and only style vectors learn: the pack stays compatible with its parent."""
+    precision: str = "fp32"
+    """`fp32`, or `bf16` where the device is fast at it."""
+    seed: int = 7
+
+    def __post_init__(self) -> None:
+        if self.style_loss not in ("gram", "wasserstein"):
+            raise ValueError(f"style loss must be gram or wasserstein, got {self.style_loss!r}")
+        if self.precision not in ("fp32", "bf16"):
+            raise ValueError(f"precision must be fp32 or bf16, got {self.precision!r}")
+        if self.crop_px % 32:
+            raise ValueError(f"crop must be a multiple of 32 px, got {self.crop_px}")

@@ -1,0 +1,290 @@
+"""Fit a network, its style vectors and its reader: perceptual losses (Johnson 2016), no flow data.
+
+Each step paints one crop per style, and a second, shifted and noisy look at one of them that must come
+out the same (the synthetic-motion idea of ReReVST, Wang 2020, reduced to shifts). Flat crops ask for less
+style the flatter they are: titles and fades must stay quiet.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stylecore import losses
+from stylecore.encoders import Encoder
+from stylecore.images import resize_short_side
+from stylecore.networks.reader import StyleReader
+from stylecore.normalize import LiveNorm, NormPrior
+from stylecore.pack import StylePack
+from stylecore.training.contents import ContentCrops
+from stylecore.training.spec import TrainSpec
+from stylecore.training.targets import Targets
+
+MOTION_PX = 8
+READ_PX = 320
+"""Side of the crop of a style picture that the reader learns from."""
+PRIOR_MOMENTUM = 0.02
+AVERAGE_MOMENTUM = 0.005
+
+
+@dataclass(frozen=True)
+class TrainStep:
+    """Progress: the step just done and its losses by name, weighted, mean over the batch."""
+
+    step: int
+    losses: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's material: content crops (N,3,P+8,P+8), style rows, and the second look's offset."""
+
+    crops: Tensor
+    own: tuple[int, ...]
+    """Styles with vectors of their own, by number."""
+    read: tuple[int, ...]
+    """Style pictures to be read, by number in the gallery."""
+    close_ups: Tensor
+    """(len(own),3,320,320) of the own styles' paintings, for the reader to recognize."""
+    shift: tuple[int, int]
+
+
+class Gallery:
+    """Style pictures for the reader (K,3,320,320) as bytes, and what each asks for."""
+
+    def __init__(self, pictures: Sequence[Tensor], encoder: Encoder, layers: Sequence[str]) -> None:
+        self.pixels = torch.stack([picture.mul(255).round().byte() for picture in pictures])
+        self.targets = Targets.measure(pictures, encoder, layers)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def show(self, rows: Sequence[int]) -> Tensor:
+        return self.pixels[list(rows)].float().div(255)
+
+
+class Trainer:
+    """The state of one training run; `state()` and `restore()` make it resumable to the bit of its seed."""
+
+    def __init__(
+        self,
+        pack: StylePack,
+        paintings: Mapping[str, Tensor],
+        encoder: Encoder,
+        spec: TrainSpec,
+        gallery: Gallery | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.pack, self.spec, self.device = pack, spec, device
+        self.encoder = encoder.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.names, self.gallery = list(paintings), gallery
+        self.paintings = [resize_short_side(each, spec.painting_short_side_px) for each in paintings.values()]
+        self.targets = Targets.measure(self.paintings, self.encoder, list(spec.style_layers))
+        self.network = pack.network.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.requires_grad_(not spec.vectors_only)
+        vectors = torch.stack([pack.vectors[name] for name in self.names]).to(device)
+        self.vectors = vectors.requires_grad_(True)
+        self.prior = pack.prior.to(device)
+        self.reader = self._open_reader() if gallery else None
+        self.parameters = [each for _, each in self._named()]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=spec.learning_rate, betas=(0.9, 0.99))
+        self.average = [each.detach().clone() for each in self.parameters]
+        self.step = 0
+
+    def _open_reader(self) -> StyleReader:
+        reader = self.pack.reader
+        if reader is None:
+            torch.manual_seed(self.spec.seed)
+            reader = StyleReader(sum(self.prior.channels))
+            reader.get_buffer("average").copy_(self.vectors.detach().mean(0))
+        return reader.to(self.device).train().requires_grad_(True)
+
+    def _named(self) -> list[tuple[str, Tensor]]:
+        """Everything that learns, by name."""
+        found = [(f"network.{name}", each) for name, each in self.network.named_parameters()]
+        found = [] if self.spec.vectors_only else found
+        if self.reader:
+            found += [(f"reader.{name}", each) for name, each in self.reader.named_parameters()]
+        return [*found, ("vectors", self.vectors)]
+
+    def learning_rate(self) -> float:
+        """A short warm-up, then a cosine down to a hundredth."""
+        warm = min(1.0, (self.step + 1) / 50)
+        turn = math.cos(math.pi * min(self.step, self.spec.steps) / self.spec.steps)
+        return self.spec.learning_rate * warm * (0.505 + 0.495 * turn)
+
+    def advance(self, batch: Batch) -> TrainStep:
+        """One optimizer step."""
+        parts = self._parts(batch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(parts.values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, 10.0)
+        self.optimizer.step()
+        self._average_weights()
+        self.step += 1
+        return TrainStep(self.step, {name: value.item() for name, value in parts.items()})
+
+    def _parts(self, batch: Batch) -> dict[str, Tensor]:
+        side, (top, left) = self.spec.crop_px, batch.shift
+        crops = batch.crops.to(self.device)
+        first = crops[..., :side, :side]
+        vectors, targets, parts = self._styles(batch)
+        moved = self.step % len(first)
+        second = crops[moved : moved + 1, :, top : top + side, left : left + side]
+        second = (second + 0.02 * torch.randn_like(second)).clamp(0, 1)
+        norm = LiveNorm(torch.cat([vectors, vectors[moved : moved + 1]]), self.prior)
+        looks = torch.cat([first, second]).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.partition(":")[0], torch.bfloat16, self.spec.precision == "bf16"):
+            painted, again = self.network(looks, norm).float().split([len(first), 1])
+            parts |= self._wishes(first, painted, targets)
+        steady = painted[moved : moved + 1, :, top:, left:] - again[..., : side - top, : side - left]
+        parts["motion"] = self.spec.motion_weight * steady.square().mean()
+        self._learn_population(norm)
+        return parts
+
+    def _styles(self, batch: Batch) -> tuple[Tensor, Targets, dict[str, Tensor]]:
+        """Vectors and targets of the batch's styles, and how far the reader is from the known vectors."""
+        own = self.vectors[list(batch.own)]
+        targets = self.targets.pick(batch.own)
+        if self.reader is None or self.gallery is None:
+            return own, targets, {}
+        shown = torch.cat([batch.close_ups, self.gallery.show(batch.read)]).to(self.device)
+        known, read = self.reader(shown).split([len(own), len(batch.read)])
+        pull = self.spec.reader_weight * (known - own.detach()).square().mean()
+        return torch.cat([own, read]), targets.beside(self.gallery.targets.pick(batch.read)), {"reader": pull}
+
+    def _wishes(self, source: Tensor, painted: Tensor, targets: Targets) -> dict[str, Tensor]:
+        spec = self.spec
+        made = self.encoder(painted, (*spec.style_layers, spec.content_layer))
+        with torch.no_grad():
+            wanted = self.encoder(source, (spec.content_layer,))[spec.content_layer]
+            appetite = (losses.contrast(source) / 0.12).clamp(0.03, 1)
+        palette = losses.palette_loss(painted, targets.palettes, targets.directions)
+        parts = {
+            "content": spec.content_weight * losses.content_loss(made[spec.content_layer], wanted),
+            "style": spec.style_weight * appetite * self._style(made, targets),
+            "palette": spec.palette_weight * appetite * palette,
+            "tone": spec.tone_weight * losses.tone_loss(painted, source),
+            "smooth": spec.smooth_weight * losses.total_variation(painted),
+        }
+        return {name: value.mean() for name, value in parts.items()}
+
+    def _style(self, made: Mapping[str, Tensor], targets: Targets) -> Tensor:
+        error = losses.STYLE_LOSSES[self.spec.style_loss]
+        weights = self.spec.style_layers
+        parts = [
+            weight * error(made[name].float(), targets.means[name], targets.grams[name])
+            for name, weight in weights.items()
+        ]
+        return torch.stack(parts).sum(0) / sum(weights.values())
+
+    @torch.no_grad()
+    def _learn_population(self, norm: LiveNorm) -> None:
+        """Fold this step into the population statistics; those of a network that stays are kept."""
+        if self.spec.vectors_only:
+            return
+        mean = torch.cat([mean.float().mean(0) for mean, _ in norm.moments])
+        spread = torch.cat([mean.float().var(0, correction=0) for mean, _ in norm.moments])
+        var = torch.cat([var.float().mean(0) for _, var in norm.moments]) + spread
+        momentum = max(PRIOR_MOMENTUM, 1 / (self.step + 1))
+        self.prior = replace(
+            self.prior,
+            mean=torch.lerp(self.prior.mean, mean, momentum),
+            var=torch.lerp(self.prior.var, var, momentum),
+        )
+
+    @torch.no_grad()
+    def _average_weights(self) -> None:
+        momentum = max(AVERAGE_MOMENTUM, 1 / (self.step + 1))
+        for average, parameter in zip(self.average, self.parameters, strict=True):
+            average.lerp_(parameter.detach(), momentum)
+
+    def finished_pack(self, cards: Mapping[str, Mapping[str, Any]], recipe: Mapping[str, Any]) -> StylePack:
+        """The averaged weights as a pack."""
+        average = {name: value.cpu() for (name, _), value in zip(self._named(), self.average, strict=True)}
+        network = type(self.network)(**self.pack.network_arguments)
+        network.load_state_dict({**self.network.state_dict(), **_group(average, "network.")})
+        reader = self.pack.reader
+        if self.reader is not None:
+            reader = StyleReader(self.reader.channels)
+            reader.load_state_dict({**self.reader.state_dict(), **_group(average, "reader.")})
+            reader.eval().requires_grad_(False)
+        return replace(
+            self.pack,
+            network=network.eval().requires_grad_(False),
+            prior=self.prior.to("cpu"),
+            vectors=dict(zip(self.names, average["vectors"], strict=True)),
+            reader=reader,
+            cards=cards,
+            recipe={**recipe, **asdict(self.spec)},
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything a resumed run needs, for `torch.save`."""
+        return {
+            "spec": json.dumps(asdict(self.spec)),
+            "names": self.names,
+            "step": self.step,
+            "parameters": {name: each.detach() for name, each in self._named()},
+            "prior": (self.prior.mean, self.prior.var),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state()` of a run with the same styles; ValueError if they are others."""
+        if state["names"] != self.names:
+            raise ValueError(f"styles {state['names']}, expected {self.names}")
+        self.step = state["step"]
+        for name, each in self._named():
+            each.copy_(state["parameters"][name])
+        self.prior = NormPrior(self.prior.channels, *state["prior"])
+        self.average = [tensor.clone() for tensor in state["average"]]
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+class Batches:
+    """Endless material; step n depends on seed and n alone, as resuming needs."""
+
+    def __init__(self, trainer: Trainer, contents: Sequence[Path]) -> None:
+        self.trainer, self.spec = trainer, trainer.spec
+        self.source = ContentCrops(contents, self.spec.crop_px + MOTION_PX, self.spec.seed)
+
+    def draw(self, step: int) -> Batch:
+        spec, styles = self.spec, len(self.trainer.names)
+        chance = self.source.random
+        chance.seed(f"{spec.seed}-{step}")
+        torch.manual_seed(spec.seed * 1_000_003 + step)
+        own = tuple((step * spec.batch + index) % styles for index in range(spec.batch))
+        gallery = self.trainer.gallery
+        read = tuple(chance.randrange(len(gallery)) for _ in range(spec.any_batch)) if gallery else ()
+        crops = torch.stack([self.source.draw() for _ in own + read]).clamp(0, 1)
+        close_ups = torch.stack([self._close_up(row) for row in own]) if gallery else torch.empty(0)
+        return Batch(
+            crops, own, read, close_ups, (chance.randint(0, MOTION_PX), chance.randint(0, MOTION_PX))
+        )
+
+    def _close_up(self, row: int) -> Tensor:
+        painting, chance = self.trainer.paintings[row], self.source.random
+        top = chance.randint(0, painting.shape[-2] - READ_PX)
+        left = chance.randint(0, painting.shape[-1] - READ_PX)
+        return painting[:, top : top + READ_PX, left : left + READ_PX]
+
+
+def train(trainer: Trainer, contents: Sequence[Path]) -> Iterator[TrainStep]:
+    """Advance to the spec's last step, yielding after each."""
+    batches = Batches(trainer, contents)
+    while trainer.step < trainer.spec.steps:
+        yield trainer.advance(batches.draw(trainer.step))
