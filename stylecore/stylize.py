@@ -90,10 +90,13 @@ class Stylizer:
         self.form, self.engine = form, engine
         self.color, self.brush = color, brush
 
-    @torch.inference_mode()
     def survey(self, frames: Sequence[Planes]) -> ShotState:
         """Joint statistics of frames spread over the shot, for each style on the way."""
-        rgb = [self._rgb(planes) for planes in frames]
+        return self.survey_rgb([self._rgb(planes) for planes in frames])
+
+    @torch.inference_mode()
+    def survey_rgb(self, rgb: Sequence[Tensor]) -> ShotState:
+        """The same of pictures (1,3,H,W) in 0..1."""
         bands = slit_scan([resize(each, self._work_size(each)) for each in rgb])
         styles = dict.fromkeys(key.style for key in self.keys)
         surveyed = {style: self._survey_style(style, bands) for style in styles}
@@ -125,7 +128,7 @@ class Stylizer:
         made = []
         for start, stop in self._runs(looks):
             rgb = torch.cat([self._rgb(planes) for planes in frames[start:stop]])
-            change = self._change(rgb, looks[start])
+            change = self.change_rgb(rgb, looks[start])
             for place, difference in zip(range(start, stop), change, strict=True):
                 matte = mattes[place].to(self.engine.device) if mattes else 1.0
                 moved = [plane.to(self.engine.device) for plane in frames[place]]
@@ -142,7 +145,9 @@ class Stylizer:
         together = self.engine.device_class != "cpu" and all(look is looks[0] for look in looks)
         return [(0, len(looks))] if together else [(place, place + 1) for place in range(len(looks))]
 
-    def _change(self, rgb: Tensor, look: Look) -> Tensor:
+    @torch.inference_mode()
+    def change_rgb(self, rgb: Tensor, look: Look) -> Tensor:
+        """What paint adds to (N,3,H,W) in 0..1, before mattes."""
         small = resize(rgb, self._work_size(rgb))
         painted = self._paint(small, FrozenNorm(look.constants))
         if look.tint:

@@ -1,28 +1,110 @@
-"""`stylereel styles`."""
+"""`stylereel styles`: what is in the box, foreign networks in, networks out, checks."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from pipelines.commands.common import json_option, print_result
-from stylecore.catalog import bundled_styles
-from stylecore.pack import load_pack
+from stylecore.artefacts import check_style
+from stylecore.catalog import find_style, style_names
+from stylecore.exporting import export_onnx
+from stylecore.importing import import_checkpoint
+from stylecore.pack import save_pack
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @json_option
-def styles(as_json: bool) -> None:
+@click.pass_context
+def styles(context: click.Context, as_json: bool) -> None:
     """List the styles in the box and where each comes from.
 
     Example: stylereel styles
     """
-    facts: dict[str, Any] = {"identity": {"work": "the film itself, for proofs"}}
-    for name, path in bundled_styles().items():
-        facts[name] = dict(load_pack(path).cards.get(name, {}))
+    if context.invoked_subcommand:
+        return
+    facts = {name: _card(name) for name in style_names()}
     lines = [f"{name:<16}{_card_line(card)}" for name, card in facts.items()]
-    print_result(facts, lines, as_json)
+    print_result(facts, [*lines, "or any picture: --style painting.jpg"], as_json)
+
+
+def _card(reference: str) -> dict[str, Any]:
+    pack, name = find_style(reference)
+    return dict(pack.cards.get(name, {}))
 
 
 def _card_line(card: Mapping[str, Any]) -> str:
     return ", ".join(str(card[key]) for key in ("work", "artist", "year") if card.get(key))
+
+
+@styles.command()
+@click.argument("style")
+@json_option
+def show(style: str, as_json: bool) -> None:
+    """Show a style's card: its source, how it was trained, and its losses.
+
+    Example: stylereel styles show starry-night
+    """
+    pack, name = find_style(style)
+    facts = {"style": style, **_card(style), "network": pack.network_name, "recipe": dict(pack.recipe)}
+    facts["digest"] = pack.style_digest(name)
+    lines = [f"{key}: {value}" for key, value in facts.items() if key != "recipe"]
+    shown = {key: value for key, value in pack.recipe.items() if key != "contents"}
+    lines += [f"recipe {key}: {value}" for key, value in shown.items()]
+    lines += [f"learned on {len(pack.recipe['contents'])} pictures"] if "contents" in pack.recipe else []
+    print_result(facts, lines, as_json)
+
+
+@styles.command()
+@click.argument("style")
+@json_option
+@click.pass_context
+def check(context: click.Context, style: str, as_json: bool) -> None:
+    """Look for grids, glowing blacks, bubbles, dead zones and jumps in a style; fails if there are any.
+
+    Example: stylereel styles check mine.safetensors
+    """
+    findings = check_style(*find_style(style))
+    facts = {each.check: {"value": each.value, "limit": each.limit} for each in findings}
+    lines = [
+        f"{'FAULT' if each.is_fault else 'ok':<6}{each.check:<8}{each.value:8.2f}  limit {each.limit:g}"
+        for each in findings
+    ]
+    print_result(facts, lines, as_json)
+    if any(each.is_fault for each in findings):
+        context.exit(1)
+
+
+@styles.command(name="import")
+@click.argument("checkpoint")
+@click.option("--name", help="The style's name; the file's by default.")
+@click.option("--out", required=True, metavar="PACK", help="The style pack to write.")
+@json_option
+def import_(checkpoint: str, name: str | None, out: str, as_json: bool) -> None:
+    """Convert a fast_neural_style checkpoint of pytorch/examples into a style pack.
+
+    Example: stylereel styles import mosaic.pth --out mosaic.safetensors
+    """
+    path = Path(checkpoint)
+    pack = import_checkpoint(path, name or path.stem)
+    save_pack(pack, Path(out))
+    print_result({"pack": out, "style": next(iter(pack.vectors))}, [out], as_json)
+
+
+@styles.command()
+@click.argument("style")
+@click.option("--out", required=True, metavar="FILE.onnx")
+@click.option("--size", default="540x960", show_default=True, metavar="HxW", help="Rows and columns.")
+@json_option
+def export(style: str, out: str, size: str, as_json: bool) -> None:
+    """Write a style as an ONNX network of single pictures, checked against torch.
+
+    Example: stylereel styles export starry-night --out starry-night.onnx
+    """
+    height, _, width = size.partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise click.BadParameter(f"{size!r}: rows x columns, such as 540x960", param_hint="--size")
+    pack, name = find_style(style)
+    export_onnx(pack, name, Path(out), int(height), int(width))
+    print_result({"onnx": out, "style": style}, [out], as_json)

@@ -131,10 +131,15 @@ def _run(trainer: Trainer, contents: Sequence[Path], folder: Path) -> dict[str, 
             }
             progress.advance()
             if step.step % _CHECKPOINT_STEPS == 0:
+                progress.note(_told(losses))
                 _save_checkpoint(trainer, folder)
             if step.step % _PREVIEW_STEPS == 0:
                 _save_preview(trainer.finished_pack({}, {}), preview, folder)
     return losses
+
+
+def _told(losses: Mapping[str, float]) -> str:
+    return "losses: " + ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
 
 
 def _named(pictures: tuple[str, ...]) -> dict[str, Path]:

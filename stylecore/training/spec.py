@@ -6,6 +6,7 @@ from types import MappingProxyType
 STYLE_LAYERS = MappingProxyType(
     {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 )
+CONTENT_LAYERS = MappingProxyType({"relu3_2": 1.0, "relu4_2": 1.0})
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,19 @@ class TrainSpec:
     crop_px: int = 192
     painting_short_side_px: int = 512
     learning_rate: float = 1e-3
+    vector_rate: float = 8.0
+    """How much faster style vectors learn: each sees only its own style's turns."""
     style_loss: str = "gram"
     """`gram` (Gatys 2015) or `wasserstein` (Gaussian W2 between feature clouds)."""
     style_layers: dict[str, float] = field(default_factory=lambda: dict(STYLE_LAYERS))
-    content_layer: str = "relu4_2"
-    content_weight: float = 1.0
+    content_layers: dict[str, float] = field(default_factory=lambda: dict(CONTENT_LAYERS))
+    content_weight: float = 1.2
     style_weight: float = 12.0
     palette_weight: float = 12.0
     tone_weight: float = 24.0
-    motion_weight: float = 20.0
+    motion_weight: float = 8.0
+    motion_noise: float = 0.006
+    """Deviation of the second look's noise: film grain. Much more of it forbids strokes in plain skies."""
     smooth_weight: float = 0.05
     reader_weight: float = 1.0
     """Pull of the reader toward the vectors of the styles that have their own."""

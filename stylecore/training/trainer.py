@@ -92,7 +92,11 @@ class Trainer:
         self.prior = pack.prior.to(device)
         self.reader = self._open_reader() if gallery else None
         self.parameters = [each for _, each in self._named()]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=spec.learning_rate, betas=(0.9, 0.99))
+        groups = [
+            {"params": self.parameters[:-1], "pace": 1.0},
+            {"params": [self.vectors], "pace": spec.vector_rate},
+        ]
+        self.optimizer = torch.optim.Adam(groups, lr=spec.learning_rate, betas=(0.9, 0.99))
         self.average = [each.detach().clone() for each in self.parameters]
         self.step = 0
 
@@ -122,7 +126,7 @@ class Trainer:
         """One optimizer step."""
         parts = self._parts(batch)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
+            group["lr"] = self.learning_rate() * group["pace"]
         self.optimizer.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 10.0)
@@ -138,7 +142,7 @@ class Trainer:
         vectors, targets, parts = self._styles(batch)
         moved = self.step % len(first)
         second = crops[moved : moved + 1, :, top : top + side, left : left + side]
-        second = (second + 0.02 * torch.randn_like(second)).clamp(0, 1)
+        second = (second + self.spec.motion_noise * torch.randn_like(second)).clamp(0, 1)
         norm = LiveNorm(torch.cat([vectors, vectors[moved : moved + 1]]), self.prior)
         looks = torch.cat([first, second]).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.partition(":")[0], torch.bfloat16, self.spec.precision == "bf16"):
@@ -162,19 +166,24 @@ class Trainer:
 
     def _wishes(self, source: Tensor, painted: Tensor, targets: Targets) -> dict[str, Tensor]:
         spec = self.spec
-        made = self.encoder(painted, (*spec.style_layers, spec.content_layer))
+        made = self.encoder(painted, {**spec.style_layers, **spec.content_layers})
         with torch.no_grad():
-            wanted = self.encoder(source, (spec.content_layer,))[spec.content_layer]
+            wanted = self.encoder(source, spec.content_layers)
             appetite = (losses.contrast(source) / 0.12).clamp(0.03, 1)
         palette = losses.palette_loss(painted, targets.palettes, targets.directions)
         parts = {
-            "content": spec.content_weight * losses.content_loss(made[spec.content_layer], wanted),
+            "content": spec.content_weight * self._content(made, wanted),
             "style": spec.style_weight * appetite * self._style(made, targets),
             "palette": spec.palette_weight * appetite * palette,
             "tone": spec.tone_weight * losses.tone_loss(painted, source),
             "smooth": spec.smooth_weight * losses.total_variation(painted),
         }
         return {name: value.mean() for name, value in parts.items()}
+
+    def _content(self, made: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:
+        weights = self.spec.content_layers
+        parts = [weight * losses.content_loss(made[name], wanted[name]) for name, weight in weights.items()]
+        return torch.stack(parts).sum(0) / sum(weights.values())
 
     def _style(self, made: Mapping[str, Tensor], targets: Targets) -> Tensor:
         error = losses.STYLE_LOSSES[self.spec.style_loss]

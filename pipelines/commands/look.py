@@ -1,0 +1,86 @@
+"""`stylereel look`: a contact sheet of styles on a film's own frames, before hours are spent."""
+
+from pathlib import Path
+
+import click
+from torch import Tensor
+
+from pipelines import progress
+from pipelines.commands.common import console, json_option, print_result, resolve_device
+from pipelines.config import absolute_style, cache_folder, make_job
+from pipelines.display import Display
+from pipelines.errors import UsageError
+from pipelines.looks import style_digest
+from pipelines.media.frames import FrameReader
+from pipelines.planes import frame_planes, yuv_format
+from pipelines.prepare import FilmPlan
+from pipelines.work import find_source, load_film, open_work
+from stylecore.catalog import find_style, is_picture, style_names
+from stylecore.images import load_picture, resize_short_side
+from stylecore.pixels import to_rgb
+from stylecore.sheet import Row, draw_sheet
+from stylecore.stills import paint_still
+
+_PAINT_HEIGHT_PX = 540
+
+
+@click.command()
+@click.argument("source")
+@click.option("--styles", help="Comma-separated; every style in the box by default.")
+@click.option("--frames", "count", default=4, show_default=True, help="Frames of the film to show.")
+@click.option("--strength", default=1.0, show_default=True, type=click.FloatRange(0, 1))
+@click.option("--height", default=200, show_default=True, help="Height of a picture on the sheet, px.")
+@click.option("--out", help="The sheet, .jpg or .png; default: NAME-look.jpg here.")
+@json_option
+def look(
+    source: str, styles: str | None, count: int, strength: float, height: int, out: str | None, as_json: bool
+) -> None:
+    """Paint a few well-chosen frames of SOURCE (a film or a picture) in several styles, on one sheet.
+
+    Example: stylereel look film.mp4 --styles starry-night,noir,painting.jpg
+    """
+    names = styles.split(",") if styles else [name for name in style_names() if name != "identity"]
+    references = [absolute_style(name.strip()) for name in names]
+    for reference in references:
+        style_digest(reference)
+    target = Path(out or f"{Path(source).stem}-look.jpg")
+    with Display(console()):
+        pictures = _pictures(source, count)
+        rows = [Row("source", pictures)]
+        progress.begin("look", len(references), unit="styles")
+        for reference in references:
+            pack, name = find_style(reference)
+            painted = [paint_still(picture, pack, name, strength) for picture in pictures]
+            rows.append(Row(Path(name).stem, painted))
+            progress.advance()
+        draw_sheet(rows, height).save(target, quality=92)
+    print_result({"sheet": str(target), "styles": names, "frames": len(pictures)}, [str(target)], as_json)
+
+
+def _pictures(source: str, count: int) -> list[Tensor]:
+    """The frames to paint, (3,H,W), no larger than they will be painted."""
+    if is_picture(source):
+        return [_at_most(load_picture(Path(source)))]
+    work = cache_folder() / "plans" / Path(source).stem
+    places = {"source": source, "output": f"{work}.mkv", "work": str(work)}
+    job = resolve_device(make_job({**places, "style": "identity"}))
+    opened = open_work(job.work)
+    path = find_source(job, opened)
+    film = load_film(job, opened, path)
+    form = yuv_format(film.info)
+    frames = FrameReader(path, film.info, film.index).pick(telling_frames(film, count))
+    return [_at_most(to_rgb(frame_planes(frame), form)[0]) for frame in frames]
+
+
+def _at_most(picture: Tensor) -> Tensor:
+    return resize_short_side(picture, min(_PAINT_HEIGHT_PX, *picture.shape[-2:]))
+
+
+def telling_frames(film: FilmPlan, count: int) -> list[int]:
+    """Frames that show the film: of `count` shots spread over it, the one richest in contrast each."""
+    if count < 1:
+        raise UsageError(f"--frames {count}: at least 1")
+    shots = film.shots
+    chosen = {shots[(2 * number + 1) * len(shots) // (2 * count)] for number in range(count)}
+    best = [max(shot.frames, key=lambda frame: film.index.frames[frame].contrast) for shot in chosen]
+    return sorted(best)
