@@ -3,7 +3,8 @@
 StyleError
 ├── PackError       a style pack is missing, damaged or of another version
 ├── WeightsError    a loss network's weights are missing or not the ones asked for
-└── PictureError    a picture file cannot be read
+├── PictureError    a picture file cannot be read
+└── ExportError     a style cannot be written for other programs, or would not paint the same there
 """
 
 
@@ -21,3 +22,7 @@ class WeightsError(StyleError):
 
 class PictureError(StyleError):
     """A picture file cannot be read."""
+
+
+class ExportError(StyleError):
+    """A style cannot be exported, or the exported file does not paint the same; no file is left."""

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecore.errors import StyleError
+from stylecore.errors import ExportError
 from stylecore.normalize import LiveNorm
 from stylecore.pack import StylePack
 
@@ -25,10 +25,6 @@ OPSET = 18
 TOLERANCE = 1e-3
 """A quarter of an 8-bit code: kernels may round differently, but nobody may see it."""
 MIN_SIDE_PX = 16
-
-
-class ExportError(StyleError):
-    """A style cannot be exported, or the exported file does not paint the same; no file is left."""
 
 
 class _Styled(nn.Module):

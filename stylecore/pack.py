@@ -1,6 +1,6 @@
 """Style packs: one network, its population statistics, and any number of styles as vectors.
 
-A pack is a safetensors file. Tensors: `network.*` (half precision), `prior.mean`, `prior.var`,
+A pack is a safetensors file. Tensors: `network.*` (in the precision its network asks for), `prior.mean`, `prior.var`,
 `style.NAME` (2, sum of channels): scale, then shift. Metadata: `stylereel`, one JSON object with the
 format version, the network's name and arguments, and a card per style saying where it came from.
 """
@@ -62,7 +62,8 @@ def _digest(text: str, tensors: Sequence[Tensor]) -> str:
 
 def save_pack(pack: StylePack, path: Path) -> None:
     """Write the pack whole or not at all."""
-    tensors = {f"network.{key}": value.half() for key, value in pack.network.state_dict().items()}
+    stored = pack.network.stored_dtype
+    tensors = {f"network.{key}": value.to(stored) for key, value in pack.network.state_dict().items()}
     tensors |= {"prior.mean": pack.prior.mean.float(), "prior.var": pack.prior.var.float()}
     if pack.reader:
         tensors |= {f"reader.{key}": value.half() for key, value in pack.reader.state_dict().items()}

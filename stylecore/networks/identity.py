@@ -1,5 +1,6 @@
 """The network that changes nothing: for proofs, since a film through it must come out bit for bit."""
 
+import torch
 from torch import Tensor, nn
 
 from stylecore.normalize import Norm
@@ -12,6 +13,7 @@ class Identity(nn.Module):
     halo_px = 0
     design_height_px = 0
     keeps_black = True
+    stored_dtype = torch.float16
     norm_channels: tuple[int, ...] = ()
 
     def forward(self, rgb: Tensor, norm: Norm) -> Tensor:

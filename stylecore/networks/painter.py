@@ -42,6 +42,7 @@ class Painter(nn.Module):
     stride_px = CELL_PX
     design_height_px = 540
     keeps_black = False
+    stored_dtype = torch.float16
     halo_px = CELL_PX * (1 + sum(dilation + 1 for dilation in DILATIONS) + 1) + 4
     """How far an output pixel sees, rounded up to whole cells."""
 

@@ -1,0 +1,122 @@
+"""Which shot gets which look, and where it may be painted."""
+
+import pytest
+import torch
+from conftest import draw
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.config import make_job
+from pipelines.errors import InputError, UsageError
+from pipelines.looks import film_keys, keyed_look, looks_of_shots
+from pipelines.mattes import make_matte, read_matte
+from pipelines.timeline import FrameRange, shots_from_cuts
+from stylecore.images import to_image
+from stylecore.spec import StyleKey, StyleSpec
+
+SHOTS = shots_from_cuts([30, 56], 96)
+
+
+def job(**options):
+    return make_job({"source": "a.mp4", "output": "b.mp4", "style": "noir", **options})
+
+
+def test_a_shot_may_have_a_look_of_its_own():
+    looks = looks_of_shots(job(looks=[{"shots": "2-3", "style": "ink", "brush": 2, "strength": 0.5}]), SHOTS)
+    assert [(look.style, look.strength, look.brush) for look in looks] == [
+        ("noir", 1.0, 1.0),
+        ("ink", 0.5, 2.0),
+        ("ink", 0.5, 2.0),
+    ]
+
+
+def test_keys_follow_the_film_through_its_shots():
+    made = job(keys=[{"frame": 10, "strength": 0}, {"frame": 40, "strength": 1}])
+    first, second, third = looks_of_shots(made, SHOTS)
+    assert [(key.frame, key.strength) for key in first.keys] == [(10, 0), (40, 1)]
+    assert [(key.frame, key.strength) for key in second.keys] == [(-20, 0), (10, 1)]
+    assert third.keys == () and third.strength == 1, "held after the last key"
+
+
+def test_a_key_takes_from_the_one_before_what_it_leaves_out():
+    keys = film_keys(job(strength=0.3, keys=[{"frame": 50, "strength": 0.8}, {"frame": 0}]))
+    assert [(key.frame, key.style, key.strength) for key in keys] == [(0, "noir", 0.3), (50, "noir", 0.8)]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 120), st.integers(0, 3)), min_size=1, max_size=6, unique_by=lambda k: k[0]
+    ),
+    st.integers(0, 100),
+    st.integers(1, 60),
+)
+def test_the_keys_of_a_shot_say_what_the_film_s_keys_say(points, start, length):
+    def strength_at(keys, frame):
+        after = [key for key in keys if key.frame > frame]
+        before = [key for key in keys if key.frame <= frame]
+        if not before or not after:
+            return (before[-1] if before else after[0]).strength
+        a, b = before[-1], after[0]
+        return a.strength + (b.strength - a.strength) * (frame - a.frame) / (b.frame - a.frame)
+
+    keys = [StyleKey(frame, "s", "d", level / 3) for frame, level in sorted(points)]
+    frames = FrameRange(start, start + length)
+    look = keyed_look(StyleSpec("s", "d"), keys, frames)
+    for frame in range(frames.start, frames.stop):
+        mine = strength_at(look.keys, frame - start) if look.keys else look.strength
+        assert mine == pytest.approx(strength_at(keys, frame))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"style": "nior"}, "did you mean noir"),
+        ({"keys": [{"frame": 0}], "looks": [{"shots": "1", "style": "ink"}]}, "not both"),
+        ({"keys": [{"frame": 0}, {"frame": 9, "style": "ink"}]}, "different networks"),
+        ({"looks": [{"shots": "two", "style": "ink"}]}, "looks"),
+        ({"keys": [{"frame": -1}]}, "keys.0.frame"),
+        ({"brush": 9}, "brush"),
+    ],
+)
+def test_a_wrong_look_is_one_clear_line(options, words):
+    with pytest.raises(UsageError, match=words):
+        looks_of_shots(job(**options), SHOTS)
+
+
+def test_packs_and_pictures_are_found_from_anywhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    made = job(style="a.safetensors#x:1+scream:1", matte="m.png", looks=[{"shots": "1", "style": "p.jpg"}])
+    assert made.style == f"{tmp_path}/a.safetensors#x:0.5+scream:0.5"
+    assert made.matte == f"{tmp_path}/m.png" and made.looks[0].style == f"{tmp_path}/p.jpg"
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("STYLEREEL_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_picture_may_be_the_matte(cache, tmp_path):
+    grey = torch.zeros(3, 10, 20)
+    grey[..., 10:] = 1
+    to_image(grey).save(tmp_path / "m.png")
+    inside, outside = (make_matte(str(tmp_path / "m.png"), side, 96) for side in (False, True))
+    first, second = (list(read_matte(matte, FrameRange(3, 5), 40, 80)) for matte in (inside, outside))
+    assert len(first) == 2 and first[0].shape == (40, 80)
+    assert first[0][:, :30].max() == 0 and first[0][:, 50:].min() == 1
+    assert torch.allclose(first[0] + second[0], torch.ones(40, 80))
+    assert inside.digest == outside.digest
+
+
+def test_a_film_may_be_the_matte_frame_by_frame(cache, tmp_path):
+    path = draw(tmp_path / "m.mp4", shots=(12,), sound=False)
+    matte = make_matte(str(path), False, 12)
+    whole = list(read_matte(matte, FrameRange(0, 12), 48, 80))
+    part = list(read_matte(matte, FrameRange(7, 9), 48, 80))
+    assert all(map(torch.equal, whole[7:9], part)) and not torch.equal(whole[0], whole[11])
+    with pytest.raises(InputError, match="has 12 frames, the film has 96"):
+        make_matte(str(path), False, 96)
+
+
+def test_a_missing_matte_is_told(cache, tmp_path):
+    with pytest.raises(InputError, match="none.png"):
+        make_matte(str(tmp_path / "none.png"), False, 96)
