@@ -52,7 +52,7 @@ class Cartoon(nn.Module):
         flat = self.flatten(smooth)
         grey = luma(flat)
         # From the smooth picture, not the flat one: flattening erases eyes, and lines bring them back.
-        line = smoothstep(self.contours(luma(smooth), grey), 0.008, 0.034)
+        line = smoothstep(self.contours(luma(smooth), grey), 0.009, 0.038)
         return (self._cel(flat, grey) * (1 - BLACKNESS * line)).clamp(0, 1)
 
     def _cel(self, flat: Tensor, grey: Tensor) -> Tensor:

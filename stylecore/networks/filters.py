@@ -115,7 +115,6 @@ class Guided(nn.Module):
     def forward(self, rgb: Tensor) -> Tensor:
         mean, variance = local_moments(self.blur, halve(rgb))
         excess = variance / (3 * (self.contrast * (luma(mean) + 0.1)) ** 2)
-        # Computed as the share to smooth, since a share to keep of 0.9999 rounds.
         smooth = 1 / (1 + excess.clamp(max=1e4) ** 4)
         line = double(self.blur(torch.cat([smooth * mean, 1 - smooth], dim=1)), like=rgb)
         return line[:, :3] + line[:, 3:] * rgb

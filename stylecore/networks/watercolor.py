@@ -26,7 +26,7 @@ from stylecore.networks.filters import (
 from stylecore.normalize import Norm
 
 PAPER = (0.985, 0.975, 0.95)
-SHADOW = (0.16, 0.15, 0.22)
+SHADOW = (0.18, 0.17, 0.24)
 """The darkest mixture: a cool one, never black."""
 SEPARATION = (-0.15, 0.0, 0.15)
 """Where pigment settles it turns warmer, elsewhere cooler: change of density in red, green and blue."""
@@ -56,7 +56,7 @@ class Watercolor(nn.Module):
         grey = luma(flat)
         tone = soft_steps(compress(grey, 2.5), 1 / GLAZES, torch.full_like(grey, 5.0))
         settled = self._settled(rgb)
-        density = self._edges(luma(smooth), grey, tone) - 0.3 * settled.clamp(max=0.5)
+        density = self._edges(luma(smooth), grey, tone) - 0.3 * settled.clamp(max=0.4)
         hue = tone + SATURATION * (flat - grey) * (tone + 0.3) / (grey + 0.3)
         pigment = _glaze(hue.clamp(0, 1), density + color(SEPARATION, rgb) * settled)
         shadow = color(SHADOW, rgb) * smoothstep(grey, 0.0, 0.12)
@@ -66,7 +66,7 @@ class Watercolor(nn.Module):
         """Extra density where a wash ends: at rims of a glaze, and along contours."""
         rim = (self.rim(tone) - tone) / (tone + 0.2)
         contour = smoothstep(self.contours(sharp, grey), 0.004, 0.05)
-        return 0.6 * (4 * rim).tanh().clamp(min=-0.4) + 0.9 * contour
+        return 0.6 * (4 * rim).tanh().clamp(min=-0.25) + 0.9 * contour
 
     def _settled(self, rgb: Tensor) -> Tensor:
         """Texture of 3 to 12 px, from -1 where pigment settled to 1 where it ran off."""

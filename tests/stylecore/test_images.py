@@ -25,13 +25,14 @@ def half_red(mode="RGB"):
 
 
 @pytest.mark.parametrize(
-    ("name", "mode"), [("a.png", "RGB"), ("a.jpg", "RGB"), ("a.tif", "CMYK"), ("a.webp", "RGB"), ("a.png", "P")]
+    ("name", "mode"),
+    [("a.png", "RGB"), ("a.jpg", "RGB"), ("a.tif", "CMYK"), ("a.webp", "RGB"), ("a.png", "P")],
 )
 def test_ordinary_makes_show_their_colours(tmp_path, name, mode):
     path = tmp_path / name
     half_red(mode).save(path)
     rgb = load_picture(path)
-    assert rgb.shape == (3, 20, 40) and 0 <= rgb.min() and rgb.max() <= 1
+    assert rgb.shape == (3, 20, 40) and rgb.min() >= 0 and rgb.max() <= 1
     assert corner(rgb) == pytest.approx(RED, abs=24)
 
 
