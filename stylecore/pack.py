@@ -1,8 +1,9 @@
 """Style packs: one network, its population statistics, and any number of styles as vectors.
 
 A pack is a safetensors file. Tensors: `network.*` in the precision its network asks for, `prior.mean` and
-`prior.var`, `reader.*` if it can read pictures, `style.NAME` (2, sum of channels): scale, then shift. Metadata: `stylereel`, one JSON object with the
-format version, the network's name and arguments, and a card per style saying where it came from.
+`prior.var`, `reader.*` if it can read pictures, `style.NAME` (2, sum of channels): scale, then shift.
+Metadata: `stylereel`, one JSON object with the format version, the network's name and arguments, and a
+card per style saying where it came from.
 """
 
 import hashlib

@@ -21,16 +21,16 @@ class TrainSpec:
     crop_px: int = 192
     painting_short_side_px: int = 512
     learning_rate: float = 1e-3
-    vector_rate: float = 8.0
+    vector_rate: float = 4.0
     """How much faster style vectors learn: each sees only its own style's turns."""
     style_loss: str = "gram"
     """`gram` (Gatys 2015) or `wasserstein` (Gaussian W2 between feature clouds)."""
     style_layers: dict[str, float] = field(default_factory=lambda: dict(STYLE_LAYERS))
     content_layers: dict[str, float] = field(default_factory=lambda: dict(CONTENT_LAYERS))
-    content_weight: float = 1.2
+    content_weight: float = 3.0
     style_weight: float = 12.0
     palette_weight: float = 12.0
-    tone_weight: float = 24.0
+    tone_weight: float = 16.0
     motion_weight: float = 8.0
     motion_noise: float = 0.006
     """Deviation of the second look's noise: film grain. Much more of it forbids strokes in plain skies."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from stylecore import losses
+from stylecore.color import luma
 from stylecore.encoders import Encoder
 from stylecore.images import resize_short_side
 from stylecore.networks.reader import StyleReader
@@ -28,6 +29,8 @@ from stylecore.training.targets import Targets
 MOTION_PX = 8
 READ_PX = 320
 """Side of the crop of a style picture that the reader learns from."""
+LOCAL_MIN_PX = 48
+"""Width of a layer from which quarters hold enough for statistics of their own."""
 PRIOR_MOMENTUM = 0.02
 AVERAGE_MOMENTUM = 0.005
 
@@ -169,12 +172,12 @@ class Trainer:
         made = self.encoder(painted, {**spec.style_layers, **spec.content_layers})
         with torch.no_grad():
             wanted = self.encoder(source, spec.content_layers)
-            appetite = (losses.contrast(source) / 0.12).clamp(0.03, 1)
+            hunger = appetite(source)
         palette = losses.palette_loss(painted, targets.palettes, targets.directions)
         parts = {
             "content": spec.content_weight * self._content(made, wanted),
-            "style": spec.style_weight * appetite * self._style(made, targets),
-            "palette": spec.palette_weight * appetite * palette,
+            "style": spec.style_weight * self._style(made, targets, appetite(quarters(source)), hunger),
+            "palette": spec.palette_weight * hunger * palette,
             "tone": spec.tone_weight * losses.tone_loss(painted, source),
             "smooth": spec.smooth_weight * losses.total_variation(painted),
         }
@@ -185,13 +188,21 @@ class Trainer:
         parts = [weight * losses.content_loss(made[name], wanted[name]) for name, weight in weights.items()]
         return torch.stack(parts).sum(0) / sum(weights.values())
 
-    def _style(self, made: Mapping[str, Tensor], targets: Targets) -> Tensor:
+    def _style(self, made: Mapping[str, Tensor], targets: Targets, local: Tensor, whole: Tensor) -> Tensor:
+        """Style error (N,). Fine layers are asked of each quarter by itself: paint belongs everywhere.
+
+        Asked of the whole, a network leaves the sky bare and doubles the strokes on the grass.
+        """
         error = losses.STYLE_LOSSES[self.spec.style_loss]
         weights = self.spec.style_layers
-        parts = [
-            weight * error(made[name].float(), targets.means[name], targets.grams[name])
-            for name, weight in weights.items()
-        ]
+        parts = []
+        for name, weight in weights.items():
+            features, mean, gram = made[name].float(), targets.means[name], targets.grams[name]
+            if features.shape[-1] < LOCAL_MIN_PX:
+                parts.append(weight * whole * error(features, mean, gram))
+                continue
+            apart = error(quarters(features), mean.repeat(4, 1), gram.repeat(4, 1, 1))
+            parts.append(weight * (local * apart).view(4, -1).mean(0))
         return torch.stack(parts).sum(0) / sum(weights.values())
 
     @torch.no_grad()
@@ -258,6 +269,20 @@ class Trainer:
         self.prior = NormPrior(self.prior.channels, *state["prior"])
         self.average = [tensor.clone() for tensor in state["average"]]
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+def quarters(x: Tensor) -> Tensor:
+    """The four quarters of (N,C,H,W), one after the other: (4N,C,H/2,W/2)."""
+    rows, columns = x.shape[-2] // 2, x.shape[-1] // 2
+    return torch.cat(
+        [x[..., top : top + rows, left : left + columns] for top in (0, rows) for left in (0, columns)]
+    )
+
+
+def appetite(source: Tensor) -> Tensor:
+    """How much style pictures (N,3,H,W) may ask for, (N,): little where there is nothing or no light."""
+    seen = (losses.contrast(source) / 0.03).clamp(0.05, 1)
+    return seen * (luma(source).mean((1, 2, 3)) / 0.08).clamp(0.05, 1)
 
 
 def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
