@@ -39,6 +39,8 @@ class Cartoon(nn.Module):
     halo_px = 62
     norm_channels: tuple[int, ...] = ()
     keeps_black = True
+    design_height_px = 720
+    stored_dtype = torch.float32
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,6 +6,7 @@ dim scene is drawn rather than flooded, and in the deepest dark the paper darken
 black without a jump.
 """
 
+import torch
 from torch import Tensor, nn
 
 from stylecore.networks.filters import (
@@ -39,6 +40,8 @@ class Ink(nn.Module):
     halo_px = 56
     norm_channels: tuple[int, ...] = ()
     keeps_black = True
+    design_height_px = 720
+    stored_dtype = torch.float32
 
     def __init__(self) -> None:
         super().__init__()

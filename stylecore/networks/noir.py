@@ -27,6 +27,8 @@ class Noir(nn.Module):
     halo_px = 54
     norm_channels: tuple[int, ...] = ()
     keeps_black = True
+    design_height_px = 720
+    stored_dtype = torch.float32
 
     def __init__(self) -> None:
         super().__init__()
