@@ -126,7 +126,7 @@ CHECKS: dict[str, tuple[Callable[[StylePack, str], float], float]] = {
     "flat": (_flat, 24.0),
     "noise": (_noisy, 6.0),
     "dead": (_dead, 0.05),
-    "fade": (_fade, 5.0),
+    "fade": (_fade, 8.0),
     "finite": (_finite, 0.0),
 }
 """Name -> (measure, limit). Limits lie between what our good styles and planted faults measure."""
