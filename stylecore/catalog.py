@@ -17,6 +17,7 @@ from torch import Tensor
 from stylecore.errors import PackError, PictureError
 from stylecore.images import SUFFIXES, load_picture, resize_short_side
 from stylecore.networks import DRAWN, NETWORKS
+from stylecore.networks.reader import StyleReader
 from stylecore.normalize import NormPrior
 from stylecore.pack import StylePack, load_pack
 
@@ -140,12 +141,19 @@ def read_picture(path: Path) -> tuple[StylePack, str]:
         )
     if picture.std() < _FLAT:
         raise PictureError(f"{path}: is one flat colour, which is no style; give a picture with brushwork")
-    with torch.inference_mode():
-        vector = pack.reader(_middle(resize_short_side(picture, READ_SHORT_SIDE_PX))[None])[0]
-    # Rounded, so that machines that differ in the last bit agree on the style's identity.
-    vector = (vector.clone() * 1024).round() / 1024
+    vector = read_vector(pack.reader, picture)
     card = {"work": path.name, "how": "read from the picture, not trained"}
     return replace(pack, vectors={path.stem: vector}, cards={path.stem: card}), path.stem
+
+
+def read_vector(reader: StyleReader, picture: Tensor) -> Tensor:
+    """The style vector (2, channels) that a reader sees in (3,H,W).
+
+    Rounded, so that machines that differ in the last bit agree on the style's identity.
+    """
+    with torch.no_grad():
+        vector = reader(_middle(resize_short_side(picture, READ_SHORT_SIDE_PX))[None])[0]
+    return (vector * 1024).round() / 1024
 
 
 def _middle(picture: Tensor) -> Tensor:

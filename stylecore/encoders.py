@@ -92,6 +92,23 @@ def _key(name: str, part: str) -> str:
     return f"{name}_{part}".replace(".", "_")
 
 
+def published_vgg19() -> Encoder:
+    """VGG-19 as torchvision publishes it, from its cache or the network; its own hash is checked.
+
+    WeightsError when it can neither be found nor fetched.
+    """
+    from torchvision.models import VGG19_Weights  # slow to import, and needed here alone
+
+    try:
+        state = VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as err:
+        raise WeightsError(
+            f"torchvision's VGG-19 is neither in torch's cache nor to be fetched ({err}); "
+            "give a file with --loss-network vgg19.safetensors"
+        ) from err
+    return Encoder(LAYOUTS["vgg19"], dict(state))
+
+
 def load_encoder(path: Path, sha256: str | None = None) -> Encoder:
     """A loss network from a safetensors file; which one is told by the names inside it."""
     try:

@@ -13,14 +13,17 @@ from torch import Tensor
 
 from pipelines import progress
 from pipelines.commands.common import console
+from pipelines.demo.scenes import SCENES
 from pipelines.display import Display
 from pipelines.errors import UsageError
-from stylecore.catalog import BUNDLED_PAINTINGS
-from stylecore.encoders import load_encoder
-from stylecore.images import load_picture, resize_short_side, to_image
-from stylecore.normalize import SurveyNorm
+from stylecore.artefacts import check_style
+from stylecore.catalog import BUNDLED_PAINTINGS, read_vector
+from stylecore.encoders import load_encoder, published_vgg19
+from stylecore.images import load_picture, resize_short_side
 from stylecore.pack import StylePack, blank_pack, load_pack, save_pack
 from stylecore.runtime import keep_freed_memory
+from stylecore.sheet import Row, draw_sheet
+from stylecore.stills import paint_still
 from stylecore.training.brushwork import StylePictures
 from stylecore.training.spec import TrainSpec
 from stylecore.training.trainer import READ_PX, Gallery, Trainer
@@ -34,12 +37,19 @@ _DEFAULT = TrainSpec()
 
 @click.command()
 @click.argument("pictures", nargs=-1, required=True, metavar="[NAME=]PICTURE...")
-@click.option("--content", multiple=True, required=True, help="Folder of photos or film frames; repeatable.")
-@click.option("--loss-network", required=True, help="VGG-19 weights as safetensors: plain or compressed.")
-@click.option("--out", required=True, help="The style pack to write.")
+@click.option("--out", required=True, metavar="PACK", help="The style pack to write.")
+@click.option(
+    "--content", multiple=True, help="Folder of photos or film frames to learn on; drawn scenes by default."
+)
+@click.option(
+    "--loss-network",
+    default="",
+    metavar="FILE",
+    help="VGG-19 as safetensors, plain or compressed; torchvision's by default.",
+)
 @click.option("--start", default="bundled", show_default=True, help="Pack to start from, or `blank`.")
 @click.option("--checkpoints", default=".checkpoints/train", help="Where training can be resumed from.")
-@click.option("--steps", default=_DEFAULT.steps, show_default=True, help="Optimizer steps.")
+@click.option("--steps", default=600, show_default=True, help="Optimizer steps; thousands from `blank`.")
 @click.option("--batch", default=_DEFAULT.batch, show_default=True, help="Styles painted per step.")
 @click.option("--gallery", default=0, show_default=True, help="Made-up style pictures to learn to read.")
 @click.option("--any-batch", default=2, show_default=True, help="Read style pictures painted per step.")
@@ -57,27 +67,42 @@ _DEFAULT = TrainSpec()
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--card", multiple=True, metavar="NAME:KEY=VALUE", help="Facts for a style's card; repeatable.")
 def train(pictures: tuple[str, ...], content: tuple[str, ...], out: str, **options: Any) -> None:
-    """Train styles from paintings. The same command again resumes.
+    """Train a style from each picture, starting from the box's own network. The same command resumes.
 
-    Example: stylereel train wave=wave.jpg --content photos --loss-network vgg19.safetensors
-    --out wave.safetensors
+    Example: stylereel train harbour.jpg --out harbour.safetensors
     """
     keep_freed_memory()
     files = _named(pictures)
-    contents = [path for folder in content for path in _pictures_in(Path(folder))]
-    spec = _spec(options)
+    cards = _cards(list(files), options["card"])
+    contents = _contents(content)
     paintings = {name: load_picture(path) for name, path in files.items()}
-    trainer = _trainer(paintings, contents, spec, options)
-    losses = _run(trainer, contents, Path(options["checkpoints"]))
+    trainer = _trainer(paintings, list(contents.values()), _spec(options), options)
+    losses = _run(trainer, list(contents.values()), Path(options["checkpoints"]))
     recipe = {
-        "contents": sorted(path.name for path in contents),
-        "loss_network": Path(options["loss_network"]).name,
+        "contents": sorted(contents),
+        "loss_network": Path(options["loss_network"]).name or "torchvision VGG-19",
         "losses": {name: round(value, 4) for name, value in losses.items()},
         "gallery": options["gallery"],
-        "start": options["start"],
+        "start": Path(options["start"]).name,
     }
-    save_pack(trainer.finished_pack(_cards(list(files), options["card"]), recipe), Path(out))
+    pack = trainer.finished_pack(cards, recipe)
+    save_pack(pack, Path(out))
+    for name in files:
+        for fault in (each for each in check_style(pack, name) if each.is_fault):
+            click.echo(f"{name}: {fault.check} {fault.value:.2f} is over {fault.limit:g}", err=True)
     click.echo(out)
+
+
+def _contents(folders: Sequence[str]) -> dict[str, Tensor]:
+    """Pictures to learn on, by name: those of the folders, or scenes drawn by the demo."""
+    if folders:
+        return {path.name: load_picture(path) for folder in folders for path in _pictures_in(Path(folder))}
+    drawn = {}
+    for scene, _ in SCENES:
+        for number, moment in enumerate((0.1, 0.4, 0.7, 0.95)):
+            picture = torch.from_numpy(scene(moment)).float().permute(2, 0, 1).clamp(0, 1)
+            drawn[f"drawn {scene.__name__} {number}"] = picture
+    return drawn
 
 
 def _spec(options: Mapping[str, Any]) -> TrainSpec:
@@ -97,32 +122,36 @@ def _spec(options: Mapping[str, Any]) -> TrainSpec:
 
 
 def _trainer(
-    paintings: dict[str, Tensor], contents: Sequence[Path], spec: TrainSpec, options: Mapping[str, Any]
+    paintings: dict[str, Tensor], contents: Sequence[Tensor], spec: TrainSpec, options: Mapping[str, Any]
 ) -> Trainer:
-    encoder = load_encoder(Path(options["loss_network"]))
+    given = options["loss_network"]
+    encoder = load_encoder(Path(given)) if given else published_vgg19()
     gallery = None
     if options["gallery"]:
-        photos = [resize_short_side(load_picture(path), 2 * READ_PX) for path in contents]
+        photos = [resize_short_side(picture, 2 * READ_PX) for picture in contents]
         made = StylePictures(list(paintings.values()), photos, READ_PX, spec.seed)
         gallery = Gallery([made.draw() for _ in range(options["gallery"])], encoder, list(spec.style_layers))
-    pack = _starting_pack(options["start"], list(paintings), spec.seed)
+    pack = _starting_pack(options["start"], paintings, spec.seed)
     return Trainer(pack, paintings, encoder, spec, gallery, options["device"])
 
 
-def _starting_pack(start: str, names: list[str], seed: int) -> StylePack:
-    """A pack that knows every name: a style it has keeps its vector, a new one begins at the average."""
+def _starting_pack(start: str, paintings: Mapping[str, Tensor], seed: int) -> StylePack:
+    """A pack that knows every name: a known style keeps its vector, a new one begins as it is read."""
     if start == "blank":
-        return blank_pack("painter", names, seed)
+        return blank_pack("painter", list(paintings), seed)
     pack = load_pack(BUNDLED_PAINTINGS if start == "bundled" else Path(start))
     average = torch.stack(list(pack.vectors.values())).mean(0)
-    return replace(pack, vectors={name: pack.vectors.get(name, average).clone() for name in names})
+    vectors = {}
+    for name, painting in paintings.items():
+        guess = read_vector(pack.reader, painting) if pack.reader else average
+        vectors[name] = pack.vectors.get(name, guess).clone()
+    return replace(pack, vectors=vectors)
 
 
-def _run(trainer: Trainer, contents: Sequence[Path], folder: Path) -> dict[str, float]:
+def _run(trainer: Trainer, contents: Sequence[Tensor], folder: Path) -> dict[str, float]:
     """Train to the end; the losses, smoothed."""
     _resume(trainer, folder)
     losses: dict[str, float] = {}
-    preview = load_picture(contents[0])
     with Display(console()):
         progress.begin("train", trainer.spec.steps, trainer.step, "steps")
         for step in train_steps(trainer, contents):
@@ -134,7 +163,7 @@ def _run(trainer: Trainer, contents: Sequence[Path], folder: Path) -> dict[str, 
                 progress.note(_told(losses))
                 _save_checkpoint(trainer, folder)
             if step.step % _PREVIEW_STEPS == 0:
-                _save_preview(trainer.finished_pack({}, {}), preview, folder)
+                _save_preview(trainer.finished_pack({}, {}), contents[0], folder)
     return losses
 
 
@@ -186,12 +215,7 @@ def _save_checkpoint(trainer: Trainer, folder: Path) -> None:
     os.replace(partial, folder / "checkpoint.pt")
 
 
-@torch.inference_mode()
 def _save_preview(pack: StylePack, picture: Tensor, folder: Path) -> None:
-    small = resize_short_side(picture, 360)[None]
-    painted = [pack.network(small, SurveyNorm(vector, pack.prior))[0] for vector in pack.vectors.values()]
-    shown = [small[0], *painted]
-    while len(shown) % 4:
-        shown.append(torch.zeros_like(small[0]))
-    rows = [torch.cat(shown[start : start + 4], 2) for start in range(0, len(shown), 4)]
-    to_image(torch.cat(rows, 1)).save(folder / "preview.png")
+    small = resize_short_side(picture, 360)
+    rows = [Row(name, [small, paint_still(small, pack, name)]) for name in pack.vectors]
+    draw_sheet(rows, 240).save(folder / "preview.jpg", quality=90)

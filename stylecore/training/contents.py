@@ -2,20 +2,17 @@
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecore.images import load_picture
-
 
 class ContentCrops:
     """Endless random crops (3,P,P) in 0..1; dark, flat, fading, boxed and spotlit ones among them."""
 
-    def __init__(self, pictures: Sequence[Path], crop_px: int, seed: int) -> None:
-        self.pictures = [load_picture(path) for path in pictures]
+    def __init__(self, pictures: Sequence[Tensor], crop_px: int, seed: int) -> None:
+        self.pictures = pictures
         self.crop_px = crop_px
         self.random = random.Random(seed)
 

@@ -9,7 +9,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -292,7 +291,7 @@ def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 class Batches:
     """Endless material; step n depends on seed and n alone, as resuming needs."""
 
-    def __init__(self, trainer: Trainer, contents: Sequence[Path]) -> None:
+    def __init__(self, trainer: Trainer, contents: Sequence[Tensor]) -> None:
         self.trainer, self.spec = trainer, trainer.spec
         self.source = ContentCrops(contents, self.spec.crop_px + MOTION_PX, self.spec.seed)
 
@@ -317,7 +316,7 @@ class Batches:
         return painting[:, top : top + READ_PX, left : left + READ_PX]
 
 
-def train(trainer: Trainer, contents: Sequence[Path]) -> Iterator[TrainStep]:
+def train(trainer: Trainer, contents: Sequence[Tensor]) -> Iterator[TrainStep]:
     """Advance to the spec's last step, yielding after each."""
     batches = Batches(trainer, contents)
     while trainer.step < trainer.spec.steps:

@@ -48,6 +48,10 @@ def pictures(tmp_path_factory):
     return sorted(folder.iterdir())
 
 
+def loaded(pictures):
+    return [load_picture(path) for path in pictures]
+
+
 def trainer(pictures, encoder_file, spec=SPEC):
     paintings = {"one": load_picture(pictures[0]), "two": load_picture(pictures[1])}
     return Trainer(
@@ -57,24 +61,26 @@ def trainer(pictures, encoder_file, spec=SPEC):
 
 def test_training_lowers_its_losses(pictures, encoder_file):
     spec = replace(SPEC, steps=40)
-    totals = [sum(step.losses.values()) for step in train(trainer(pictures, encoder_file, spec), pictures)]
+    totals = [
+        sum(step.losses.values()) for step in train(trainer(pictures, encoder_file, spec), loaded(pictures))
+    ]
     assert sum(totals[-8:]) < 0.8 * sum(totals[:8])
 
 
 def test_a_resumed_training_is_the_same_training(pictures, encoder_file):
     through, first, second = (trainer(pictures, encoder_file) for _ in range(3))
-    list(train(through, pictures))
-    for step in train(first, pictures):
+    list(train(through, loaded(pictures)))
+    for step in train(first, loaded(pictures)):
         if step.step == 3:
             break
     second.restore(first.state())
-    list(train(second, pictures))
+    list(train(second, loaded(pictures)))
     assert all(map(torch.equal, through.average, second.average))
 
 
 def test_a_pack_comes_back_as_it_went(pictures, encoder_file, tmp_path):
     trained = trainer(pictures, encoder_file)
-    list(train(trained, pictures))
+    list(train(trained, loaded(pictures)))
     save_pack(
         trained.finished_pack({"one": {"artist": "nobody"}}, {"losses": {}}), tmp_path / "p.safetensors"
     )
@@ -118,7 +124,7 @@ def test_a_broken_picture_is_refused(tmp_path):
 
 
 def test_crops_hold_the_hard_cases_of_film(pictures):
-    crops = ContentCrops(pictures, 48, seed=0)
+    crops = ContentCrops(loaded(pictures), 48, seed=0)
     drawn = [crops.draw() for _ in range(150)]
     assert all(crop.shape == (3, 48, 48) for crop in drawn)
     assert any(crop.std() < 0.02 for crop in drawn), "flat"
