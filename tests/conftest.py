@@ -6,6 +6,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
+import torch
 
 from pipelines.flows.server import EmbeddedServer, pointed_at
 from pipelines.media.frames import FrameReader
@@ -69,6 +70,28 @@ def pack(media: Path) -> Path:
     path = media / "small.safetensors"
     save_pack(made, path)
     return path
+
+
+def checkpoint(width: int, seed: int = 0) -> dict[str, torch.Tensor]:
+    """The names and shapes of pytorch/examples fast_neural_style, with random weights."""
+    generator = torch.Generator().manual_seed(seed)
+    half, middle = 2 * width, 4 * width
+    residual = [(f"res{block}.", conv, middle, middle, 3) for block in range(1, 6) for conv in (1, 2)]
+    layers = [
+        *(("", 1, 3, width, 9), ("", 2, width, half, 3), ("", 3, half, middle, 3), *residual),
+        *(("", 4, middle, half, 3), ("", 5, half, width, 3)),
+    ]
+    state = {}
+    for prefix, number, inputs, outputs, kernel in layers:
+        name = f"{prefix}conv{number}" if prefix or number < 4 else f"deconv{number - 3}"
+        size = (outputs, inputs, kernel, kernel)
+        state[f"{name}.conv2d.weight"] = torch.randn(size, generator=generator) / kernel
+        state[f"{name}.conv2d.bias"] = torch.randn(outputs, generator=generator)
+        state[f"{prefix}in{number}.weight"] = 1 + 0.3 * torch.randn(outputs, generator=generator)
+        state[f"{prefix}in{number}.bias"] = 0.3 * torch.randn(outputs, generator=generator)
+    state["deconv3.conv2d.weight"] = torch.randn(3, width, 9, 9, generator=generator) * 6 / width**0.5
+    state["deconv3.conv2d.bias"] = torch.full((3,), 127.0)
+    return state
 
 
 def index_film(path: Path) -> tuple[SourceInfo, FilmIndex, FrameReader]:

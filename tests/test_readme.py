@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import checkpoint
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -24,10 +25,13 @@ def desk(film, tmp_path, monkeypatch, prefect_api):
     monkeypatch.chdir(tmp_path)
     for name in ("film.mp4", "film.mkv"):
         Path(name).write_bytes(film.read_bytes())
-    Path("job.yaml").write_text(re.search(r"```yaml\n(.*?)```", README, re.DOTALL)[1])
+    for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL):
+        Path(re.match(r"# (\S+)", text)[1]).write_text(text)
     Path("photos").mkdir()
     Image.effect_noise((300, 260), 60).convert("RGB").save("photos/a.jpg")
     Image.effect_mandelbrot((300, 260), (-2, -1.5, 1, 1.5), 50).convert("RGB").save("harbour.jpg")
+    Image.linear_gradient("L").save("matte.png")
+    torch.save(checkpoint(width=4), "mosaic.pth")
     weights, inputs = {}, 3
     for stage, width in zip(LAYOUTS["vgg19"].stages, (8,) * 5, strict=True):
         for name in stage:
@@ -48,7 +52,13 @@ def test_every_command_of_the_readme_works(desk, capsys):
             # The one thing changed: a test cannot train for an hour.
             arguments[arguments.index("--steps") + 1] = "2"
         assert run(arguments) == 0, f"{line}\n{capsys.readouterr().err}"
-    for name in ("painted.mp4", "soft.mp4", "master.mkv", "cut.mp4", "harbour.mp4"):
+    made = "painted soft harbour-read blend inside cut grown harbour"
+    for name in (
+        *(f"{stem}.mp4" for stem in made.split()),
+        "master.mkv",
+        "film-look.jpg",
+        "starry-night.onnx",
+    ):
         assert (desk / name).stat().st_size > 10_000, name
 
 

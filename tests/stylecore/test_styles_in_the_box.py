@@ -14,9 +14,20 @@ from stylecore.spec import EngineSpec
 from stylecore.stylize import Stylizer
 
 STYLES = [name for name in style_names() if name != "identity"]
-PAINTED = (
-    "starry-night great-wave scream turner kandinsky wheat-field gauguin seurat monet cezanne gris renoir"
-).split()
+PAINTED = [
+    "starry-night",
+    "great-wave",
+    "scream",
+    "turner",
+    "kandinsky",
+    "wheat-field",
+    "gauguin",
+    "seurat",
+    "monet",
+    "cezanne",
+    "gris",
+    "renoir",
+]
 FORM = YuvFormat("bt709", True, 1, 1)
 
 
