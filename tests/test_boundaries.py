@@ -16,6 +16,7 @@ ONLY_IN = {
     "subprocess": ("pipelines/media/ffmpeg.py", "pipelines/flows/server.py"),
     "click": ("pipelines/cli.py", "pipelines/commands/"),
     "pydantic": "pipelines/config.py",
+    "cv2": "stylecore/motion.py",
 }
 
 

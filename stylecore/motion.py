@@ -1,0 +1,115 @@
+"""Where each pixel of a film went, and where that can be known: what `metrics.warp_error` measures along.
+
+Flow is OpenCV's DIS (Kroeger 2016, *Fast Optical Flow using Dense Inverse Search*) on 8-bit luminance.
+Flow (N,2,H,W) is in pixels, x then y, and points from a pixel's centre here to where its content is there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stylecore.color import luma
+from stylecore.errors import StyleError
+
+_OCCLUSION = (0.01, 0.5)
+"""Ruder 2016: relative and absolute (px^2) tolerance of the way there and back."""
+_BOUNDARY = (0.01, 0.002)
+"""Ruder 2016: relative and absolute tolerance of the flow's squared gradient."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What moved where in a film between frame t and frame t + gap, one item per t."""
+
+    gap: int
+    flow: tuple[Tensor, ...]
+    """From t to t + gap, (1,2,H,W) each."""
+    valid: tuple[Tensor, ...]
+    """Pixels of t that are certainly seen in t + gap too, (1,1,H,W) bool each."""
+
+    @property
+    def coverage(self) -> float:
+        """Fraction of all pixels that are valid."""
+        return torch.stack([mask.float().mean() for mask in self.valid]).mean().item()
+
+
+def track(source: Sequence[Tensor], gap: int) -> Motion:
+    """Motion of a film's frames (3,H,W) in 0..1, each against the one `gap` frames later."""
+    if not 1 <= gap < len(source):
+        raise ValueError(f"gap must be between 1 and {len(source) - 1} for {len(source)} frames, got {gap}")
+    dense = _DenseFlow()
+    flows, masks = [], []
+    for here, there in zip(source, source[gap:], strict=False):
+        forward, backward = dense(here, there), dense(there, here)
+        flows.append(forward)
+        masks.append(certain(forward, backward))
+    return Motion(gap, tuple(flows), tuple(masks))
+
+
+def warp(pictures: Tensor, flow: Tensor) -> Tensor:
+    """What lies at the flow's ends, bilinear, (N,C,H,W); beyond the frame, its border."""
+    height, width = flow.shape[-2:]
+    x, y = _ends(flow)
+    grid = torch.stack([x * (2 / max(width - 1, 1)) - 1, y * (2 / max(height - 1, 1)) - 1], -1)
+    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=True)
+
+
+def certain(forward: Tensor, backward: Tensor) -> Tensor:
+    """Mask (N,1,H,W) of pixels that land in the frame, come back, and stand on no motion boundary.
+
+    The rules of Ruder 2016 (after Sundaram 2010), as Lai 2018 uses them, plus the frame's border.
+    """
+    height, width = forward.shape[-2:]
+    x, y = _ends(forward)
+    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    back = warp(backward, forward)
+    size, back_size = _squared(forward), _squared(back)
+    returns = _squared(forward + back) < _OCCLUSION[0] * (size + back_size) + _OCCLUSION[1]
+    bend = _squared(_forward_difference(forward, -1)) + _squared(_forward_difference(forward, -2))
+    smooth = bend <= _BOUNDARY[0] * size + _BOUNDARY[1]
+    return (inside & returns & smooth)[:, None]
+
+
+def _ends(flow: Tensor) -> tuple[Tensor, Tensor]:
+    height, width = flow.shape[-2:]
+    rows = torch.arange(height, device=flow.device, dtype=flow.dtype)
+    columns = torch.arange(width, device=flow.device, dtype=flow.dtype)
+    return flow[:, 0] + columns, flow[:, 1] + rows[:, None]
+
+
+def _squared(vectors: Tensor) -> Tensor:
+    return vectors.square().sum(1)
+
+
+def _forward_difference(x: Tensor, axis: int) -> Tensor:
+    last = x.narrow(axis, x.shape[axis] - 1, 1)
+    return x.diff(dim=axis, append=last)
+
+
+class _DenseFlow:
+    """DIS at its finest preset, refined down to full resolution."""
+
+    def __init__(self) -> None:
+        cv2 = _opencv()
+        self.search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self.search.setFinestScale(0)
+
+    def __call__(self, here: Tensor, there: Tensor) -> Tensor:
+        found = self.search.calc(_gray(here), _gray(there), None)
+        return torch.from_numpy(found).permute(2, 0, 1)[None].contiguous().to(here.device)
+
+
+def _gray(rgb: Tensor) -> Any:
+    return luma(rgb[None])[0, 0].clamp(0, 1).mul(255).round().byte().cpu().numpy()
+
+
+def _opencv() -> Any:
+    try:
+        import cv2
+    except ImportError as err:
+        raise StyleError("optical flow needs OpenCV: pip install opencv-python-headless") from err
+    return cv2
