@@ -22,10 +22,10 @@ from torch import Tensor
 from stylecore import metrics
 from stylecore.catalog import find_style
 from stylecore.encoders import Encoder, load_encoder
-from stylecore.motion import Motion, track
 from stylecore.images import to_image
 from stylecore.importing import import_checkpoint
 from stylecore.losses import contrast
+from stylecore.motion import Motion, track
 from stylecore.normalize import LiveNorm
 from stylecore.pack import StylePack
 from stylecore.pixels import to_rgb

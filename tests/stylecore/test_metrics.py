@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from stylecore import metrics
 from stylecore.encoders import LAYOUTS, Encoder
-from stylecore.motion import Motion, certain, track, warp
 from stylecore.images import load_picture
+from stylecore.motion import Motion, certain, track, warp
 
 HEIGHT, WIDTH = 96, 128
 
@@ -140,7 +140,7 @@ def test_ways_that_do_not_come_back_or_leave_the_frame_are_uncertain():
     flow[:, 0] = 4
     assert certain(flow, -flow)[..., : WIDTH - 4].all() and not certain(flow, -flow)[..., WIDTH - 4 :].any()
     assert not certain(flow, flow).any()
-    torn = motion.clone()
+    torn = flow.clone()
     torn[..., : WIDTH // 2] = 0
     assert not certain(torn, -torn)[..., WIDTH // 2 - 1].any()
 
