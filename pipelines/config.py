@@ -59,7 +59,7 @@ class TitleJob(Look):
     output: str
     work: str = ""
     looks: tuple[ShotLook, ...] = ()
-    keys: tuple[LookKey, ...] = ()
+    key_frames: tuple[LookKey, ...] = ()
     """Key frames along the whole film, instead of `looks`."""
     cuts: tuple[int, ...] | None = None
     """First frames of shots, when the user knows better than the detector."""
@@ -103,9 +103,9 @@ def make_job(options: dict[str, Any]) -> TitleJob:
     places = {"source": absolute_url(job.source), "output": output, "work": work}
     looks = tuple(_settled(look) for look in job.looks)
     keys = tuple(
-        key.model_copy(update={"style": key.style and absolute_style(key.style)}) for key in job.keys
+        key.model_copy(update={"style": key.style and absolute_style(key.style)}) for key in job.key_frames
     )
-    return _settled(job).model_copy(update={**places, "looks": looks, "keys": keys})
+    return _settled(job).model_copy(update={**places, "looks": looks, "key_frames": keys})
 
 
 _AnyLook = TypeVar("_AnyLook", bound=Look)

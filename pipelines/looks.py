@@ -59,19 +59,19 @@ def _numbers(choice: ShotLook) -> list[int]:
 
 def film_keys(job: TitleJob) -> list[StyleKey]:
     """The job's key frames, counted from the film's first, each with all that it left to the one before."""
-    if not job.keys:
+    if not job.key_frames:
         return []
     if job.looks:
-        raise UsageError("a job has either `keys:` along the film or `looks:` for shots, not both")
+        raise UsageError("a job has either `key_frames:` along the film or `looks:` for shots, not both")
     style, strength, keys = job.style, job.strength, []
-    for key in sorted(job.keys, key=_frame):
+    for key in sorted(job.key_frames, key=_frame):
         style = style if key.style is None else key.style
         strength = strength if key.strength is None else key.strength
         keys.append(StyleKey(key.frame, style, style_digest(style), strength))
     try:
         find_styles(key.style for key in keys)
     except StyleError as err:
-        raise UsageError(f"keys: {err}") from err
+        raise UsageError(f"key_frames: {err}") from err
     return keys
 
 

@@ -27,6 +27,20 @@ def gram_error(features: Tensor, mean: Tensor, second: Tensor) -> Tensor:
     return (gram(features) - second).square().sum((1, 2)) / second.square().sum((1, 2))
 
 
+def moments_error(features: Tensor, mean: Tensor, second: Tensor) -> Tensor:
+    """Relative squared errors of the mean and of the covariance, added.
+
+    A Gram matrix is mostly the outer product of the mean, and hardly sees texture beside it; apart, the
+    covariance (strokes, and at relu1_1 the mixture of colours) weighs as much as the mean.
+    """
+    flat = features.flatten(2)
+    made_mean = flat.mean(2)
+    made = flat @ flat.transpose(1, 2) / flat.shape[-1] - _outer(made_mean)
+    wanted = second - _outer(mean)
+    first = (made_mean - mean).square().sum(1) / mean.square().sum(1)
+    return first + (made - wanted).square().sum((1, 2)) / wanted.square().sum((1, 2))
+
+
 def wasserstein_error(features: Tensor, mean: Tensor, second: Tensor) -> Tensor:
     """Squared W2 distance between Gaussians fitted to two feature clouds, relative to the target's power.
 
@@ -58,7 +72,7 @@ def _matrix_root(matrix: Tensor) -> Tensor:
     return vectors @ (values.clamp(min=1e-10).sqrt()[:, :, None] * vectors.transpose(1, 2))
 
 
-STYLE_LOSSES = {"gram": gram_error, "wasserstein": wasserstein_error}
+STYLE_LOSSES = {"gram": gram_error, "moments": moments_error, "wasserstein": wasserstein_error}
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipelines.cli import run
 
@@ -144,7 +145,54 @@ def test_a_job_file_may_style_shots_apart(film, pack, tmp_path, capsys):
 def test_doctor_and_styles(capsys):
     code, out, _ = result(capsys, "doctor")
     assert code == 0 and "FAIL" not in out and "prefect" in out
-    assert "identity" in result(capsys, "styles")[1]
+    listed = json.loads(result(capsys, "styles", "--json")[1])
+    assert {"identity", "cartoon", "starry-night"} <= set(listed) and all(
+        card["work"] for card in listed.values()
+    )
+
+
+def test_a_style_shows_its_card(pack, capsys):
+    code, out, _ = result(capsys, "styles", "show", "starry-night", "--json")
+    card = json.loads(out)
+    assert code == 0 and card["artist"] == "Vincent van Gogh" and card["recipe"]["steps"]
+    assert Path(card["preview"]).is_file()
+    assert result(capsys, "styles", "show", f"{pack}#plain")[0] == 0
+
+
+def test_a_contact_sheet_of_a_film_and_of_a_picture(film, pack, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("STYLEREEL_CACHE", str(tmp_path / "cache"))
+    styles = f"noir,{pack}#other"
+    sheet = tmp_path / "sheet.png"
+    code, out, _ = result(capsys, "look", film, "--styles", styles, "--frames", 3, "--out", sheet, "--json")
+    assert code == 0 and json.loads(out)["frames"] == 3
+    with Image.open(sheet) as opened:
+        assert opened.height > 3 * 200 and opened.width > 3 * 300
+    again = tmp_path / "again.jpg"
+    assert result(capsys, "look", sheet, "--styles", "ink", "--out", again)[0] == 0 and again.exists()
+
+
+def test_the_check_of_a_style_fails_when_it_finds_a_fault(pack, capsys):
+    assert result(capsys, "styles", "check", "identity")[0] == 0
+    code, out, _ = result(capsys, "styles", "check", f"{pack}#other")
+    assert code == 1 and "FAULT" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("styles", "show", "stary-night"), "did you mean starry-night"),
+        (("styles", "import", "none.pth", "--out", "x.safetensors"), "none.pth"),
+        (("styles", "export", "noir", "--out", "x.onnx", "--size", "big"), "--size"),
+        (("look", "none.mp4"), "none.mp4"),
+        (("look", "none.mp4", "--styles", "nior"), "did you mean noir"),
+        (("train", "none.jpg", "--out", "x.safetensors"), "none.jpg"),
+    ],
+)
+def test_a_wrong_word_about_styles_is_one_line(arguments, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = result(capsys, *arguments)
+    assert code == 2 and says in err and "Traceback" not in err
+    assert not any(tmp_path.glob("x.*"))
 
 
 # Arguments of `render`, exit code, what the one line says.

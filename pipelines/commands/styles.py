@@ -5,13 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 
 from pipelines.commands.common import json_option, print_result
+from pipelines.demo.scenes import sea
 from stylecore.artefacts import check_style
-from stylecore.catalog import find_style, style_names
+from stylecore.catalog import PREVIEWS, find_style, style_names
 from stylecore.exporting import export_onnx
+from stylecore.images import load_picture, resize_short_side, to_image
 from stylecore.importing import import_checkpoint
 from stylecore.pack import save_pack
+from stylecore.stills import paint_still
 
 
 @click.group(invoke_without_command=True)
@@ -31,7 +35,9 @@ def styles(context: click.Context, as_json: bool) -> None:
 
 def _card(reference: str) -> dict[str, Any]:
     pack, name = find_style(reference)
-    return dict(pack.cards.get(name, {}))
+    preview = PREVIEWS / f"{reference}.jpg"
+    shown = {"preview": str(preview)} if preview.exists() else {}
+    return {**pack.cards.get(name, {}), **shown}
 
 
 def _card_line(card: Mapping[str, Any]) -> str:
@@ -74,6 +80,27 @@ def check(context: click.Context, style: str, as_json: bool) -> None:
     print_result(facts, lines, as_json)
     if any(each.is_fault for each in findings):
         context.exit(1)
+
+
+@styles.command()
+@click.option("--picture", help="What to paint; a scene of the demo's film by default.")
+@click.option("--out", required=True, metavar="DIR", help="Where NAME.jpg of every style goes.")
+@json_option
+def previews(picture: str | None, out: str, as_json: bool) -> None:
+    """Paint one picture in every style of the box, one file each: the previews of the cards.
+
+    Example: stylereel styles previews --picture frame.png --out previews
+    """
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = torch.from_numpy(sea(0.35)).float().permute(2, 0, 1).clamp(0, 1)
+    shown = resize_short_side(load_picture(Path(picture)), 360) if picture else drawn
+    made = []
+    for name in style_names():
+        pack, key = find_style(name)
+        made.append(str(folder / f"{name}.jpg"))
+        to_image(paint_still(shown, pack, key)).save(made[-1], quality=88)
+    print_result({"previews": made}, made, as_json)
 
 
 @styles.command(name="import")

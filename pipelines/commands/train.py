@@ -20,6 +20,7 @@ from stylecore.artefacts import check_style
 from stylecore.catalog import BUNDLED_PAINTINGS, read_vector
 from stylecore.encoders import load_encoder, published_vgg19
 from stylecore.images import load_picture, resize_short_side
+from stylecore.losses import STYLE_LOSSES
 from stylecore.pack import StylePack, blank_pack, load_pack, save_pack
 from stylecore.runtime import keep_freed_memory
 from stylecore.sheet import Row, draw_sheet
@@ -61,7 +62,9 @@ _DEFAULT = TrainSpec()
 @click.option(
     "--layer", multiple=True, metavar="NAME=WEIGHT", help="Style layers; all five alike by default."
 )
-@click.option("--style-loss", default="gram", type=click.Choice(["gram", "wasserstein"]), show_default=True)
+@click.option(
+    "--style-loss", default=_DEFAULT.style_loss, type=click.Choice([*STYLE_LOSSES]), show_default=True
+)
 @click.option("--vectors-only", is_flag=True, help="Leave the network alone: blends with its other styles.")
 @click.option("--precision", default="fp32", type=click.Choice(["fp32", "bf16"]), show_default=True)
 @click.option("--device", default="cpu", show_default=True)

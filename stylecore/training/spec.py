@@ -23,13 +23,13 @@ class TrainSpec:
     learning_rate: float = 1e-3
     vector_rate: float = 4.0
     """How much faster style vectors learn: each sees only its own style's turns."""
-    style_loss: str = "gram"
-    """`gram` (Gatys 2015) or `wasserstein` (Gaussian W2 between feature clouds)."""
+    style_loss: str = "moments"
+    """`gram` (Gatys 2015), `moments` (mean and covariance apart) or `wasserstein` (Gaussian W2)."""
     style_layers: dict[str, float] = field(default_factory=lambda: dict(STYLE_LAYERS))
     content_layers: dict[str, float] = field(default_factory=lambda: dict(CONTENT_LAYERS))
-    content_weight: float = 3.0
-    style_weight: float = 12.0
-    palette_weight: float = 12.0
+    content_weight: float = 2.0
+    style_weight: float = 16.0
+    palette_weight: float = 100.0
     tone_weight: float = 16.0
     motion_weight: float = 8.0
     motion_noise: float = 0.006
@@ -44,8 +44,8 @@ class TrainSpec:
     seed: int = 7
 
     def __post_init__(self) -> None:
-        if self.style_loss not in ("gram", "wasserstein"):
-            raise ValueError(f"style loss must be gram or wasserstein, got {self.style_loss!r}")
+        if self.style_loss not in ("gram", "moments", "wasserstein"):
+            raise ValueError(f"style loss must be gram, moments or wasserstein, got {self.style_loss!r}")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision must be fp32 or bf16, got {self.precision!r}")
         if self.crop_px % 32:

@@ -31,7 +31,7 @@ def test_a_shot_may_have_a_look_of_its_own():
 
 
 def test_keys_follow_the_film_through_its_shots():
-    made = job(keys=[{"frame": 10, "strength": 0}, {"frame": 40, "strength": 1}])
+    made = job(key_frames=[{"frame": 10, "strength": 0}, {"frame": 40, "strength": 1}])
     first, second, third = looks_of_shots(made, SHOTS)
     assert [(key.frame, key.strength) for key in first.keys] == [(10, 0), (40, 1)]
     assert [(key.frame, key.strength) for key in second.keys] == [(-20, 0), (10, 1)]
@@ -39,7 +39,7 @@ def test_keys_follow_the_film_through_its_shots():
 
 
 def test_a_key_takes_from_the_one_before_what_it_leaves_out():
-    keys = film_keys(job(strength=0.3, keys=[{"frame": 50, "strength": 0.8}, {"frame": 0}]))
+    keys = film_keys(job(strength=0.3, key_frames=[{"frame": 50, "strength": 0.8}, {"frame": 0}]))
     assert [(key.frame, key.style, key.strength) for key in keys] == [(0, "noir", 0.3), (50, "noir", 0.8)]
 
 
@@ -71,10 +71,10 @@ def test_the_keys_of_a_shot_say_what_the_film_s_keys_say(points, start, length):
     ("options", "words"),
     [
         ({"style": "nior"}, "did you mean noir"),
-        ({"keys": [{"frame": 0}], "looks": [{"shots": "1", "style": "ink"}]}, "not both"),
-        ({"keys": [{"frame": 0}, {"frame": 9, "style": "ink"}]}, "different networks"),
+        ({"key_frames": [{"frame": 0}], "looks": [{"shots": "1", "style": "ink"}]}, "not both"),
+        ({"key_frames": [{"frame": 0}, {"frame": 9, "style": "ink"}]}, "different networks"),
         ({"looks": [{"shots": "two", "style": "ink"}]}, "looks"),
-        ({"keys": [{"frame": -1}]}, "keys.0.frame"),
+        ({"key_frames": [{"frame": -1}]}, "key_frames.0.frame"),
         ({"brush": 9}, "brush"),
     ],
 )
