@@ -23,6 +23,7 @@ from stylecore.pack import StylePack, load_pack
 
 BUNDLED = Path(__file__).parent / "styles"
 BUNDLED_PAINTINGS = BUNDLED / "paintings.safetensors"
+PREVIEWS = BUNDLED / "previews"
 READ_SHORT_SIDE_PX = 512
 _READ_LONG_SIDE_PX = 1536
 _SMALLEST_PICTURE_PX = 32
