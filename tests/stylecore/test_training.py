@@ -7,14 +7,15 @@ import torch
 from safetensors.torch import save_file
 
 from stylecore import losses
-from stylecore.catalog import bundled_styles, find_style
+from stylecore.catalog import bundled_styles, find_style, read_vector
 from stylecore.encoders import LAYOUTS, load_encoder
 from stylecore.errors import PackError, PictureError, WeightsError
 from stylecore.images import load_picture, to_image
 from stylecore.pack import blank_pack, load_pack, save_pack
+from stylecore.training.brushwork import StylePictures
 from stylecore.training.contents import ContentCrops
 from stylecore.training.spec import TrainSpec
-from stylecore.training.trainer import Trainer, train
+from stylecore.training.trainer import READ_PX, Gallery, Trainer, appetite, train
 
 SPEC = TrainSpec(steps=6, crop_px=64, painting_short_side_px=64)
 
@@ -76,6 +77,60 @@ def test_a_resumed_training_is_the_same_training(pictures, encoder_file):
     second.restore(first.state())
     list(train(second, loaded(pictures)))
     assert all(map(torch.equal, through.average, second.average))
+
+
+def test_a_style_learned_alone_leaves_the_network_as_it_is(pictures, encoder_file):
+    trained = trainer(pictures, encoder_file, replace(SPEC, vectors_only=True))
+    before = trained.pack.network_digest
+    first = {name: vector.clone() for name, vector in trained.pack.vectors.items()}
+    list(train(trained, loaded(pictures)))
+    made = trained.finished_pack({}, {})
+    assert made.network_digest == before, "so that it blends with the others"
+    assert all(not torch.equal(made.vectors[name], vector) for name, vector in first.items())
+
+
+def test_a_reader_learns_beside_the_painter_and_travels_with_it(pictures, encoder_file, tmp_path):
+    paintings = {"one": loaded(pictures)[0]}
+    encoder = load_encoder(encoder_file)
+    spec = replace(SPEC, painting_short_side_px=320, batch=1, any_batch=1, steps=2)
+    shown = StylePictures(list(paintings.values()), loaded(pictures), READ_PX, 1)
+    gallery = Gallery([shown.draw() for _ in range(3)], encoder, list(spec.style_layers))
+    blank = blank_pack("painter", ["one"], 4, width=8)
+    steps = list(train(Trainer(blank, paintings, encoder, spec, gallery), loaded(pictures)))
+    assert "reader" in steps[-1].losses
+    trained = Trainer(blank, paintings, encoder, spec, gallery)
+    list(train(trained, loaded(pictures)))
+    save_pack(trained.finished_pack({"one": {}}, {}), tmp_path / "r.safetensors")
+    reader = load_pack(tmp_path / "r.safetensors").reader
+    vectors = [read_vector(reader, picture) for picture in (shown.draw(), shown.draw())]
+    assert vectors[0].shape == (2, sum(blank.prior.channels)) and not torch.equal(*vectors)
+
+
+def test_made_up_style_pictures_differ_and_have_something_to_teach(pictures):
+    shown = StylePictures(loaded(pictures)[:1], loaded(pictures)[1:], 128, seed=2)
+    drawn = [shown.draw() for _ in range(20)]
+    assert all(each.shape == (3, 128, 128) and each.min() >= 0 and each.max() <= 1 for each in drawn)
+    assert all(each.std() > 0.1 for each in drawn) and torch.stack(drawn).std(0).mean() > 0.1
+    again = StylePictures(loaded(pictures)[:1], loaded(pictures)[1:], 128, seed=2)
+    assert torch.equal(again.draw(), drawn[0])
+
+
+@pytest.mark.parametrize("name", losses.STYLE_LOSSES)
+def test_a_style_loss_is_zero_for_equals_and_has_a_finite_slope(name):
+    torch.manual_seed(3)
+    features, other = torch.rand(2, 8, 12, 12), (torch.rand(2, 8, 12, 12) * 0.4).requires_grad_(True)
+    moments = features.mean((2, 3)), losses.gram(features)
+    error = losses.STYLE_LOSSES[name]
+    assert error(features, *moments).abs().max() < 1e-3 < error(other, *moments).min()
+    error(other, *moments).sum().backward()
+    assert torch.isfinite(other.grad).all() and other.grad.abs().max() > 0
+
+
+def test_flat_and_dark_pictures_ask_for_little_style():
+    torch.manual_seed(0)
+    lively = torch.rand(1, 3, 32, 32)
+    asked = appetite(torch.cat([lively, torch.full((1, 3, 32, 32), 0.5), lively * 0.01]))
+    assert asked[0] == 1 and asked[1] < 0.1 and asked[2] < 0.1
 
 
 def test_a_pack_comes_back_as_it_went(pictures, encoder_file, tmp_path):
