@@ -61,7 +61,7 @@ def trainer(pictures, encoder_file, spec=SPEC):
 
 
 def test_training_lowers_its_losses(pictures, encoder_file):
-    spec = replace(SPEC, steps=40)
+    spec = replace(SPEC, steps=60, learning_rate=4e-3)
     totals = [
         sum(step.losses.values()) for step in train(trainer(pictures, encoder_file, spec), loaded(pictures))
     ]
@@ -92,7 +92,7 @@ def test_a_style_learned_alone_leaves_the_network_as_it_is(pictures, encoder_fil
 def test_a_reader_learns_beside_the_painter_and_travels_with_it(pictures, encoder_file, tmp_path):
     paintings = {"one": loaded(pictures)[0]}
     encoder = load_encoder(encoder_file)
-    spec = replace(SPEC, painting_short_side_px=320, batch=1, any_batch=1, steps=2)
+    spec = replace(SPEC, painting_short_side_px=320, batch=1, any_batch=1, steps=8, learning_rate=0.02)
     shown = StylePictures(list(paintings.values()), loaded(pictures), READ_PX, 1)
     gallery = Gallery([shown.draw() for _ in range(3)], encoder, list(spec.style_layers))
     blank = blank_pack("painter", ["one"], 4, width=8)
