@@ -2,8 +2,8 @@
 
 Descends from Johnson 2016 (residual blocks between a down- and an up-scaling end). Deviations: the way
 down is a lossless 4x4 space-to-depth instead of strided convolutions (a sixth of the arithmetic), two
-blocks are dilated so that a stroke may span 100 px, and the way up repeats pixels and then convolves,
-because transposed convolutions and pixel shuffles print a grid.
+blocks are dilated so that a stroke may span 100 px, and the way up is smooth (bilinear, then a
+convolution), because transposed convolutions, pixel shuffles and even repeated pixels print a grid.
 """
 
 import torch
@@ -43,7 +43,7 @@ class Painter(nn.Module):
     design_height_px = 540
     keeps_black = False
     stored_dtype = torch.float16
-    halo_px = CELL_PX * (1 + sum(dilation + 1 for dilation in DILATIONS) + 1) + 4
+    halo_px = CELL_PX * (1 + sum(dilation + 1 for dilation in DILATIONS) + 2) + 8
     """How far an output pixel sees, rounded up to whole cells."""
 
     def __init__(self, width: int = 64) -> None:
@@ -67,6 +67,6 @@ class Painter(nn.Module):
         for index, block in enumerate(self.blocks):
             x = block(x, norm, 1 + 2 * index)
         layer = 1 + 2 * len(self.blocks)
-        x = F.relu(norm(layer, self.to_half(F.interpolate(x, scale_factor=2, mode="nearest"))))
-        x = F.relu(norm(layer + 1, self.to_full(F.interpolate(x, scale_factor=2, mode="nearest"))))
+        x = F.relu(norm(layer, self.to_half(F.interpolate(x, scale_factor=2, mode="bilinear"))))
+        x = F.relu(norm(layer + 1, self.to_full(F.interpolate(x, scale_factor=2, mode="bilinear"))))
         return torch.sigmoid(self.paint(x))[..., :height, :width]

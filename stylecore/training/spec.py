@@ -31,8 +31,8 @@ class TrainSpec:
     style_weight: float = 16.0
     palette_weight: float = 100.0
     tone_weight: float = 16.0
-    motion_weight: float = 8.0
-    motion_noise: float = 0.006
+    motion_weight: float = 40.0
+    motion_noise: float = 0.008
     """Deviation of the second look's noise: film grain. Much more of it forbids strokes in plain skies."""
     smooth_weight: float = 0.05
     reader_weight: float = 1.0
