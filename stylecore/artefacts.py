@@ -91,7 +91,8 @@ def _noisy(pack: StylePack, style: str) -> float:
     """How much noise of 2 codes on grey grows: standard deviation out over in."""
     noise = torch.randn(3, _SIDE_PX, _SIDE_PX, generator=torch.Generator().manual_seed(1)) * 2 * _CODE
     shot = [scene(), (noise + 0.5).clamp(0, 1)]
-    return float(paint_shot(shot, pack, style)[1][:, 48:-48, 48:-48].std() / (2 * _CODE))
+    field = paint_shot(shot, pack, style)[1][:, 48:-48, 48:-48]
+    return float((field - field.mean((1, 2), keepdim=True)).std() / (2 * _CODE))
 
 
 def _dead(pack: StylePack, style: str) -> float:
