@@ -42,18 +42,19 @@ def make_matte(url: str, outside: bool, frames: int) -> Matte:
 def read_matte(matte: Matte, frames: FrameRange, height: int, width: int) -> Iterator[Tensor]:
     """How much of each pixel may be painted, (H,W) in 0..1, for each frame of the range."""
     path = _local(matte.file)
-    pictures = _still(path, len(frames)) if is_picture(matte.file) else _moving(path, frames)
-    for grey in pictures:
-        sized = F.interpolate(grey, (height, width), mode="bilinear", antialias=True)[0, 0].clamp(0, 1)
-        yield 1 - sized if matte.outside else sized
+
+    def sized(grey: Tensor) -> Tensor:
+        fitted = F.interpolate(grey, (height, width), mode="bilinear", antialias=True)[0, 0].clamp(0, 1)
+        return 1 - fitted if matte.outside else fitted
+
+    if is_picture(matte.file):
+        yield from repeat(sized(luma(load_picture(path)[None])), len(frames))
+    else:
+        yield from map(sized, _moving(path, frames))
 
 
 def _local(url: str) -> Path:
     return fetch_source(url, cache_folder() / "mattes" / "files")
-
-
-def _still(path: Path, count: int) -> Iterator[Tensor]:
-    return repeat(luma(load_picture(path)[None]), count)
 
 
 def _moving(path: Path, frames: FrameRange) -> Iterator[Tensor]:

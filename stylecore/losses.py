@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_LUMA = (0.2126, 0.7152, 0.0722)
+from stylecore.color import luma
 
 
 def gram(features: Tensor) -> Tensor:
@@ -100,8 +100,7 @@ def palette_quantiles(rgb: Tensor, directions: Tensor, count: int = 1024) -> Ten
 
 def tone_loss(rgb: Tensor, source: Tensor) -> Tensor:
     """How far broad light and shade left the source; black must stay black, so dark weighs most."""
-    weights = torch.tensor(_LUMA, device=rgb.device).view(1, 3, 1, 1)
-    made, wanted = (F.avg_pool2d((x * weights).sum(1, keepdim=True), 16) for x in (rgb, source))
+    made, wanted = (F.avg_pool2d(luma(x), 16) for x in (rgb, source))
     return ((made - wanted).square() * (0.15 + (1 - wanted).pow(8))).mean((1, 2, 3))
 
 
@@ -114,5 +113,4 @@ def total_variation(rgb: Tensor) -> Tensor:
 
 def contrast(rgb: Tensor) -> Tensor:
     """Standard deviation of a picture's luminance, (N,)."""
-    weights = torch.tensor(_LUMA, device=rgb.device).view(1, 3, 1, 1)
-    return (rgb * weights).sum(1).std((1, 2))
+    return luma(rgb).std((1, 2, 3))

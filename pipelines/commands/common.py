@@ -7,8 +7,10 @@ from typing import Any
 import click
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from pipelines.config import TitleJob
+from pipelines.demo.canvas import Picture
 from pipelines.errors import UsageError
 from stylecore.spec import COLOR_MODES
 
@@ -77,3 +79,8 @@ def resolve_device(job: TitleJob) -> TitleJob:
 def print_result(facts: Mapping[str, Any], lines: list[str], as_json: bool) -> None:
     """One JSON object, or a few lines, on standard output."""
     click.echo(json.dumps(facts) if as_json else "\n".join(lines))
+
+
+def drawn_picture(scene: Callable[[float], Picture], moment: float) -> Tensor:
+    """A moment (0..1) of one of the demo's scenes as a picture (3,H,W) in 0..1."""
+    return torch.from_numpy(scene(moment)).float().permute(2, 0, 1).clamp(0, 1)

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 
-from pipelines.commands.common import json_option, print_result
+from pipelines.commands.common import drawn_picture, json_option, print_result
 from pipelines.demo.scenes import sea
 from stylecore.artefacts import check_style
 from stylecore.catalog import PREVIEWS, find_style, style_names
@@ -93,8 +92,7 @@ def previews(picture: str | None, out: str, as_json: bool) -> None:
     """
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = torch.from_numpy(sea(0.35)).float().permute(2, 0, 1).clamp(0, 1)
-    shown = resize_short_side(load_picture(Path(picture)), 360) if picture else drawn
+    shown = resize_short_side(load_picture(Path(picture)), 360) if picture else drawn_picture(sea, 0.35)
     made = []
     for name in style_names():
         pack, key = find_style(name)

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from pipelines import progress
-from pipelines.commands.common import console
+from pipelines.commands.common import console, drawn_picture
 from pipelines.demo.scenes import SCENES
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from stylecore.artefacts import check_style
 from stylecore.catalog import BUNDLED_PAINTINGS, read_vector
 from stylecore.encoders import load_encoder, published_vgg19
-from stylecore.images import load_picture, resize_short_side
+from stylecore.images import SUFFIXES, load_picture, resize_short_side
 from stylecore.losses import STYLE_LOSSES
 from stylecore.pack import StylePack, blank_pack, load_pack, save_pack
 from stylecore.runtime import keep_freed_memory
@@ -30,7 +30,6 @@ from stylecore.training.spec import TrainSpec
 from stylecore.training.trainer import READ_PX, Gallery, Trainer
 from stylecore.training.trainer import train as train_steps
 
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 _CHECKPOINT_STEPS = 100
 _PREVIEW_STEPS = 250
 _DEFAULT = TrainSpec()
@@ -103,8 +102,7 @@ def _contents(folders: Sequence[str]) -> dict[str, Tensor]:
     drawn = {}
     for scene, _ in SCENES:
         for number, moment in enumerate((0.1, 0.4, 0.7, 0.95)):
-            picture = torch.from_numpy(scene(moment)).float().permute(2, 0, 1).clamp(0, 1)
-            drawn[f"drawn {scene.__name__} {number}"] = picture
+            drawn[f"drawn {scene.__name__} {number}"] = drawn_picture(scene, moment)
     return drawn
 
 
@@ -128,7 +126,7 @@ def _trainer(
     paintings: dict[str, Tensor], contents: Sequence[Tensor], spec: TrainSpec, options: Mapping[str, Any]
 ) -> Trainer:
     given = options["loss_network"]
-    encoder = load_encoder(Path(given)) if given else published_vgg19()
+    encoder = (load_encoder(Path(given)) if given else published_vgg19()).to(options["device"])
     gallery = None
     if options["gallery"]:
         photos = [resize_short_side(picture, 2 * READ_PX) for picture in contents]
@@ -184,9 +182,9 @@ def _named(pictures: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _pictures_in(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES)
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not found:
-        raise UsageError(f"{folder}: no pictures here ({', '.join(_PICTURES)}) to learn painting on")
+        raise UsageError(f"{folder}: no pictures here ({', '.join(SUFFIXES)}) to learn painting on")
     return found
 
 

@@ -6,8 +6,9 @@ lines follow the flow (Kang 2009), and tones are spaced by a logarithm, so that 
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from stylecore.networks.drawn import DrawnLook
 from stylecore.networks.filters import (
     Blur,
     Contours,
@@ -32,15 +33,10 @@ BLACKNESS = 0.92
 """How much of the colour a line takes away."""
 
 
-class Cartoon(nn.Module):
+class Cartoon(DrawnLook):
     """RGB (N,3,H,W) in 0..1 -> the same, drawn as a cel."""
 
-    stride_px = 2
     halo_px = 62
-    norm_channels: tuple[int, ...] = ()
-    keeps_black = True
-    design_height_px = 720
-    stored_dtype = torch.float32
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,9 +6,9 @@ dim scene is drawn rather than flooded, and in the deepest dark the paper darken
 black without a jump.
 """
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from stylecore.networks.drawn import DrawnLook
 from stylecore.networks.filters import (
     Blur,
     Contours,
@@ -33,15 +33,10 @@ NIGHT = 0.2
 """Surrounding luma under which the paper darkens."""
 
 
-class Ink(nn.Module):
+class Ink(DrawnLook):
     """RGB (N,3,H,W) in 0..1 -> the same, drawn in ink."""
 
-    stride_px = 2
     halo_px = 56
-    norm_channels: tuple[int, ...] = ()
-    keeps_black = True
-    design_height_px = 720
-    stored_dtype = torch.float32
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,8 +6,9 @@ middle follows the brightness around a pixel, so that a night scene keeps its dr
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from stylecore.networks.drawn import DrawnLook
 from stylecore.networks.filters import Blur, Guided, double, halve, luma, smoothstep
 from stylecore.normalize import Norm
 
@@ -20,15 +21,10 @@ CLARITY = 0.35
 HALATION = 0.45
 
 
-class Noir(nn.Module):
+class Noir(DrawnLook):
     """RGB (N,3,H,W) in 0..1 -> grey as RGB (N,3,H,W)."""
 
-    stride_px = 2
     halo_px = 54
-    norm_channels: tuple[int, ...] = ()
-    keeps_black = True
-    design_height_px = 720
-    stored_dtype = torch.float32
 
     def __init__(self) -> None:
         super().__init__()

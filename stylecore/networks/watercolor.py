@@ -8,8 +8,9 @@ film moves. Paper grain and wobble are left out for the same reason.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from stylecore.networks.drawn import DrawnLook
 from stylecore.networks.filters import (
     Blur,
     Contours,
@@ -34,15 +35,10 @@ GLAZES = 8
 SATURATION = 1.5
 
 
-class Watercolor(nn.Module):
+class Watercolor(DrawnLook):
     """RGB (N,3,H,W) in 0..1 -> the same, painted in watercolour."""
 
-    stride_px = 2
     halo_px = 56
-    norm_channels: tuple[int, ...] = ()
-    keeps_black = True
-    design_height_px = 720
-    stored_dtype = torch.float32
 
     def __init__(self) -> None:
         super().__init__()

@@ -237,8 +237,6 @@ def painter():
 
 @pytest.fixture(scope="module")
 def exported(painter, tmp_path_factory):
-    pytest.importorskip("onnxscript")
-    pytest.importorskip("onnxruntime")
     path = tmp_path_factory.mktemp("onnx") / "new" / "plain.onnx"
     export_onnx(painter, "plain", path, 48, 64)
     return path
@@ -307,7 +305,5 @@ def test_real_checkpoints_paint_photos_as_the_original(tmp_path, file):
 @pytest.mark.long
 @pytest.mark.skipif(not REAL, reason="STYLEREEL_DATA points to no checkpoints")
 def test_a_real_checkpoint_goes_out_as_onnx(tmp_path):
-    pytest.importorskip("onnxscript")
-    pytest.importorskip("onnxruntime")
     export_onnx(import_checkpoint(REAL[0], "net"), "net", tmp_path / "net.onnx", 256, 256)
     assert (tmp_path / "net.onnx").stat().st_size < 2 * REAL[0].stat().st_size

@@ -108,7 +108,6 @@ def test_warp_error_is_the_mean_square_in_the_stated_units():
 
 @pytest.mark.parametrize(("shift", "gap"), [((2, 1), 1), ((-3, 0), 1), ((2, -1), 3)])
 def test_found_flow_is_nearly_as_good_as_known_flow(shift, gap):
-    pytest.importorskip("cv2")
     source = pan(5, shift)
     # The second picture moves alike but was never shown to the flow; unmoved, it would differ by 0.02.
     assert metrics.warp_error(source, source, gap) < 1e-5
@@ -116,7 +115,6 @@ def test_found_flow_is_nearly_as_good_as_known_flow(shift, gap):
 
 
 def test_warp_error_rises_with_flicker():
-    pytest.importorskip("cv2")
     source = pan(5, (2, 1))
     motion, painted = track(source, 1), 0.5 + 0.4 * (pan(6, (2, 1)) - 0.5)
     errors = [metrics.error_along(flickering(painted, size), motion) for size in (0, 0.004, 0.01, 0.03, 0.1)]
@@ -125,7 +123,6 @@ def test_warp_error_rises_with_flicker():
 
 
 def test_what_gets_covered_is_not_judged():
-    pytest.importorskip("cv2")
     ground, square = texture(1, cell=12), texture(2, 40, 40, cell=12)
     source = ground.repeat(2, 1, 1, 1)
     source[0, :, 30:70, 30:70] = source[1, :, 30:70, 42:82] = square
@@ -166,7 +163,6 @@ def test_motion_of_another_film_is_refused():
 
 @pytest.mark.long
 def test_flow_against_the_ground_truth_of_sintel():
-    pytest.importorskip("cv2")
     if "STYLEREEL_DATA" not in os.environ:
         pytest.skip("set STYLEREEL_DATA to the folder of shared data")
     folder = Path(os.environ["STYLEREEL_DATA"]) / "flow/sintel_alley_1"

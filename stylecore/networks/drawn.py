@@ -1,0 +1,14 @@
+"""What the drawn looks have in common: no weights, no statistics, and black stays black."""
+
+import torch
+from torch import nn
+
+
+class DrawnLook(nn.Module):
+    """A local filter as a network; each look adds `halo_px` and `forward`."""
+
+    stride_px = 2
+    design_height_px = 720
+    keeps_black = True
+    stored_dtype = torch.float32
+    norm_channels: tuple[int, ...] = ()
