@@ -20,6 +20,7 @@ from stylecore.networks import DRAWN, NETWORKS
 from stylecore.networks.reader import StyleReader
 from stylecore.normalize import NormPrior
 from stylecore.pack import StylePack, load_pack
+from stylecore.palette import palette_of
 
 BUNDLED = Path(__file__).parent / "styles"
 BUNDLED_PAINTINGS = BUNDLED / "paintings.safetensors"
@@ -152,8 +153,9 @@ def read_vector(reader: StyleReader, picture: Tensor) -> Tensor:
 
     Rounded, so that machines that differ in the last bit agree on the style's identity.
     """
+    shown = _middle(resize_short_side(picture, READ_SHORT_SIDE_PX))[None]
     with torch.no_grad():
-        vector = reader(_middle(resize_short_side(picture, READ_SHORT_SIDE_PX))[None])[0]
+        vector = torch.cat([reader(shown), palette_of(shown)], 2)[0]
     return (vector * 1024).round() / 1024
 
 

@@ -1,6 +1,7 @@
 """Conditional instance normalization (Dumoulin 2017), live in training, frozen for a shot.
 
-A network asks `norm(layer, features)` after each convolution and never learns which kind it got:
+A network asks `norm(layer, features)` after each convolution, may ask `norm.ground(rgb)` for the picture in
+the style's palette, and never learns which kind it got:
 
 * `LiveNorm`    statistics of each sample by itself: training, and the flickering baseline;
 * `SurveyNorm`  joint statistics of the whole batch, layer by layer, remembered as constants;
@@ -18,6 +19,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from stylecore.palette import Tint
+
 PRIOR_STRENGTH = 0.1
 """Fraction of the population variance at which the sample and the population weigh the same."""
 EPSILON = 1e-5
@@ -27,6 +30,10 @@ class Norm(Protocol):
     """What a network calls after its convolution number `layer`; features are (N,C,H,W)."""
 
     def __call__(self, layer: int, features: Tensor) -> Tensor: ...
+
+    def ground(self, rgb: Tensor) -> Tensor:
+        """The underpainting: (N,3,H,W) in the colours that are the last columns of the style vector."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,10 @@ class NormPrior:
     def to(self, device: str) -> "NormPrior":
         """The same on another device."""
         return NormPrior(self.channels, self.mean.to(device), self.var.to(device))
+
+    def palette(self, vectors: Tensor) -> Tensor:
+        """The columns of style vectors (...,2,columns) behind those of the layers."""
+        return vectors[..., sum(self.channels) :]
 
     def layer(self, index: int) -> tuple[Tensor, Tensor]:
         """Mean and variance of one layer, (C,) each."""
@@ -73,7 +84,7 @@ def gain_and_bias(mean: Tensor, var: Tensor, scale: Tensor, shift: Tensor) -> tu
 
 
 class LiveNorm:
-    """Every sample by its own statistics; `vectors` is (N, 2, sum of channels): scale, then shift."""
+    """Every sample by its own statistics; `vectors` is (N, 2, columns): scale, then shift; then palette."""
 
     def __init__(self, vectors: Tensor, prior: NormPrior) -> None:
         self.vectors = vectors
@@ -88,6 +99,10 @@ class LiveNorm:
         gain, bias = gain_and_bias(*shrink(mean, var, *self.prior.layer(layer)), style[:, 0], style[:, 1])
         return torch.addcmul(bias[:, :, None, None], features, gain[:, :, None, None])
 
+    def ground(self, rgb: Tensor) -> Tensor:
+        with torch.no_grad():
+            return Tint.ground(rgb, self.prior.palette(self.vectors))(rgb)
+
 
 class SurveyNorm:
     """The whole batch by joint statistics, remembered: `constants` afterwards holds one pair per layer.
@@ -99,6 +114,7 @@ class SurveyNorm:
         self.vector = vector
         self.prior = prior
         self.constants: list[tuple[Tensor, Tensor]] = []
+        self.tint: Tint | None = None
 
     def __call__(self, layer: int, features: Tensor) -> Tensor:
         var, mean = torch.var_mean(features, dim=(0, 2, 3), correction=0)
@@ -107,13 +123,22 @@ class SurveyNorm:
         self.constants.append((gain, bias))
         return torch.addcmul(bias[:, None, None], features, gain[:, None, None])
 
+    def ground(self, rgb: Tensor) -> Tensor:
+        together = rgb.transpose(0, 1).flatten(1)[..., None]
+        self.tint = Tint.ground(together, self.prior.palette(self.vector))
+        return self.tint(rgb)
+
 
 class FrozenNorm:
-    """Constants of a survey: one (gain, bias) pair of (C,) vectors per layer."""
+    """Constants of a survey: one (gain, bias) pair of (C,) vectors per layer, and the ground's colours."""
 
-    def __init__(self, constants: Sequence[tuple[Tensor, Tensor]]) -> None:
+    def __init__(self, constants: Sequence[tuple[Tensor, Tensor]], tint: Tint | None = None) -> None:
         self.constants = constants
+        self.tint = tint
 
     def __call__(self, layer: int, features: Tensor) -> Tensor:
         gain, bias = self.constants[layer]
         return torch.addcmul(bias[:, None, None], features, gain[:, None, None])
+
+    def ground(self, rgb: Tensor) -> Tensor:
+        return self.tint(rgb) if self.tint else rgb

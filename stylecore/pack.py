@@ -1,7 +1,7 @@
 """Style packs: one network, its population statistics, and any number of styles as vectors.
 
 A pack is a safetensors file. Tensors: `network.*` in the precision its network asks for, `prior.mean` and
-`prior.var`, `reader.*` if it can read pictures, `style.NAME` (2, sum of channels): scale, then shift.
+`prior.var`, `reader.*` if it can read pictures, `style.NAME` (2, columns): scale, then shift, then a palette.
 Metadata: `stylereel`, one JSON object with the format version, the network's name and arguments, and a
 card per style saying where it came from.
 """
@@ -23,8 +23,9 @@ from stylecore.errors import PackError
 from stylecore.networks import NETWORKS, StyleNetwork
 from stylecore.networks.reader import StyleReader
 from stylecore.normalize import NormPrior
+from stylecore.palette import GREY
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class StylePack:
     network_arguments: Mapping[str, int]
     prior: NormPrior
     vectors: Mapping[str, Tensor]
-    """Style name -> (2, sum of channels): scale, then shift."""
+    """Style name -> (2, sum of channels + palette columns): scale, then shift; the style's palette last."""
     cards: Mapping[str, Mapping[str, Any]]
     recipe: Mapping[str, Any]
     reader: StyleReader | None = None
@@ -144,7 +145,8 @@ def blank_pack(network_name: str, names: list[str], seed: int, width: int = 0) -
     arguments = {"width": width} if width else {}
     network = NETWORKS[network_name](**arguments)
     channels = network.norm_channels
-    vector = torch.stack([torch.ones(sum(channels)), torch.zeros(sum(channels))])
+    plain = torch.stack([torch.ones(sum(channels)), torch.zeros(sum(channels))])
+    vector = torch.cat([plain, GREY], 1)
     return StylePack(
         network,
         network_name,

@@ -1,19 +1,20 @@
 """The front door: survey a shot once, then paint any of its frames, in any order, anywhere.
 
-A frame is a list of uint8 planes (H,W), see `pixels`. The survey fixes the statistics of every
+A frame is a list of planes (H,W), see `pixels`. The survey fixes the statistics of every
 normalization layer for the whole shot; after it, a frame depends on itself and its place in the shot alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from stylecore.color import Tint, paint_mask
+from stylecore.color import paint_mask
 from stylecore.networks import StyleNetwork
 from stylecore.normalize import FrozenNorm, Norm, SurveyNorm
 from stylecore.pack import StylePack
+from stylecore.palette import Tint
 from stylecore.pixels import YuvFormat, apply_change, to_rgb
 from stylecore.scaling import carry, resize, work_size
 from stylecore.spec import EngineSpec, StyleKey
@@ -29,10 +30,14 @@ Planes = Sequence[Tensor]
 
 @dataclass(frozen=True)
 class Look:
-    """What a frame is painted with: (gain, bias) of each normalized layer, palette change, strength."""
+    """What a frame is painted with."""
 
     constants: tuple[tuple[Tensor, Tensor], ...]
+    """(gain, bias) of each normalized layer."""
+    ground: Tint | None
+    """The colours that the paint is laid on, if the network asks for them."""
     tint: Tint | None
+    """Change of palette after painting, if the source's is wanted back."""
     strength: float
 
 
@@ -60,11 +65,11 @@ def mix_looks(first: Look, second: Look, weight: float) -> Look:
         (torch.lerp(a[0], b[0], weight), torch.lerp(a[1], b[1], weight))
         for a, b in zip(first.constants, second.constants, strict=True)
     )
-    tint = first.tint
-    if first.tint and second.tint:
-        matrix = torch.lerp(first.tint.matrix, second.tint.matrix, weight)
-        tint = Tint(matrix, torch.lerp(first.tint.offset, second.tint.offset, weight))
-    return Look(constants, tint, first.strength + weight * (second.strength - first.strength))
+    ground, tint = (
+        one.mix(other, weight) if one and other else one
+        for one, other in ((first.ground, second.ground), (first.tint, second.tint))
+    )
+    return Look(constants, ground, tint, first.strength + weight * (second.strength - first.strength))
 
 
 class Stylizer:
@@ -100,16 +105,14 @@ class Stylizer:
         bands = slit_scan([resize(each, self._work_size(each)) for each in rgb])
         styles = dict.fromkeys(key.style for key in self.keys)
         surveyed = {style: self._survey_style(style, bands) for style in styles}
-        looks = tuple(Look(*surveyed[key.style], key.strength) for key in self.keys)
+        looks = tuple(replace(surveyed[key.style], strength=key.strength) for key in self.keys)
         return ShotState(tuple(key.frame for key in self.keys), looks)
 
-    def _survey_style(
-        self, style: str, bands: Tensor
-    ) -> tuple[tuple[tuple[Tensor, Tensor], ...], Tint | None]:
+    def _survey_style(self, style: str, bands: Tensor) -> Look:
         norm = SurveyNorm(self.vectors[style], self.prior)
         painted = self._run(bands, norm)
         tint = Tint.between(painted, bands) if self.color == "matched" else None
-        return tuple(norm.constants), tint
+        return Look(tuple(norm.constants), norm.tint, tint, 1.0)
 
     @torch.inference_mode()
     def stylize(
@@ -149,7 +152,7 @@ class Stylizer:
     def change_rgb(self, rgb: Tensor, look: Look) -> Tensor:
         """What paint adds to (N,3,H,W) in 0..1, before mattes."""
         small = resize(rgb, self._work_size(rgb))
-        painted = self._paint(small, FrozenNorm(look.constants))
+        painted = self._paint(small, FrozenNorm(look.constants, look.ground))
         if look.tint:
             painted = look.tint(painted)
         change = carry(painted, small, rgb) * look.strength
@@ -166,7 +169,13 @@ class Stylizer:
         tile_px, network = self.engine.tile_px, self.network
         if not tile_px or tile_px >= max(rgb.shape[-2:]):
             return self._run(rgb, norm)
-        return paint_tiled(lambda box: self._run(box, norm), rgb, tile_px, network.halo_px, network.stride_px)
+        return paint_tiled(
+            lambda box: self._run(box, norm),
+            network.prepare(rgb),
+            tile_px,
+            network.halo_px,
+            network.stride_px,
+        )
 
     def _run(self, rgb: Tensor, norm: Norm) -> Tensor:
         return self.network(rgb.contiguous(memory_format=torch.channels_last), norm)

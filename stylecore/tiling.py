@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -37,9 +36,9 @@ def plan_tiles(height: int, width: int, tile_px: int, halo_px: int, stride_px: i
 def paint_tiled(
     paint: Callable[[Tensor], Tensor], rgb: Tensor, tile_px: int, halo_px: int, stride_px: int
 ) -> Tensor:
-    """`paint` applied tile by tile to (N,C,H,W); the same size comes back."""
+    """`paint` applied tile by tile to prepared frames (N,C,H,W): RGB of the same size comes back."""
     height, width = rgb.shape[-2:]
-    out = torch.empty_like(rgb)
+    out = rgb.new_empty(len(rgb), 3, height, width)
     for tile in plan_tiles(height, width, tile_px, halo_px, stride_px):
         top, bottom, left, right = tile.keep
         up, down, west, east = tile.compute

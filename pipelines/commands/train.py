@@ -26,8 +26,9 @@ from stylecore.runtime import keep_freed_memory
 from stylecore.sheet import Row, draw_sheet
 from stylecore.stills import paint_still
 from stylecore.training.brushwork import StylePictures
+from stylecore.training.gallery import READ_PX, Gallery
 from stylecore.training.spec import TrainSpec
-from stylecore.training.trainer import READ_PX, Gallery, Trainer
+from stylecore.training.trainer import Trainer
 from stylecore.training.trainer import train as train_steps
 
 _CHECKPOINT_STEPS = 100

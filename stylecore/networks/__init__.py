@@ -1,8 +1,8 @@
 """Feed-forward style networks, one per file; `NETWORKS` names the ones a style pack may ask for.
 
 Beside `forward(rgb, norm)` each says: `stride_px` and `halo_px`, for tiles; `design_height_px`, the frame
-height it is meant for (0: any); `keeps_black`, whether black comes out black without a mask; and
-`norm_channels`, the layers it normalizes.
+height it is meant for (0: any); `keeps_black`, whether black comes out black without a mask;
+`norm_channels`, the layers it normalizes; and `prepare(rgb)`, what a whole frame needs before it is cut.
 """
 
 from collections.abc import Callable, Mapping

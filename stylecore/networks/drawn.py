@@ -1,7 +1,7 @@
 """What the drawn looks have in common: no weights, no statistics, and black stays black."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class DrawnLook(nn.Module):
@@ -12,3 +12,6 @@ class DrawnLook(nn.Module):
     keeps_black = True
     stored_dtype = torch.float32
     norm_channels: tuple[int, ...] = ()
+
+    def prepare(self, rgb: Tensor) -> Tensor:
+        return rgb

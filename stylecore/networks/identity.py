@@ -16,5 +16,8 @@ class Identity(nn.Module):
     stored_dtype = torch.float16
     norm_channels: tuple[int, ...] = ()
 
+    def prepare(self, rgb: Tensor) -> Tensor:
+        return rgb
+
     def forward(self, rgb: Tensor, norm: Norm) -> Tensor:
         return rgb

@@ -46,6 +46,9 @@ class Johnson(nn.Module):
         """One before each normalized layer, in the same order."""
         self.paint = _conv(width, 3, 9, bias=True)
 
+    def prepare(self, rgb: Tensor) -> Tensor:
+        return rgb
+
     def forward(self, rgb: Tensor, norm: Norm) -> Tensor:
         height, width = rgb.shape[-2:]
         x = CODES * F.pad(rgb, (0, -width % CELL_PX, 0, -height % CELL_PX), mode="replicate")

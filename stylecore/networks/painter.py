@@ -3,18 +3,24 @@
 Descends from Johnson 2016 (residual blocks between a down- and an up-scaling end). Deviations: the way
 down is a lossless 4x4 space-to-depth instead of strided convolutions (a sixth of the arithmetic), two
 blocks are dilated so that a stroke may span 100 px, and the way up is smooth (bilinear, then a
-convolution), because transposed convolutions, pixel shuffles and even repeated pixels print a grid.
+convolution), because transposed convolutions, pixel shuffles and even repeated pixels print a grid. It
+paints over a ground, the picture in the style's palette, as painters do: colours are right and the drawing
+stands before the first stroke, and the network has strokes to learn instead of both. A canvas gives it
+something to set strokes by where the picture is plain.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylecore.canvas import canvas
 from stylecore.normalize import Norm
 
 CELL_PX = 4
 """Side of the square that becomes one feature: frames are padded to a multiple of it."""
 DILATIONS = (1, 2, 2, 2, 1, 1)
+_THIN = 0.02
+"""Pure black and white give way to this much, so that strokes can be laid over them."""
 
 
 def _conv(inputs: int, outputs: int, dilation: int = 1, bias: bool = False) -> nn.Conv2d:
@@ -37,7 +43,7 @@ class _Block(nn.Module):
 
 
 class Painter(nn.Module):
-    """RGB (N,3,H,W) in 0..1 -> RGB (N,3,H,W) in 0..1, any size from 16x16."""
+    """RGB (N,3,H,W) in 0..1 -> RGB (N,3,H,W) in 0..1, any size from 16x16; prepared or not."""
 
     stride_px = CELL_PX
     design_height_px = 540
@@ -49,7 +55,7 @@ class Painter(nn.Module):
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.width = width
-        self.stem = _conv(3 * CELL_PX**2, width)
+        self.stem = _conv(3 * CELL_PX**2 + 1, width)
         self.blocks = nn.ModuleList(_Block(width, dilation) for dilation in DILATIONS)
         self.to_half = _conv(width, width // 2)
         self.to_full = _conv(width // 2, width // 4)
@@ -60,13 +66,24 @@ class Painter(nn.Module):
         """Channels of each normalized layer, in the order in which `norm` is asked."""
         return (self.width,) * (1 + 2 * len(self.blocks)) + (self.width // 2, self.width // 4)
 
+    def prepare(self, rgb: Tensor) -> Tensor:
+        """Frames with their canvas, (N,4,H,W): a tile of them is painted as the whole is."""
+        count, _, height, width = rgb.shape
+        cloth = canvas(height, width, CELL_PX, rgb.device)
+        return torch.cat([rgb, cloth.expand(count, -1, -1, -1)], 1)
+
     def forward(self, rgb: Tensor, norm: Norm) -> Tensor:
         height, width = rgb.shape[-2:]
-        x = F.pad(rgb, (0, -width % CELL_PX, 0, -height % CELL_PX), mode="replicate")
-        x = F.relu(norm(0, self.stem(F.pixel_unshuffle(x - 0.5, CELL_PX))))
+        frame = rgb if rgb.shape[1] == 4 else self.prepare(rgb)
+        ground = norm.ground(frame[:, :3])
+        room = (0, -width % CELL_PX, 0, -height % CELL_PX)
+        cells = F.pixel_unshuffle(F.pad(ground - 0.5, room, mode="replicate"), CELL_PX)
+        x = self.stem(torch.cat([cells, frame[:, 3:, ::CELL_PX, ::CELL_PX]], 1))
+        x = F.relu(norm(0, x))
         for index, block in enumerate(self.blocks):
             x = block(x, norm, 1 + 2 * index)
         layer = 1 + 2 * len(self.blocks)
         x = F.relu(norm(layer, self.to_half(F.interpolate(x, scale_factor=2, mode="bilinear"))))
         x = F.relu(norm(layer + 1, self.to_full(F.interpolate(x, scale_factor=2, mode="bilinear"))))
-        return torch.sigmoid(self.paint(x))[..., :height, :width]
+        strokes = self.paint(x)[..., :height, :width]
+        return torch.sigmoid(torch.logit(ground, eps=_THIN) + strokes)

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from stylecore.color import Tint
 from stylecore.images import resize_short_side, to_image
+from stylecore.palette import Tint
 
 _DARK, _FLAT = 0.18, 0.12
 

@@ -21,13 +21,12 @@ from stylecore.images import resize_short_side
 from stylecore.networks.reader import StyleReader
 from stylecore.normalize import LiveNorm, NormPrior
 from stylecore.pack import StylePack
-from stylecore.training.contents import ContentCrops
+from stylecore.palette import Tint, palette_of
+from stylecore.training.batches import Batch, Batches
+from stylecore.training.gallery import Gallery
 from stylecore.training.spec import TrainSpec
 from stylecore.training.targets import Targets
 
-MOTION_PX = 8
-READ_PX = 320
-"""Side of the crop of a style picture that the reader learns from."""
 LOCAL_MIN_PX = 48
 """Width of a layer from which quarters hold enough for statistics of their own."""
 PRIOR_MOMENTUM = 0.02
@@ -40,34 +39,6 @@ class TrainStep:
 
     step: int
     losses: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One step's material: content crops (N,3,P+8,P+8), style rows, and the second look's offset."""
-
-    crops: Tensor
-    own: tuple[int, ...]
-    """Styles with vectors of their own, by number."""
-    read: tuple[int, ...]
-    """Style pictures to be read, by number in the gallery."""
-    close_ups: Tensor
-    """(len(own),3,320,320) of the own styles' paintings, for the reader to recognize."""
-    shift: tuple[int, int]
-
-
-class Gallery:
-    """Style pictures for the reader (K,3,320,320) as bytes, and what each asks for."""
-
-    def __init__(self, pictures: Sequence[Tensor], encoder: Encoder, layers: Sequence[str]) -> None:
-        self.pixels = torch.stack([picture.mul(255).round().byte() for picture in pictures])
-        self.targets = Targets.measure(pictures, encoder, layers)
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def show(self, rows: Sequence[int]) -> Tensor:
-        return self.pixels[list(rows)].float().div(255)
 
 
 class Trainer:
@@ -89,9 +60,11 @@ class Trainer:
         self.targets = Targets.measure(self.paintings, self.encoder, list(spec.style_layers))
         self.network = pack.network.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.requires_grad_(not spec.vectors_only)
-        vectors = torch.stack([pack.vectors[name] for name in self.names]).to(device)
-        self.vectors = vectors.requires_grad_(True)
         self.prior = pack.prior.to(device)
+        self.columns = sum(self.prior.channels)
+        known = torch.stack([pack.vectors[name] for name in self.names])[..., : self.columns]
+        palettes = torch.cat([palette_of(each[None]) for each in self.paintings])
+        self.vectors = torch.cat([known, palettes], 2).to(device).requires_grad_(True)
         self.reader = self._open_reader() if gallery else None
         self.parameters = [each for _, each in self._named()]
         groups = [
@@ -106,8 +79,8 @@ class Trainer:
         reader = self.pack.reader
         if reader is None:
             torch.manual_seed(self.spec.seed)
-            reader = StyleReader(sum(self.prior.channels))
-            reader.get_buffer("average").copy_(self.vectors.detach().mean(0))
+            reader = StyleReader(self.columns)
+            reader.get_buffer("average").copy_(self.vectors.detach().mean(0)[:, : self.columns])
         return reader.to(self.device).train().requires_grad_(True)
 
     def _named(self) -> list[tuple[str, Tensor]]:
@@ -140,16 +113,19 @@ class Trainer:
     def _parts(self, batch: Batch) -> dict[str, Tensor]:
         side, (top, left) = self.spec.crop_px, batch.shift
         crops = batch.crops.to(self.device)
-        first = crops[..., :side, :side]
+        frames = crops[..., :side, :side]
+        first = frames[:, :3]
         vectors, targets, parts = self._styles(batch)
         moved = self.step % len(first)
         second = crops[moved : moved + 1, :, top : top + side, left : left + side]
-        second = (second + self.spec.motion_noise * torch.randn_like(second)).clamp(0, 1)
+        grain = self.spec.motion_noise * torch.randn_like(second[:, :3])
+        second = torch.cat([(second[:, :3] + grain).clamp(0, 1), second[:, 3:]], 1)
         norm = LiveNorm(torch.cat([vectors, vectors[moved : moved + 1]]), self.prior)
-        looks = torch.cat([first, second]).contiguous(memory_format=torch.channels_last)
+        looks = torch.cat([frames, second]).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.partition(":")[0], torch.bfloat16, self.spec.precision == "bf16"):
             painted, again = self.network(looks, norm).float().split([len(first), 1])
-            parts |= self._wishes(first, painted, targets)
+            ground = Tint.ground(first, self.prior.palette(vectors.detach()))(first)
+            parts |= self._wishes(first, ground, painted, targets)
         steady = painted[moved : moved + 1, :, top:, left:] - again[..., : side - top, : side - left]
         parts["motion"] = self.spec.motion_weight * steady.square().mean()
         self._learn_population(norm)
@@ -163,21 +139,23 @@ class Trainer:
             return own, targets, {}
         shown = torch.cat([batch.close_ups, self.gallery.show(batch.read)]).to(self.device)
         known, read = self.reader(shown).split([len(own), len(batch.read)])
-        pull = self.spec.reader_weight * (known - own.detach()).square().mean()
+        pull = self.spec.reader_weight * (known - own[..., : self.columns].detach()).square().mean()
+        read = torch.cat([read, palette_of(shown[len(own) :])], 2)
         return torch.cat([own, read]), targets.beside(self.gallery.targets.pick(batch.read)), {"reader": pull}
 
-    def _wishes(self, source: Tensor, painted: Tensor, targets: Targets) -> dict[str, Tensor]:
+    def _wishes(self, source: Tensor, ground: Tensor, painted: Tensor, targets: Targets) -> dict[str, Tensor]:
+        """The drawing and the light of the ground, the strokes and colours of the style."""
         spec = self.spec
         made = self.encoder(painted, {**spec.style_layers, **spec.content_layers})
         with torch.no_grad():
-            wanted = self.encoder(source, spec.content_layers)
+            wanted = self.encoder(ground, spec.content_layers)
             hunger = appetite(source)
         palette = losses.palette_loss(painted, targets.palettes, targets.directions)
         parts = {
             "content": spec.content_weight * self._content(made, wanted),
             "style": spec.style_weight * self._style(made, targets, appetite(quarters(source)), hunger),
             "palette": spec.palette_weight * hunger * palette,
-            "tone": spec.tone_weight * losses.tone_loss(painted, source),
+            "tone": spec.tone_weight * losses.tone_loss(painted, ground),
             "smooth": spec.smooth_weight * losses.total_variation(painted),
         }
         return {name: value.mean() for name, value in parts.items()}
@@ -288,36 +266,8 @@ def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-class Batches:
-    """Endless material; step n depends on seed and n alone, as resuming needs."""
-
-    def __init__(self, trainer: Trainer, contents: Sequence[Tensor]) -> None:
-        self.trainer, self.spec = trainer, trainer.spec
-        self.source = ContentCrops(contents, self.spec.crop_px + MOTION_PX, self.spec.seed)
-
-    def draw(self, step: int) -> Batch:
-        spec, styles = self.spec, len(self.trainer.names)
-        chance = self.source.random
-        chance.seed(f"{spec.seed}-{step}")
-        torch.manual_seed(spec.seed * 1_000_003 + step)
-        own = tuple((step * spec.batch + index) % styles for index in range(spec.batch))
-        gallery = self.trainer.gallery
-        read = tuple(chance.randrange(len(gallery)) for _ in range(spec.any_batch)) if gallery else ()
-        crops = torch.stack([self.source.draw() for _ in own + read]).clamp(0, 1)
-        close_ups = torch.stack([self._close_up(row) for row in own]) if gallery else torch.empty(0)
-        return Batch(
-            crops, own, read, close_ups, (chance.randint(0, MOTION_PX), chance.randint(0, MOTION_PX))
-        )
-
-    def _close_up(self, row: int) -> Tensor:
-        painting, chance = self.trainer.paintings[row], self.source.random
-        top = chance.randint(0, painting.shape[-2] - READ_PX)
-        left = chance.randint(0, painting.shape[-1] - READ_PX)
-        return painting[:, top : top + READ_PX, left : left + READ_PX]
-
-
 def train(trainer: Trainer, contents: Sequence[Tensor]) -> Iterator[TrainStep]:
     """Advance to the spec's last step, yielding after each."""
-    batches = Batches(trainer, contents)
+    batches = Batches(trainer.spec, trainer.paintings, contents, trainer.gallery)
     while trainer.step < trainer.spec.steps:
         yield trainer.advance(batches.draw(trainer.step))

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stylecore.catalog import find_style, find_styles, format_reference, parse_reference, style_names
-from stylecore.color import Tint
 from stylecore.errors import PackError, PictureError
 from stylecore.images import to_image
 from stylecore.pack import blank_pack, save_pack
+from stylecore.palette import Tint
 from stylecore.pixels import YuvFormat
 from stylecore.scaling import carry, resize, work_size
 from stylecore.spec import EngineSpec, StyleKey, StyleSpec

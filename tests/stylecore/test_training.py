@@ -14,8 +14,9 @@ from stylecore.images import load_picture, to_image
 from stylecore.pack import blank_pack, load_pack, save_pack
 from stylecore.training.brushwork import StylePictures
 from stylecore.training.contents import ContentCrops
+from stylecore.training.gallery import READ_PX, Gallery
 from stylecore.training.spec import TrainSpec
-from stylecore.training.trainer import READ_PX, Gallery, Trainer, appetite, train
+from stylecore.training.trainer import Trainer, appetite, train
 
 SPEC = TrainSpec(steps=6, crop_px=64, painting_short_side_px=64)
 
@@ -103,7 +104,7 @@ def test_a_reader_learns_beside_the_painter_and_travels_with_it(pictures, encode
     save_pack(trained.finished_pack({"one": {}}, {}), tmp_path / "r.safetensors")
     reader = load_pack(tmp_path / "r.safetensors").reader
     vectors = [read_vector(reader, picture) for picture in (shown.draw(), shown.draw())]
-    assert vectors[0].shape == (2, sum(blank.prior.channels)) and not torch.equal(*vectors)
+    assert vectors[0].shape == blank.vectors["one"].shape and not torch.equal(*vectors)
 
 
 def test_made_up_style_pictures_differ_and_have_something_to_teach(pictures):
