@@ -1,22 +1,34 @@
 """Between decoded frames and the engine: planes as tensors, and what they mean as colour."""
 
-import numpy as np
 import torch
 from av import VideoFrame
 
-from pipelines.media.index import plane_arrays
-from pipelines.media.probe import HANDLED_PIXELS, SourceInfo
+from pipelines.media.layouts import PlaneArray, plane_arrays
+from pipelines.media.probe import SourceInfo
 from stylecore.pixels import YuvFormat
 from stylecore.stylize import Planes
 
 
 def yuv_format(info: SourceInfo) -> YuvFormat:
     """How a source's planes mean colour."""
-    step_x, step_y = HANDLED_PIXELS[info.pixel_format]
-    colour = info.colour
-    return YuvFormat(colour.meant_matrix, colour.full_range, step_x, step_y, info.pixel_format == "gray")
+    colour, layout = info.colour, info.layout
+    return YuvFormat(
+        colour.meant_matrix,
+        colour.full_range,
+        layout.chroma_step_x,
+        layout.chroma_step_y,
+        layout.gray,
+        layout.bits,
+        info.orientation,
+    )
 
 
 def frame_planes(frame: VideoFrame) -> Planes:
-    """A frame's planes (H,W) uint8, copied out of the decoder's memory."""
-    return [torch.from_numpy(np.array(view)) for view in plane_arrays(frame)]
+    """A frame's planes (H,W), uint8 or int16, copied out of the decoder's memory."""
+    views = plane_arrays(frame)
+    return [torch.from_numpy(view.astype("u1" if view.itemsize == 1 else "i2")) for view in views]
+
+
+def painted_arrays(planes: Planes) -> list[PlaneArray]:
+    """Painted planes as an encoder takes them."""
+    return [plane.numpy().view("u1" if plane.dtype == torch.uint8 else "u2") for plane in planes]

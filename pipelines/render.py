@@ -8,18 +8,17 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from av import VideoFrame
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pipelines import progress
 from pipelines.mattes import read_matte
 from pipelines.media.frames import FrameReader
+from pipelines.media.layouts import PlaneArray
 from pipelines.media.parts import PartFacts, write_part
 from pipelines.overlap import ahead, behind
 from pipelines.plan import Shard
-from pipelines.planes import frame_planes
+from pipelines.planes import frame_planes, painted_arrays
 from pipelines.prepare import FilmPlan
 from pipelines.timeline import FrameRange, Shot
 from stylecore.catalog import find_style, find_styles
@@ -43,11 +42,11 @@ class Clock:
 class Waits:
     """The same items, and the seconds that were spent waiting for them."""
 
-    def __init__(self, items: Iterator[list[NDArray[np.uint8]]]) -> None:
+    def __init__(self, items: Iterator[list[PlaneArray]]) -> None:
         self.items = items
         self.seconds = 0.0
 
-    def __iter__(self) -> Iterator[list[NDArray[np.uint8]]]:
+    def __iter__(self) -> Iterator[list[PlaneArray]]:
         while True:
             asked = time.perf_counter()
             item = next(self.items, None)
@@ -85,13 +84,13 @@ def render_shard(
     clock, hashed = Clock(), hashlib.sha256()
     started = time.perf_counter()
 
-    def encode(frames: Iterator[list[NDArray[np.uint8]]]) -> PartFacts:
+    def encode(frames: Iterator[list[PlaneArray]]) -> PartFacts:
         waits = Waits(frames)
         facts = write_part(target, shard.segments, waits, film.encoding)
         clock.encode = time.perf_counter() - started - waits.seconds
         return facts
 
-    def painted() -> Iterator[list[NDArray[np.uint8]]]:
+    def painted() -> Iterator[list[PlaneArray]]:
         for planes in _painted(film, shard, reader, engine, clock):
             for plane in planes:
                 hashed.update(plane.data)
@@ -104,7 +103,7 @@ def render_shard(
 
 def _painted(
     film: FilmPlan, shard: Shard, reader: FrameReader, engine: EngineSpec, clock: Clock
-) -> Iterator[list[NDArray[np.uint8]]]:
+) -> Iterator[list[PlaneArray]]:
     frames = ahead(_timed(reader.read(shard.frames), clock), _DEPTH + engine.batch)
     for shot, style in zip(film.shots, film.styles, strict=True):
         inside = min(shot.frames.stop, shard.frames.stop) - max(shot.frames.start, shard.frames.start)
@@ -121,7 +120,7 @@ def _painted(
             made = stylizer.stylize(batch, state, place - shot.frames.start, allowed)
             place += len(batch)
             clock.network += time.perf_counter() - began
-            yield from ([plane.numpy() for plane in planes] for planes in made)
+            yield from (painted_arrays(planes) for planes in made)
         if shot.frames.stop <= shard.frames.stop:
             progress.advance(0, shots=1)
 
@@ -130,7 +129,8 @@ def _mattes(film: FilmPlan, style: StyleSpec, frames: FrameRange) -> Iterator[Te
     """One matte a frame; none at all where the whole picture is painted."""
     if style.matte is None:
         return iter(())
-    return read_matte(style.matte, frames, film.info.height, film.info.width)
+    height, width = film.info.orientation.upright_size(film.info.height, film.info.width)
+    return read_matte(style.matte, frames, height, width)
 
 
 def _survey(film: FilmPlan, shot: Shot, reader: FrameReader, stylizer: Stylizer, clock: Clock) -> ShotState:

@@ -14,6 +14,7 @@ from pipelines.config import TitleJob
 from pipelines.media.conform import ConformReport
 from pipelines.prepare import FilmPlan
 from pipelines.storage import hide_secrets
+from stylecore.orientation import Orientation
 
 _SHOTS_SHOWN = 12
 _PICTURE_WIDTH_PX = 560
@@ -63,7 +64,8 @@ def write_page(path: Path, source: Path, delivery: Path, film: FilmPlan, facts: 
     """An HTML page that needs nothing beside it: facts, tracks, and one frame of each shot in both films."""
     shots = _spread(film.shots, _SHOTS_SHOWN)
     wanted = [(shot.frames.start + shot.frames.stop) // 2 for shot in shots]
-    before, after = (_pictures(file, index, wanted) for file, index in _films(source, delivery, film))
+    held = film.info.orientation
+    before, after = (_pictures(file, index, wanted, held) for file, index in _films(source, delivery, film))
     rows = "".join(
         f"<figure><img src='{old}' alt='source'><img src='{new}' alt='delivery'>"
         f"<figcaption>shot {shot.number}, frames {shot.frames}, frame {frame}</figcaption></figure>"
@@ -82,17 +84,27 @@ def _films(source: Path, delivery: Path, film: FilmPlan) -> list[tuple[Path, int
     return [(source, film.info.video_index), (delivery, 0)]
 
 
-def _pictures(path: Path, stream: int, wanted: Sequence[int]) -> list[str]:
-    """The frames as data URLs of JPEG pictures."""
+def _pictures(path: Path, stream: int, wanted: Sequence[int], held: Orientation) -> list[str]:
+    """The frames as data URLs of JPEG pictures, upright."""
     found, left = [], sorted(wanted)
     with av.open(str(path)) as container:
         for number, frame in enumerate(container.decode(container.streams[stream])):
             if left and number == left[0]:
                 left.pop(0)
-                found.append(_data_url(frame.to_image()))
+                found.append(_data_url(_upright(frame.to_image(), held)))
             if not left:
                 break
     return found
+
+
+def _upright(picture: Image.Image, held: Orientation) -> Image.Image:
+    for needed, turn in (
+        (held.transposed, Image.Transpose.TRANSPOSE),
+        (held.mirrored_x, Image.Transpose.FLIP_LEFT_RIGHT),
+        (held.mirrored_y, Image.Transpose.FLIP_TOP_BOTTOM),
+    ):
+        picture = picture.transpose(turn) if needed else picture
+    return picture
 
 
 def _data_url(picture: Image.Image) -> str:

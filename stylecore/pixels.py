@@ -1,7 +1,8 @@
-"""8-bit YUV planes <-> RGB in 0..1, and the change-only way back. The only file that knows 255.
+"""YUV planes <-> RGB in 0..1, and the change-only way back. The only file that knows code values.
 
-A frame is a tuple of uint8 planes, (H,W) each: Y, or Y, U, V. Chroma is sited left and between lines, as
-MPEG-2, H.264 and HEVC have it; since only the *change* is brought back, other sitings cost no sharpness.
+A frame is a tuple of planes, (H,W) each: Y, or Y, U, V; uint8, or int16 for 9 to 12 bits. Chroma is sited
+left and between lines, as MPEG-2, H.264 and HEVC have it; since only the *change* is brought back, other
+sitings cost no sharpness.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from stylecore.orientation import UPRIGHT, Orientation
 
 # Kr and Kb of ITU-R BT.709, BT.601 and BT.2020 (non-constant luminance).
 MATRICES = {"bt709": (0.2126, 0.0722), "bt601": (0.299, 0.114), "bt2020": (0.2627, 0.0593)}
@@ -32,36 +35,50 @@ _DITHER = ((_BAYER + 0.5) / 64 - 0.5) * 0.98
 
 @dataclass(frozen=True)
 class YuvFormat:
-    """How the planes mean colour: matrix name, range, and how often chroma is sampled (1 or 2)."""
+    """How planes mean a picture: matrix name, range, chroma sampled every 1 or 2 pixels, depth, hold."""
 
     matrix: str
     full_range: bool
     chroma_step_x: int = 2
     chroma_step_y: int = 2
     gray: bool = False
+    bits: int = 8
+    orientation: Orientation = UPRIGHT
 
     def __post_init__(self) -> None:
         if self.matrix not in MATRICES:
             raise ValueError(f"matrix must be one of {', '.join(MATRICES)}, got {self.matrix!r}")
 
     @property
-    def luma(self) -> tuple[float, float]:
-        """Offset and excursion of Y in code values."""
-        return (0.0, 255.0) if self.full_range else (16.0, 219.0)
+    def highest(self) -> int:
+        """The highest code value."""
+        return 2**self.bits - 1
 
     @property
-    def chroma_excursion(self) -> float:
-        """Code values from the lowest to the highest U or V."""
-        return 255.0 if self.full_range else 224.0
+    def luma(self) -> tuple[float, float]:
+        """Offset and excursion of Y in code values (H.273, 8.3)."""
+        scale = 2.0 ** (self.bits - 8)
+        return (0.0, float(self.highest)) if self.full_range else (16 * scale, 219 * scale)
+
+    @property
+    def chroma(self) -> tuple[float, float]:
+        """Middle and excursion of U and V in code values."""
+        scale = 2.0 ** (self.bits - 8)
+        return 128 * scale, float(self.highest) if self.full_range else 224 * scale
 
 
 def to_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
-    """RGB (1,3,H,W) clamped to 0..1."""
+    """RGB (1,3,H,W) clamped to 0..1, upright."""
+    return form.orientation.upright(_stored_rgb(planes, form))
+
+
+def _stored_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
     offset, excursion = form.luma
     y = (planes[0].float() - offset) / excursion
     if form.gray:
         return y.expand(1, 3, *y.shape).clamp(0, 1)
-    u, v = ((_up(plane.float(), form, y.shape) - 128) / form.chroma_excursion for plane in planes[1:])
+    middle, swing = form.chroma
+    u, v = ((_up(plane.float(), form, y.shape) - middle) / swing for plane in planes[1:])
     kr, kb = MATRICES[form.matrix]
     kg = 1 - kr - kb
     red, blue = y + 2 * (1 - kr) * v, y + 2 * (1 - kb) * u
@@ -70,14 +87,14 @@ def to_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
 
 
 def apply_change(planes: Sequence[Tensor], change: Tensor, form: YuvFormat, keep_color: bool) -> list[Tensor]:
-    """Source planes plus an RGB change (1,3,H,W), dithered; a change of zero is bit exact.
+    """Source planes plus an upright RGB change (1,3,H,W), dithered; a change of zero is bit exact.
 
     With `keep_color` the chroma planes come back untouched.
     """
     kr, kb = MATRICES[form.matrix]
-    red, green, blue = change[0].float()
+    red, green, blue = form.orientation.stored(change[0].float())
     dy = kr * red + (1 - kr - kb) * green + kb * blue
-    made = [_add(planes[0], dy * form.luma[1])]
+    made = [_add(planes[0], dy * form.luma[1], form)]
     if form.gray:
         return made
     if keep_color:
@@ -86,14 +103,14 @@ def apply_change(planes: Sequence[Tensor], change: Tensor, form: YuvFormat, keep
         (planes[1], (blue - dy) / (2 * (1 - kb))),
         (planes[2], (red - dy) / (2 * (1 - kr))),
     ):
-        made.append(_add(plane, _down(difference, form) * form.chroma_excursion))
+        made.append(_add(plane, _down(difference, form) * form.chroma[1], form))
     return made
 
 
-def _add(plane: Tensor, change: Tensor) -> Tensor:
+def _add(plane: Tensor, change: Tensor, form: YuvFormat) -> Tensor:
     height, width = plane.shape
     dither = _DITHER.to(change.device).repeat(-(-height // 8), -(-width // 8))[:height, :width]
-    return (plane + change + dither).round_().clamp_(0, 255).byte()
+    return (plane + change + dither).round_().clamp_(0, form.highest).to(plane.dtype)
 
 
 def _up(chroma: Tensor, form: YuvFormat, size: torch.Size) -> Tensor:

@@ -62,6 +62,8 @@ def assemble(
         described = stack.enter_context(av.open(str(parts[0].path)))
         out = stack.enter_context(_open_target(target))
         picture = _add_picture(out, described, original.streams[info.video_index], timeline)
+        if info.display_matrix:
+            picture.set_display_matrix(info.display_matrix)
         streams: dict[int, Stream] = {}
         feeds: list[Iterator[_Timed]] = [_picture_packets(parts, timeline, picture)]
         for fate in fates:

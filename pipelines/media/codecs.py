@@ -9,7 +9,8 @@ import av
 import torch
 
 from pipelines.errors import UsageError
-from pipelines.media.probe import HANDLED_PIXELS, Colour, SourceInfo
+from pipelines.media.layouts import PixelLayout
+from pipelines.media.probe import Colour, SourceInfo
 from pipelines.timeline import Timeline
 
 CONTAINERS = {".mp4": "mov/mp4", ".m4v": "mov/mp4", ".mov": "mov/mp4", ".mkv": "matroska/webm"}
@@ -74,19 +75,9 @@ def container_of(suffix: str) -> str:
 def make_encoding(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix: str) -> Encoding:
     """Fit the wish to the source; refuses what the codec or the container cannot hold."""
     family = container_of(suffix)
-    codec, pixels, notes = spec.codec, info.pixel_format, []
-    odd = _is_odd(info)
-    if odd and spec.lossless and codec != "ffv1":
-        codec, notes = "ffv1", [f"lossless {info.width}x{info.height} 4:2:0 needs FFV1"]
-    elif odd and codec != "ffv1":
-        pixels = "yuvj444p" if pixels.startswith("yuvj") else "yuv444p"
-        notes = [
-            f"{codec} cannot hold {info.width}x{info.height} in {info.pixel_format}; encoded as {pixels}"
-        ]
+    codec, pixels, notes = _fit(spec, info)
     if codec == "ffv1" and suffix.lower() not in (".mkv", ".mov"):
         raise UsageError(f"FFV1 does not go into {suffix}: {' '.join(notes) or 'name the output .mkv'}")
-    if codec == "ffv1":
-        pixels = pixels.replace("yuvj", "yuv")
     return Encoding(
         encoder=ENCODERS[codec],
         options=tuple(sorted(_options(spec, codec).items())),
@@ -128,9 +119,30 @@ def configure_encoder(context: av.VideoCodecContext, encoding: Encoding) -> None
     context.flags |= av.codec.context.Flags.global_header
 
 
-def _is_odd(info: SourceInfo) -> bool:
-    step_x, step_y = HANDLED_PIXELS[info.pixel_format]
-    return bool(info.width % step_x or info.height % step_y)
+def _fit(spec: EncodeSpec, info: SourceInfo) -> tuple[str, str, list[str]]:
+    """Codec and pixel format nearest to the wish that hold the source's samples, and what had to give."""
+    wanted, layout = info.pixel_format, info.layout
+    what = f"{spec.codec} cannot hold {info.width}x{info.height} in {wanted}"
+    for codec in dict.fromkeys((spec.codec, "h265", "ffv1")):
+        pixels = wanted.replace("yuvj", "yuv") if codec == "ffv1" else wanted
+        if _holds(codec, pixels) and (codec == "ffv1" or layout.divides(info.width, info.height)):
+            return codec, pixels, [] if codec == spec.codec else [f"{what}; encoded as {codec}"]
+        full = _every_pixel(layout)
+        if codec == spec.codec and not spec.lossless and _holds(codec, full):
+            return codec, full, [f"{what}; encoded as {full}"]
+    raise UsageError(f"no codec here holds {wanted}")
+
+
+def _holds(codec: str, pixels: str) -> bool:
+    forms = av.Codec(ENCODERS[codec], "w").video_formats or []
+    return pixels in {form.name for form in forms}
+
+
+def _every_pixel(layout: PixelLayout) -> str:
+    """The pixel format of the same depth and range with chroma for every pixel."""
+    if layout.name.startswith("yuvj"):
+        return "yuvj444p"
+    return "yuv444p" if layout.bits == 8 else f"yuv444p{layout.bits}{layout.name[-2:]}"
 
 
 def _options(spec: EncodeSpec, codec: str) -> dict[str, str]:

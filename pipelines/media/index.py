@@ -11,9 +11,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from pipelines.errors import InputError
+from pipelines.media.layouts import plane_arrays
 from pipelines.media.probe import SourceInfo, configure, open_source
 from pipelines.media.shots import Signature, cut_scores, sign
 from pipelines.timeline import Timeline
@@ -42,9 +42,9 @@ class FrameFacts:
     """CRC-32 of its visible pixels, plane after plane."""
     key: bool
     luma: float
-    """Mean of Y, in code values."""
+    """Mean of Y, in code values of 8 bits."""
     contrast: float
-    """Standard deviation of a thumbnail of Y, in code values: black and flat frames have little."""
+    """Standard deviation of a thumbnail of Y, in code values of 8 bits: black and flat frames have little."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,6 @@ class FilmIndex:
     frames: tuple[FrameFacts, ...]
     cut_scores: tuple[float, ...]
     timeline: Timeline
-
-
-def plane_arrays(frame: av.VideoFrame) -> list[NDArray[np.uint8]]:
-    """Views of a frame's visible pixels, (H,W) uint8 per plane; they live as long as the frame."""
-    views = []
-    for plane in frame.planes:
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        views.append(rows[: plane.height, : plane.width])
-    return views
 
 
 def checksum(frame: av.VideoFrame) -> int:
@@ -153,7 +144,7 @@ class Indexing:
         if pts is None:
             raise InputError(f"{self.path.name}: frame {number} has no timestamp, which is not handled")
         luma = plane_arrays(frame)[0]
-        signature = sign(luma)
+        signature = sign(luma, self.info.layout.bits)
         self.signatures.append(signature)
         self.frames.append(
             FrameFacts(

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import numpy as np
 from av.container import OutputContainer
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from pipelines.errors import AssemblyError
 from pipelines.media.codecs import Encoding, configure_encoder
+from pipelines.media.layouts import PlaneArray, plane_arrays
 from pipelines.timeline import FrameRange
 
-Planes = Sequence[NDArray[np.uint8]]
+Planes = Sequence[PlaneArray]
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,8 @@ def _mux(container: OutputContainer, stream: VideoStream, packet: av.Packet, bas
 
 def _frame(planes: Planes, encoding: Encoding) -> av.VideoFrame:
     frame = av.VideoFrame(encoding.width, encoding.height, encoding.pixel_format)
-    for plane, pixels in zip(frame.planes, _fit_chroma(planes, frame), strict=True):
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        rows[: plane.height, : plane.width] = pixels
+    for view, pixels in zip(plane_arrays(frame), _fit_chroma(planes, frame), strict=True):
+        view[:] = pixels
     frame.colorspace = encoding.colour.matrix
     frame.color_primaries = encoding.colour.primaries
     frame.color_trc = encoding.colour.transfer
@@ -87,7 +85,7 @@ def _frame(planes: Planes, encoding: Encoding) -> av.VideoFrame:
     return frame
 
 
-def _fit_chroma(planes: Planes, frame: av.VideoFrame) -> Iterator[NDArray[np.uint8]]:
+def _fit_chroma(planes: Planes, frame: av.VideoFrame) -> Iterator[PlaneArray]:
     """Repeat chroma where the encoding samples it more often than the source (odd sizes in H.264)."""
     for pixels, plane in zip(planes, frame.planes, strict=True):
         step_y, step_x = -(-plane.height // pixels.shape[0]), -(-plane.width // pixels.shape[1])

@@ -1,6 +1,7 @@
 """Facts of a media file, or a typed refusal within seconds. PyAV only; no ffprobe."""
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -8,11 +9,14 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.sidedata.sidedata import Type
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from PIL import Image, UnidentifiedImageError
 
 from pipelines.errors import InputError
+from pipelines.media.layouts import HANDLED, PixelLayout, find_layout
+from stylecore.orientation import Orientation
 
 MAX_PIXELS = 8192 * 8192
 _OPEN = {
@@ -21,16 +25,6 @@ _OPEN = {
     "format_whitelist": "mov,mp4,matroska,webm,mpegts,mpeg,avi,asf,flv,ogg,mxf,nut,h264,hevc,wav,mp3,flac",
 }
 HANDLED_FORMATS = {"mov": "mov/mp4", "matroska": "matroska/webm"}
-# Pixel format -> (chroma step across, down); one plane means grey.
-HANDLED_PIXELS = {
-    "yuv420p": (2, 2),
-    "yuvj420p": (2, 2),
-    "yuv422p": (2, 1),
-    "yuvj422p": (2, 1),
-    "yuv444p": (1, 1),
-    "yuvj444p": (1, 1),
-    "gray": (1, 1),
-}
 # Codes of ITU-T H.273, as ffmpeg numbers them.
 _MATRIX = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
 _HDR_TRANSFERS = {16: "PQ (HDR10)", 18: "HLG"}
@@ -84,6 +78,22 @@ class SourceInfo:
     """Seconds the container claims; 0 when it does not say."""
     tracks: tuple[Track, ...]
     chapters: int
+    display_matrix: tuple[int, ...] = ()
+    """Nine numbers that say how the picture is to be held, as ffmpeg stores them; none if upright."""
+
+    @property
+    def orientation(self) -> Orientation:
+        """How to hold a frame."""
+        orientation = orientation_of(self.display_matrix)
+        assert orientation is not None, "probing refuses other angles"
+        return orientation
+
+    @property
+    def layout(self) -> PixelLayout:
+        """What the planes of a frame are."""
+        layout = find_layout(self.pixel_format)
+        assert layout is not None, "probing refuses other layouts"
+        return layout
 
 
 @contextmanager
@@ -130,6 +140,7 @@ def probe(path: Path) -> SourceInfo:
             duration_declared=Fraction(container.duration or 0, av.time_base),
             tracks=tuple(_track(stream, len(container.chapters())) for stream in container.streams),
             chapters=len(container.chapters()),
+            display_matrix=_display_matrix(first),
         )
         _refuse_unhandled(path, info, first)
         return info
@@ -189,6 +200,24 @@ def _colour(context: VideoCodecContext, frame: av.VideoFrame) -> Colour:
     )
 
 
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...]:
+    held = next((data for data in frame.side_data if data.type == Type.DISPLAYMATRIX), None)
+    return struct.unpack("<9i", bytes(held)) if held else ()
+
+
+def orientation_of(matrix: Sequence[int]) -> Orientation | None:
+    """Quarter turns and mirrors of a display matrix (ISO 14496-12, 8.2.2); None for any other angle.
+
+    A stored pixel (x, y) is seen at (a x + c y, b x + d y), pushed back into the picture.
+    """
+    a, b, _, c, d = [(value > 0) - (value < 0) for value in matrix[:5]] or (1, 0, 0, 0, 1)
+    if abs(a) and abs(d) and not b and not c:
+        return Orientation(False, a < 0, d < 0)
+    if abs(b) and abs(c) and not a and not d:
+        return Orientation(True, c < 0, b < 0)
+    return None
+
+
 def _refuse_unhandled(path: Path, info: SourceInfo, first: av.VideoFrame) -> None:
     reason = _unhandled(info, first)
     if reason:
@@ -199,14 +228,14 @@ def _unhandled(info: SourceInfo, first: av.VideoFrame) -> str:
     colour = info.colour
     if colour.transfer in _HDR_TRANSFERS:
         return f"the picture is {_HDR_TRANSFERS[colour.transfer]} high dynamic range"
-    if info.pixel_format not in HANDLED_PIXELS:
-        return f"pixel format {info.pixel_format} (handled: 8-bit {', '.join(HANDLED_PIXELS)})"
+    if find_layout(info.pixel_format) is None:
+        return f"pixel format {info.pixel_format} (handled: {HANDLED})"
     if not colour.meant_matrix:
         return f"colour matrix {colour.matrix} (handled: BT.601, BT.709, BT.2020)"
     if first.interlaced_frame:
         return "the picture is interlaced"
-    if first.rotation:
-        return f"the picture is rotated by {first.rotation} degrees"
+    if orientation_of(info.display_matrix) is None:
+        return f"the picture is held at {first.rotation} degrees (handled: quarter turns and mirrors)"
     if info.time_base <= 0:
         return "the video has no time base"
     if min(info.width, info.height) < 16:

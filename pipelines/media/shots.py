@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.media.layouts import PlaneArray
+
 THUMBNAIL = (18, 32)
 """Rows and columns of the luminance thumbnail."""
 CUT_SCORE = 1.0
@@ -30,8 +32,8 @@ class Signature:
     contrast: float
 
 
-def sign(luma: NDArray[np.uint8]) -> Signature:
-    """The signature of a luminance plane (H,W)."""
+def sign(luma: PlaneArray, bits: int = 8) -> Signature:
+    """The signature of a luminance plane (H,W), in code values of 8 bits whatever its depth."""
     rows, columns = THUMBNAIL
     height, width = luma.shape
     # A regular subset of pixels, averaged in cells: as good as a full average here, and far cheaper.
@@ -41,8 +43,8 @@ def sign(luma: NDArray[np.uint8]) -> Signature:
     cells_x = np.linspace(0, sparse.shape[1], columns, endpoint=False).astype(int)
     sums = np.add.reduceat(np.add.reduceat(sparse, cells_y, 0, dtype=np.float32), cells_x, 1)
     counts = np.outer(np.diff([*cells_y, sparse.shape[0]]), np.diff([*cells_x, sparse.shape[1]]))
-    thumbnail = (sums / counts).astype(np.float32)
-    histogram = (np.bincount(sparse.ravel() >> 3, minlength=32) / sparse.size).astype(np.float32)
+    thumbnail = (sums / counts / 2 ** (bits - 8)).astype(np.float32)
+    histogram = (np.bincount(sparse.ravel() >> (bits - 5), minlength=32) / sparse.size).astype(np.float32)
     return Signature(thumbnail, histogram, float(thumbnail.mean()), float(thumbnail.std()))
 
 

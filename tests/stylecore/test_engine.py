@@ -16,11 +16,11 @@ from stylecore.tiling import plan_tiles
 FORMATS = [(2, 2), (2, 1), (1, 1)]
 
 
-def planes(height, width, steps=(2, 2), seed=0):
+def planes(height, width, steps=(2, 2), seed=0, bits=8):
     generator = torch.Generator().manual_seed(seed)
     chroma = (-(-height // steps[1]), -(-width // steps[0]))
     return [
-        torch.randint(0, 256, size, generator=generator, dtype=torch.uint8)
+        torch.randint(0, 2**bits, size, generator=generator, dtype=torch.uint8 if bits == 8 else torch.int16)
         for size in ((height, width), chroma, chroma)
     ]
 
@@ -32,11 +32,12 @@ def planes(height, width, steps=(2, 2), seed=0):
     st.sampled_from(FORMATS),
     st.sampled_from(sorted(MATRICES)),
     st.booleans(),
+    st.integers(8, 12),
     st.integers(0, 99),
 )
-def test_no_change_is_bit_exact_in_any_format(height, width, steps, matrix, full_range, seed):
-    form = YuvFormat(matrix, full_range, *steps)
-    source = planes(height, width, steps, seed)
+def test_no_change_is_bit_exact_in_any_format(height, width, steps, matrix, full_range, bits, seed):
+    form = YuvFormat(matrix, full_range, *steps, bits=bits)
+    source = planes(height, width, steps, seed, bits)
     rgb = to_rgb(source, form)
     assert all(map(torch.equal, apply_change(source, rgb - rgb, form, keep_color=False), source))
 
@@ -53,12 +54,40 @@ def test_a_change_toward_red_moves_the_right_planes():
 
 
 @pytest.mark.parametrize(
-    ("code", "full_range", "value"), [(16, False, 0.0), (235, False, 1.0), (0, True, 0.0), (255, True, 1.0)]
+    ("code", "full_range", "bits", "value"),
+    [
+        (16, False, 8, 0.0),
+        (235, False, 8, 1.0),
+        (0, True, 8, 0.0),
+        (255, True, 8, 1.0),
+        (64, False, 10, 0.0),
+        (940, False, 10, 1.0),
+        (1023, True, 10, 1.0),
+        (3760, False, 12, 1.0),
+        (4095, True, 12, 1.0),
+    ],
 )
-def test_black_and_white_of_each_range(code, full_range, value):
-    form = YuvFormat("bt601", full_range, gray=True)
-    rgb = to_rgb([torch.full((16, 16), code, dtype=torch.uint8)], form)
+def test_black_and_white_of_each_range_and_depth(code, full_range, bits, value):
+    form = YuvFormat("bt601", full_range, gray=True, bits=bits)
+    rgb = to_rgb([torch.full((16, 16), code, dtype=torch.int16)], form)
     assert torch.allclose(rgb, torch.full_like(rgb, value))
+
+
+@pytest.mark.parametrize(("full_range", "red"), [(False, (250, 410, 960)), (True, (217, 395, 1023))])
+def test_ten_bit_red_is_red(full_range, red):
+    """BT.709 red by H.273, 8.3."""
+    form = YuvFormat("bt709", full_range, 1, 1, bits=10)
+    rgb = to_rgb([torch.full((8, 8), code, dtype=torch.int16) for code in red], form)[0, :, 0, 0]
+    assert torch.allclose(rgb, torch.tensor([1.0, 0.0, 0.0]), atol=0.003)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_a_small_change_survives_as_dither(bits):
+    """A tenth of a code value moves a tenth of the samples."""
+    form, code = YuvFormat("bt709", True, gray=True, bits=bits), torch.full((64, 64), 100, dtype=torch.int16)
+    change = torch.full((1, 3, 64, 64), 0.1 / (2**bits - 1))
+    (made,) = apply_change([code], change, form, keep_color=False)
+    assert 0.05 < (made.float() - 100).mean() < 0.15
 
 
 def test_identity_style_gives_the_source_back():
@@ -104,7 +133,7 @@ def test_a_frame_depends_on_itself_alone_after_the_survey(network_pack):
     network, rgb = network_pack.network, torch.rand(1, 3, 64, 400)
     survey = SurveyNorm(network_pack.vectors["plain"], network_pack.prior)
     network(rgb, survey)
-    norm, other = FrozenNorm(survey.constants), rgb.clone()
+    norm, other = FrozenNorm(survey.constants, survey.tint), rgb.clone()
     other[..., 300:] = 0
     with torch.no_grad():
         difference = (network(rgb, norm) - network(other, norm)).abs().amax((0, 1, 2))

@@ -1,0 +1,69 @@
+"""Pixel layouts: which planes a decoded frame has, how deep they are, and how sparse their chroma is."""
+
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+_DEEPEST_BITS = 12
+HANDLED = "4:2:0, 4:2:2, 4:4:4 and grey of 8 to 12 bits"
+
+PlaneArray = NDArray[np.unsignedinteger[Any]]
+
+
+@dataclass(frozen=True)
+class PixelLayout:
+    """Y, or Y, U, V, each a plane of its own, of 8 to 12 bits."""
+
+    name: str
+    """As ffmpeg calls it, such as `yuv422p10le`."""
+    bits: int
+    chroma_step_x: int
+    chroma_step_y: int
+    gray: bool
+
+    @property
+    def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
+        """What a sample is stored in."""
+        return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
+
+    def divides(self, width: int, height: int) -> bool:
+        """Whether chroma samples cover whole pixels only."""
+        return not (width % self.chroma_step_x or height % self.chroma_step_y)
+
+
+@lru_cache
+def find_layout(name: str) -> PixelLayout | None:
+    """The layout of a pixel format that films can be painted in; None for RGB, alpha and the exotic."""
+    form = av.VideoFormat(name, 16, 16)
+    parts = form.components
+    planar = [part.plane for part in parts] in ([0], [0, 1, 2])
+    ours = sys.byteorder == ("big" if form.is_big_endian else "little")
+    if form.is_rgb or form.has_palette or not planar or not (ours or parts[0].bits == 8):
+        return None
+    depths = {part.bits for part in parts}
+    steps = [16 // part.width for part in parts], [16 // part.height for part in parts]
+    if len(depths) > 1 or not 8 <= max(depths) <= _DEEPEST_BITS or max(*steps[0], *steps[1]) > 2:
+        return None
+    return PixelLayout(name, depths.pop(), steps[0][-1], steps[1][-1], len(parts) == 1)
+
+
+def layout_of(frame: av.VideoFrame) -> PixelLayout:
+    """The layout of a frame of a probed film."""
+    layout = find_layout(frame.format.name)
+    assert layout is not None, "probing refuses other layouts"
+    return layout
+
+
+def plane_arrays(frame: av.VideoFrame) -> list[PlaneArray]:
+    """Views of a frame's visible pixels, (H,W) per plane; they live as long as the frame."""
+    dtype = layout_of(frame).dtype
+    views = []
+    for plane in frame.planes:
+        rows = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)
+        views.append(rows[: plane.height, : plane.width])
+    return views

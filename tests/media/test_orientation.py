@@ -1,0 +1,60 @@
+"""Films that are held another way than they are stored: phones, scanners, mirrored rigs."""
+
+import av
+import pytest
+import torch
+from conftest import draw, ffmpeg
+
+from pipelines.errors import InputError
+from pipelines.media.probe import orientation_of, probe
+from pipelines.planes import frame_planes, yuv_format
+from stylecore.images import load_picture
+from stylecore.pixels import apply_change, to_rgb
+
+HELD = {
+    "quarter": ["-display_rotation", "90"],
+    "half": ["-display_rotation", "180"],
+    "three": ["-display_rotation", "270"],
+    "across": ["-display_hflip"],
+    "down": ["-display_vflip"],
+    "quarter-across": ["-display_rotation", "90", "-display_hflip"],
+    "quarter-down": ["-display_rotation", "90", "-display_vflip"],
+}
+
+
+@pytest.fixture(scope="module")
+def upright(tmp_path_factory):
+    path = tmp_path_factory.mktemp("held") / "upright.mp4"
+    draw(path, size="96x64", video=["-pix_fmt", "yuv444p", "-c:v", "libx264", "-qp", "0"], sound=False)
+    return path
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_held_film_is_painted_as_ffmpeg_shows_it(upright, tmp_path, name):
+    film, shown = tmp_path / "held.mp4", tmp_path / "shown.png"
+    ffmpeg(*HELD[name], "-i", str(upright), "-c", "copy", str(film))
+    ffmpeg("-i", str(film), "-frames:v", "1", str(shown))
+    info, expected = probe(film), load_picture(shown)
+    form = yuv_format(info)
+    with av.open(str(film)) as container:
+        planes = frame_planes(next(container.decode(video=0)))
+    seen = to_rgb(planes, form)
+    assert seen.shape[1:] == expected.shape and (seen[0] - expected).abs().max() < 0.03
+    assert info.orientation.upright_size(info.height, info.width) == tuple(seen.shape[-2:])
+    corner = torch.zeros_like(seen)
+    corner[..., 0, 0] = 0.5
+    painted = to_rgb(apply_change(planes, corner, form, keep_color=False), form)
+    moved = (painted - seen).abs().sum((0, 1)) > 0.3
+    assert moved[0, 0] and moved.sum() == 1
+
+
+def test_other_angles_are_refused(upright, tmp_path):
+    film = tmp_path / "slanted.mp4"
+    ffmpeg("-display_rotation", "30", "-i", str(upright), "-c", "copy", str(film))
+    with pytest.raises(InputError, match="quarter turns"):
+        probe(film)
+
+
+@pytest.mark.parametrize("matrix", [(0,) * 9, (1, 1, 0, 0, 1, 0, 0, 0, 1), (1, 0, 0, 0, 0, 0, 0, 0, 1)])
+def test_a_matrix_that_holds_nothing_is_none(matrix):
+    assert orientation_of(matrix) is None
