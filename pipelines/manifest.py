@@ -92,7 +92,8 @@ def save_index(store: Store, key: str, index: FilmIndex) -> None:
         for frame, (facts, score) in enumerate(zip(index.frames, index.cut_scores, strict=True))
     ]
     base = index.timeline.time_base
-    facts = {"time_base": str(base), "last_duration": str(index.timeline.last_duration)}
+    last = str(index.timeline.last_duration)
+    facts = {"time_base": str(base), "last_duration": last, "clock_note": index.clock_note}
     store.write(f"index/{key}/frames.parquet", _parquet(schema.FRAMES, rows, facts))
 
 
@@ -111,6 +112,7 @@ def load_index(store: Store, key: str) -> FilmIndex | None:
         facts,
         tuple(columns["cut_score"]),
         Timeline(Fraction(head["time_base"]), tuple(columns["pts"]), int(head["last_duration"])),
+        head["clock_note"],
     )
 
 

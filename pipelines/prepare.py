@@ -36,6 +36,11 @@ class FilmPlan:
     key: str
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Every way in which the delivery will differ from the source, and what was made up."""
+        return (*self.encoding.notes, *([self.index.clock_note] if self.index.clock_note else []))
+
+    @property
     def yuv_format(self) -> YuvFormat:
         """How the source's planes mean colour."""
         return yuv_format(self.info)
@@ -49,7 +54,7 @@ def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     styles = looks_of_shots(job, shots)
     encoding = make_encoding(job.encode_spec, info, index.timeline, suffix)
     shards = plan_shards(plan_segments(shots), job.shard_frames)
-    keys = [_shard_key(job, index, shots, styles, encoding, shard) for shard in shards]
+    keys = [_shard_key(job, info, index, shots, styles, encoding, shard) for shard in shards]
     fates = tuple(decide(info, container_of(suffix)))
     _refuse_drops(job, fates)
     return FilmPlan(
@@ -80,6 +85,7 @@ def shards_of_shots(film: FilmPlan, numbers: Sequence[int]) -> list[int]:
 
 def _shard_key(
     job: TitleJob,
+    info: SourceInfo,
     index: FilmIndex,
     shots: Sequence[Shot],
     styles: Sequence[StyleSpec],
@@ -100,6 +106,7 @@ def _shard_key(
         [(segment.start - first, len(segment)) for segment in shard.segments],
         [(shot.frames.start - first, len(shot.frames), style.digest) for shot, style in touched],
         encoding.digest,
+        asdict(yuv_format(info)),
         job.engine_spec.device_class,
         job.tile,
     )[:20]

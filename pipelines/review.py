@@ -42,7 +42,7 @@ def describe_delivery(
         "styles": sorted({style.style for style in film.styles}),
         "chapters": report.chapters,
         "tags_missing": list(report.tags_missing),
-        "notes": list(film.encoding.notes),
+        "notes": list(film.notes),
         "tracks": [
             {
                 "track": proof.index,

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-VERSION = 2
+VERSION = 3
 
 PACKETS = pa.schema(
     [

@@ -100,7 +100,7 @@ def plan_facts(job: TitleJob, film: FilmPlan, left: list[int]) -> dict[str, Any]
         "shards": len(film.shards),
         "shards_to_render": len(left),
         "encoder": film.encoding.encoder,
-        "notes": list(film.encoding.notes),
+        "notes": list(film.notes),
         "tracks": [
             [fate.track.index, fate.track.kind, fate.track.codec, fate.action, fate.reason]
             for fate in film.fates

@@ -81,7 +81,7 @@ def conform(
         raise ConformError(
             f"{delivery.name}: a frame is {float(worst) * 1000:.3f} ms from its time in the source"
         )
-    rounds = tolerance or info.container == "matroska/webm"
+    rounds = tolerance or info.container != "mov/mp4"
     tracks = _prove_tracks(
         delivery, source, fates, made_streams, shift, 2 * _MKV_TOLERANCE if rounds else tolerance
     )
@@ -97,10 +97,18 @@ def _scan(path: Path) -> dict[int, _Stream]:
             if packet.pts is None:
                 continue
             seen = found.setdefault(packet.stream.index, _Stream())
-            seen.crcs.append(zlib.crc32(bytes(packet)))
+            seen.crcs.append(zlib.crc32(_payload(packet)))
             seen.stamps.append(packet.pts * packet.time_base)
             seen.sizes.append(packet.size)
     return found
+
+
+def _payload(packet: av.Packet) -> bytes:
+    """A packet's bytes, without the ADTS header that AAC wears in transport streams only (ISO 13818-7)."""
+    data = bytes(packet)
+    if packet.stream.codec_context.name == "aac" and data[:1] == b"\xff" and data[1] & 0xF6 == 0xF0:
+        return data[7:] if data[1] & 1 else data[9:]
+    return data
 
 
 def _common_shift(shown: Sequence[Fraction], expected: Sequence[Fraction], tolerance: Fraction) -> Fraction:

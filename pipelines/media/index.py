@@ -5,14 +5,16 @@ may lie, repeat or be missing, ordinals cannot.
 """
 
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 
 from pipelines.errors import InputError
+from pipelines.media.clock import Clock, ClockError, mend
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.probe import SourceInfo, configure, open_source
 from pipelines.media.shots import Signature, cut_scores, sign
@@ -55,6 +57,8 @@ class FilmIndex:
     frames: tuple[FrameFacts, ...]
     cut_scores: tuple[float, ...]
     timeline: Timeline
+    clock_note: str = ""
+    """What had to be mended in the source's timestamps."""
 
 
 def checksum(frame: av.VideoFrame) -> int:
@@ -95,19 +99,28 @@ class Indexing:
 
     def index(self) -> FilmIndex:
         """The finished index; refuses a film that ends early or whose clock does not run forward."""
-        self._refuse_truncated()
-        pts = [facts.pts for facts in self.frames]
+        self._refuse_empty()
+        clock = self._clock()
+        pts = clock.ticks
+        self._refuse_truncated(pts)
         last = self.packets[self.frames[-1].packet].duration
         if last <= 0:
             last = pts[-1] - pts[-2] if len(pts) > 1 else max(1, round(1 / (25 * self.info.time_base)))
-        try:
-            timeline = Timeline(self.info.time_base, tuple(pts), last)
-        except ValueError as err:
-            raise InputError(
-                f"{self.path.name}: its clock runs backward ({err}), which is not handled"
-            ) from err
+        timeline = Timeline(self.info.time_base, pts, last)
+        frames = tuple(replace(facts, pts=tick) for facts, tick in zip(self.frames, pts, strict=True))
         scores = tuple(float(score) for score in cut_scores(self.signatures))
-        return FilmIndex(tuple(self.packets), tuple(self.frames), scores, timeline)
+        return FilmIndex(tuple(self.packets), frames, scores, timeline, clock.note)
+
+    def _clock(self) -> Clock:
+        rate = self.info.rate_declared
+        step = 1 / (rate * self.info.time_base) if rate > 0 else Fraction(0)
+        try:
+            return mend([self.packets[facts.packet].pts for facts in self.frames], step)
+        except ClockError as err:
+            raise InputError(
+                f"{self.path.name}: {err}; copy it into a sound container first "
+                "(ffmpeg -i FILM -map 0 -c copy NEW.mkv)"
+            ) from err
 
     def _note_packet(self, packet: av.Packet) -> None:
         if is_end(packet):
@@ -140,16 +153,13 @@ class Indexing:
             )
         if frame.interlaced_frame:
             raise InputError(f"{self.path.name}: frame {number} is interlaced, which is not handled")
-        pts = self.packets[ordinal].pts
-        if pts is None:
-            raise InputError(f"{self.path.name}: frame {number} has no timestamp, which is not handled")
         luma = plane_arrays(frame)[0]
         signature = sign(luma, self.info.layout.bits)
         self.signatures.append(signature)
         self.frames.append(
             FrameFacts(
                 ordinal,
-                pts,
+                0,  # told by the clock, once all frames are known
                 checksum(frame),
                 self.packets[ordinal].key,
                 signature.mean,
@@ -162,17 +172,20 @@ class Indexing:
             f"{self.path.name}: damaged at frame {len(self.frames)} ({what}); repair or replace the file"
         )
 
-    def _refuse_truncated(self) -> None:
-        found, declared = len(self.frames), self.info.frames_declared
-        if not found:
+    def _refuse_empty(self) -> None:
+        if not self.frames:
             raise InputError(f"{self.path.name}: holds no frame that can be decoded")
+
+    def _refuse_truncated(self, pts: Sequence[int]) -> None:
+        found, declared = len(self.frames), self.info.frames_declared
         shown = sum(1 for facts in self.packets if facts.pts is not None)
+        if self.info.container == "AVI":
+            found = shown = pts[-1] + 1  # AVI counts the places in its table, empty ones too
         if declared and shown < declared and found < declared:
             raise InputError(
                 f"{self.path.name}: cut short, {found} of {declared} frames can be read; copy it again"
             )
-        first = self.frames[0].pts
-        seconds = (self.frames[-1].pts - first) * self.info.time_base
+        seconds = (pts[-1] - pts[0]) * self.info.time_base
         # Sound may outlast the picture; a file that stops in the middle loses both.
         if not declared and self.info.duration_declared and seconds < self.info.duration_declared * 3 / 4 - 1:
             raise InputError(

@@ -24,7 +24,13 @@ _OPEN = {
     # Playlists, images and scripts are media to ffmpeg too; none of them may come in as a film.
     "format_whitelist": "mov,mp4,matroska,webm,mpegts,mpeg,avi,asf,flv,ogg,mxf,nut,h264,hevc,wav,mp3,flac",
 }
-HANDLED_FORMATS = {"mov": "mov/mp4", "matroska": "matroska/webm"}
+HANDLED_FORMATS = {
+    "mov": "mov/mp4",
+    "matroska": "matroska/webm",
+    "mpegts": "MPEG-TS",
+    "mpeg": "MPEG-PS",
+    "avi": "AVI",
+}
 # Codes of ITU-T H.273, as ffmpeg numbers them.
 _MATRIX = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
 _HDR_TRANSFERS = {16: "PQ (HDR10)", 18: "HLG"}
@@ -62,7 +68,7 @@ class SourceInfo:
     """What a film is before it is decoded."""
 
     container: str
-    """`mov/mp4` or `matroska/webm`."""
+    """One of the families in HANDLED_FORMATS."""
     video_index: int
     codec: str
     width: int
@@ -76,6 +82,8 @@ class SourceInfo:
     """Frames the container claims; 0 when it does not say."""
     duration_declared: Fraction
     """Seconds the container claims; 0 when it does not say."""
+    rate_declared: Fraction
+    """Frames per second the container claims; 0 when it does not say. Only for films without timestamps."""
     tracks: tuple[Track, ...]
     chapters: int
     display_matrix: tuple[int, ...] = ()
@@ -122,7 +130,9 @@ def probe(path: Path) -> SourceInfo:
         family = next((name for key, name in HANDLED_FORMATS.items() if key in container.format.name), None)
         if family is None:
             found = container.format.long_name
-            raise InputError(f"{path.name}: container {found}; handled are mp4, mov, mkv and webm")
+            raise InputError(
+                f"{path.name}: container {found}; handled are mp4, mov, mkv, webm, ts, mpg and avi"
+            )
         video = _main_video(path, container)
         context = configure(video)
         first = _first_frame(path, container, video)
@@ -138,6 +148,7 @@ def probe(path: Path) -> SourceInfo:
             colour=_colour(context, first),
             frames_declared=video.frames,
             duration_declared=Fraction(container.duration or 0, av.time_base),
+            rate_declared=Fraction(video.average_rate or 0),
             tracks=tuple(_track(stream, len(container.chapters())) for stream in container.streams),
             chapters=len(container.chapters()),
             display_matrix=_display_matrix(first),

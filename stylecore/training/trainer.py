@@ -258,7 +258,7 @@ def quarters(x: Tensor) -> Tensor:
 
 def appetite(source: Tensor) -> Tensor:
     """How much style pictures (N,3,H,W) may ask for, (N,): little where there is nothing or no light."""
-    seen = (losses.contrast(source) / 0.03).clamp(0.05, 1)
+    seen = (losses.contrast(source) / 0.06).clamp(0.05, 1)
     return seen * (luma(source).mean((1, 2, 3)) / 0.08).clamp(0.05, 1)
 
 

@@ -110,6 +110,8 @@ def films(media: Path) -> Path:
     )
     ffmpeg("-ss", "0.7", "-i", str(folder / "film.mp4"), "-c", "copy", str(folder / "editlist.mp4"))
     ffmpeg("-i", str(folder / "film.mp4"), "-c", "copy", "-output_ts_offset", "10", str(folder / "late.mp4"))
+    for name, how in BROADCAST.items():
+        ffmpeg("-i", str(folder / "film.mp4"), *how, str(folder / name))
     for name, held in HELD.items():
         ffmpeg(*held, "-i", str(folder / "film.mp4"), "-c", "copy", str(folder / name))
     return folder
@@ -120,7 +122,19 @@ HELD = {
     "mirrored.mkv": ["-display_hflip"],
     "transposed.mp4": ["-display_rotation", "90", "-display_hflip"],
 }
-ALL = [*FILMS, *HELD, "vfr.mp4", "editlist.mp4", "late.mp4"]
+MPEG2 = ["-c:v", "mpeg2video", "-q:v", "3", "-bf", "2", "-c:a", "mp2"]
+# Broadcast and old ones: first timestamp far from zero, ADTS audio, no or permuted timestamps, empty places.
+BROADCAST = {
+    "copy.ts": ["-c", "copy"],
+    "mpeg2.ts": MPEG2,
+    "program.mpg": MPEG2,
+    "hevc.ts": ["-c:v", "libx265", "-x265-params", "log-level=none", "-c:a", "aac"],
+    "ntsc.ts": ["-r", "30000/1001", *X264, "-c:a", "aac"],
+    "reordered.avi": [*X264, "-bf", "2", "-c:a", "mp3"],
+    "gaps.avi": ["-c:v", "mpeg4", "-q:v", "4", "-bf", "0", "-c:a", "mp3"],
+    "packed.avi": ["-c:v", "mpeg4", "-q:v", "4", "-bf", "2", "-c:a", "mp3"],
+}
+ALL = [*FILMS, *HELD, *BROADCAST, "vfr.mp4", "editlist.mp4", "late.mp4"]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -162,7 +176,9 @@ def rendered(films: Path, name: str, suffix: str, folder: Path, spec: EncodeSpec
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_lossless_identity_film_is_the_source_frame_for_frame(films, name, tmp_path):
-    suffix = ".mkv" if name.endswith("webm") else Path(name).suffix
+    suffix = {".webm": ".mkv", ".ts": ".mp4", ".avi": ".mp4", ".mpg": ".mkv"}.get(
+        Path(name).suffix, Path(name).suffix
+    )
     target, source, info, index, crcs, fates, _ = rendered(
         films, name, suffix, tmp_path, EncodeSpec(lossless=True)
     )
@@ -330,8 +346,8 @@ REFUSED = {
     "alpha.mov": (["-pix_fmt", "yuva444p10le", "-c:v", "prores_ks"], "yuva444p"),
     "sixteen.mkv": (["-pix_fmt", "yuv420p16le", "-c:v", "ffv1"], "yuv420p16le"),
     "pq.mkv": (["-vf", "setparams=color_trc=smpte2084", "-c:v", "ffv1"], "PQ"),
-    "film.avi": (["-c:v", "mpeg4"], "handled are mp4"),
-    "film.ts": (["-c:v", "mpeg2video"], "handled are mp4"),
+    "film.flv": (["-c", "copy"], "handled are mp4"),
+    "film.nut": (["-c", "copy"], "handled are mp4"),
     "tiny.mkv": (["-vf", "scale=8:8", "-c:v", "ffv1"], "under 16 pixels"),
     "sound.m4a": (["-vn", "-c:a", "copy"], "no video track"),
     "still.png": (["-frames:v", "1"], "a picture"),
