@@ -12,11 +12,12 @@ from pipelines.looks import looks_of_shots
 from pipelines.media.codecs import Encoding, container_of, make_encoding
 from pipelines.media.index import FilmIndex
 from pipelines.media.probe import SourceInfo
+from pipelines.media.scan import with_context
 from pipelines.media.shots import find_cuts
 from pipelines.media.tracks import DROPPED, Fate, decide
 from pipelines.plan import Shard, plan_segments, plan_shards
 from pipelines.planes import yuv_format
-from pipelines.timeline import Shot, shots_from_cuts
+from pipelines.timeline import FrameRange, Shot, shots_from_cuts
 from stylecore.pixels import YuvFormat
 from stylecore.spec import ENGINE_VERSION, StyleSpec
 
@@ -38,7 +39,10 @@ class FilmPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """Every way in which the delivery will differ from the source, and what was made up."""
-        return (*self.encoding.notes, *([self.index.clock_note] if self.index.clock_note else []))
+        woven, frames = self.index.interlaced_frames, len(self.index.frames)
+        scan = f"{woven} of {frames} frames are interlaced: taken apart, one picture for each frame"
+        found = (*self.encoding.notes, self.index.clock_note, scan if woven else "")
+        return tuple(note for note in found if note)
 
     @property
     def yuv_format(self) -> YuvFormat:
@@ -99,10 +103,14 @@ def _shard_key(
         if shot.frames.start < shard.frames.stop and shard.frames.start < shot.frames.stop
     ]
     first, last = touched[0][0].frames.start, touched[-1][0].frames.stop
-    crcs = [facts.crc for facts in index.frames[first:last]]
+    seen = FrameRange(first, last)
+    if index.interlaced_frames:
+        seen = with_context(seen, len(index.frames))
+    crcs = [facts.crc for facts in index.frames[seen.start : seen.stop]]
     return _digest(
         ENGINE_VERSION,
         crcs,
+        index.interlaced_frames > 0,
         [(segment.start - first, len(segment)) for segment in shard.segments],
         [(shot.frames.start - first, len(shot.frames), style.digest) for shot, style in touched],
         encoding.digest,

@@ -23,6 +23,7 @@ FRAMES = pa.schema(
         ("key", pa.bool_()),
         ("luma", pa.float32()),
         ("contrast", pa.float32()),
+        ("interlaced", pa.bool_()),
         ("cut_score", pa.float32()),
     ]
 )

@@ -17,6 +17,7 @@ import av
 from pipelines.errors import InputError
 from pipelines.media.index import FilmIndex, checksum, is_end
 from pipelines.media.probe import SourceInfo, configure, open_source
+from pipelines.media.scan import deinterlace, with_context
 from pipelines.timeline import FrameRange
 
 _LANDING_TRIES = 64
@@ -46,7 +47,13 @@ class FrameReader:
         self._landings = _unique_landings(index)
 
     def read(self, frames: FrameRange) -> Iterator[av.VideoFrame]:
-        """The frames of the range, in order, each with its film-wide frame number as `pts`."""
+        """The frames of the range, in order, progressive, each with its film-wide frame number as `pts`."""
+        if not self.index.interlaced_frames:
+            return self._read_stored(frames)
+        return deinterlace(self._read_stored(with_context(frames, len(self.index.frames))), frames)
+
+    def _read_stored(self, frames: FrameRange) -> Iterator[av.VideoFrame]:
+        """The frames as they are stored, each proved."""
         position = frames.start
         for rung in self._ladder(frames.start):
             try:

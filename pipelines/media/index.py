@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -47,6 +48,8 @@ class FrameFacts:
     """Mean of Y, in code values of 8 bits."""
     contrast: float
     """Standard deviation of a thumbnail of Y, in code values of 8 bits: black and flat frames have little."""
+    interlaced: bool
+    """Whether the frame holds two moments, in alternate lines."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,11 @@ class FilmIndex:
     timeline: Timeline
     clock_note: str = ""
     """What had to be mended in the source's timestamps."""
+
+    @cached_property
+    def interlaced_frames(self) -> int:
+        """Frames that have to be taken apart before they can be painted."""
+        return sum(facts.interlaced for facts in self.frames)
 
 
 def checksum(frame: av.VideoFrame) -> int:
@@ -151,8 +159,6 @@ class Indexing:
                 f"{self.path.name}: the picture changes to {frame.width}x{frame.height} {frame.format.name} "
                 f"at frame {number}; split the film there"
             )
-        if frame.interlaced_frame:
-            raise InputError(f"{self.path.name}: frame {number} is interlaced, which is not handled")
         luma = plane_arrays(frame)[0]
         signature = sign(luma, self.info.layout.bits)
         self.signatures.append(signature)
@@ -164,6 +170,7 @@ class Indexing:
                 self.packets[ordinal].key,
                 signature.mean,
                 signature.contrast,
+                frame.interlaced_frame,
             )
         )
 

@@ -243,8 +243,6 @@ def _unhandled(info: SourceInfo, first: av.VideoFrame) -> str:
         return f"pixel format {info.pixel_format} (handled: {HANDLED})"
     if not colour.meant_matrix:
         return f"colour matrix {colour.matrix} (handled: BT.601, BT.709, BT.2020)"
-    if first.interlaced_frame:
-        return "the picture is interlaced"
     if orientation_of(info.display_matrix) is None:
         return f"the picture is held at {first.rotation} degrees (handled: quarter turns and mirrors)"
     if info.time_base <= 0:

@@ -338,10 +338,6 @@ def test_cuts_are_found_and_flashes_are_not(films, media):
 
 
 REFUSED = {
-    "interlaced.mkv": (
-        ["-vf", "interlace=scan=tff", "-flags", "+ilme+ildct", "-c:v", "mpeg2video", "-q:v", "3"],
-        "interlaced",
-    ),
     "rgb.mkv": (["-pix_fmt", "gbrp", "-c:v", "ffv1"], "bgr0"),
     "alpha.mov": (["-pix_fmt", "yuva444p10le", "-c:v", "prores_ks"], "yuva444p"),
     "sixteen.mkv": (["-pix_fmt", "yuv420p16le", "-c:v", "ffv1"], "yuv420p16le"),

@@ -1,0 +1,67 @@
+"""Interlaced films: taken apart, one picture a frame, the same wherever a shard begins."""
+
+import av
+import pytest
+from conftest import ffmpeg, index_film
+
+from pipelines.media.index import checksum
+from pipelines.timeline import FrameRange
+
+CODECS = {
+    "broadcast.ts": ["-flags", "+ilme+ildct", "-c:v", "mpeg2video", "-q:v", "3", "-bf", "2"],
+    "camera.mkv": ["-c:v", "libx264", "-x264-params", "tff=1", "-crf", "16"],
+}
+
+
+@pytest.fixture(scope="module")
+def woven(tmp_path_factory):
+    """Waves rolling by at 50 pictures a second, woven in pairs; and the first moment of each pair."""
+    folder = tmp_path_factory.mktemp("woven")
+    smooth, waves = folder / "smooth.mkv", "geq=lum='128+90*sin((X+7*N)/9)':cb=128:cr=128"
+    source = f"color=size=160x96:rate=50:duration=1.92,{waves}"
+    ffmpeg("-f", "lavfi", "-i", source, "-c:v", "ffv1", str(smooth))
+    for name, how in CODECS.items():
+        ffmpeg("-i", str(smooth), "-vf", "tinterlace=interleave_top,fieldorder=tff", *how, str(folder / name))
+    ffmpeg(
+        "-i",
+        str(smooth),
+        "-vf",
+        "select='not(mod(n,2))'",
+        "-r",
+        "25",
+        "-c:v",
+        "ffv1",
+        str(folder / "whole.mkv"),
+    )
+    return folder
+
+
+def pictures(frames):
+    return [frame.to_ndarray(format="gray").astype(int) for frame in frames]
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_every_frame_becomes_one_whole_picture(woven, name):
+    _, index, reader = index_film(woven / name)
+    frames = FrameRange(0, len(index.frames))
+    assert index.interlaced_frames == len(frames) == 48
+    made = list(reader.read(frames))
+    assert [frame.pts for frame in made] == list(frames)
+    with av.open(str(woven / "whole.mkv")) as container:
+        wanted = pictures(container.decode(video=0))
+    with av.open(str(woven / name)) as container:
+        stored = pictures(container.decode(video=0))
+    errors = [
+        max(abs(one - other).mean() for one, other in zip(some, wanted, strict=True))
+        for some in (pictures(made), stored)
+    ]
+    assert errors[0] < 5 and errors[1] > 15
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_any_range_gives_the_pictures_of_the_whole(woven, name):
+    _, index, reader = index_film(woven / name)
+    whole = [checksum(frame) for frame in reader.read(FrameRange(0, len(index.frames)))]
+    for start, stop in ((0, 1), (0, 5), (13, 14), (20, 31), (47, 48)):
+        assert [checksum(frame) for frame in reader.read(FrameRange(start, stop))] == whole[start:stop]
+    assert [checksum(frame) for frame in reader.pick([3, 30])] == [whole[3], whole[30]]
