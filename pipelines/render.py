@@ -21,6 +21,7 @@ from pipelines.plan import Shard
 from pipelines.planes import frame_planes, painted_arrays
 from pipelines.prepare import FilmPlan
 from pipelines.timeline import FrameRange, Shot
+from stylecore.canvas import Drift
 from stylecore.catalog import find_style, find_styles
 from stylecore.pixels import YuvFormat
 from stylecore.runtime import keep_freed_memory
@@ -114,15 +115,30 @@ def _painted(
         mine = islice(frames, inside)
         place = max(shot.frames.start, shard.frames.start)
         mattes = _mattes(film, style, FrameRange(place, place + inside))
+        drifts = _drifts(film, shot)
         while batch := [frame_planes(frame) for frame in islice(mine, engine.batch)]:
             allowed = list(islice(mattes, len(batch))) or None
-            began = time.perf_counter()
-            made = stylizer.stylize(batch, state, place - shot.frames.start, allowed)
+            began, first = time.perf_counter(), place - shot.frames.start
+            made = stylizer.stylize(batch, state, first, allowed, drifts[first : first + len(batch)])
             place += len(batch)
             clock.network += time.perf_counter() - began
             yield from (painted_arrays(planes) for planes in made)
         if shot.frames.stop <= shard.frames.stop:
             progress.advance(0, shots=1)
+
+
+def _drifts(film: FilmPlan, shot: Shot) -> list[Drift]:
+    """How far the scene of each frame has moved since the shot began, as it is seen."""
+    held, height = film.info.orientation, film.info.height
+    seen_height, _ = held.upright_size(height, film.info.width)
+    down = right = 0.0
+    drifts: list[Drift] = []
+    for facts in film.index.frames[shot.frames.start : shot.frames.stop]:
+        if drifts:
+            down, right = down + facts.moved_down, right + facts.moved_right
+        seen_down, seen_right = held.upright_move(down * height, right * height)
+        drifts.append((seen_down / seen_height, seen_right / seen_height))
+    return drifts
 
 
 def _mattes(film: FilmPlan, style: StyleSpec, frames: FrameRange) -> Iterator[Tensor]:

@@ -24,6 +24,8 @@ FRAMES = pa.schema(
         ("luma", pa.float32()),
         ("contrast", pa.float32()),
         ("interlaced", pa.bool_()),
+        ("moved_down", pa.float64()),
+        ("moved_right", pa.float64()),
         ("cut_score", pa.float32()),
     ]
 )

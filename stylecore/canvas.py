@@ -1,25 +1,76 @@
-"""The canvas: a still, fine unevenness that strokes follow where the picture itself says nothing.
+"""The canvas: still marks of a brush, for strokes to follow where the picture itself says nothing.
 
 A network that sees only the picture has nothing to set a stroke by in a plain sky; it draws bands along the
-light there, or blows grain up into flicker. The canvas stays where the frame is, as in a painted film.
+light there, or blows grain up into flicker. The canvas stays where the scene is: it drifts with the camera.
+Two kinds of marks: bristles, noise smeared along a field of slow swirls (line integral convolution, Cabral &
+Leedom 1993), and specks, the noise itself.
 """
+
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+Drift = tuple[float, float]
+"""How far the scene has moved down and right since the shot began, in fractions of the frame's height."""
+CANVAS_CHANNELS = 2
+"""Bristles, specks."""
+_REACH = 4
+"""Cells that a bristle mark goes to either side."""
+_SWIRLS = ((1.3, 0.061, 0.037, 0.0), (0.9, -0.029, 0.083, 1.7), (0.6, 0.13, 0.11, 4.1))
+"""Waves of the field's angle: radians, per column, per row, at the origin."""
+_SLANT = 0.4
+_BRISTLE_DEVIATION = 2.5
+"""Of the sum along a mark, as measured: it brings bristles to the strength of specks."""
 _ROW, _COLUMN, _MIX = 73_856_093, 19_349_663, 1_274_126_177
 _BITS = (1 << 31) - 1
 
 
-def canvas(height: int, width: int, cell_px: int, device: str | torch.device = "cpu") -> Tensor:
-    """Noise (1,1,H,W) of mean 0 and variance 1, one value per square cell; the same on every machine.
+@lru_cache(maxsize=8)
+def canvas(rows: int, columns: int, device: str = "cpu", down: float = 0.0, right: float = 0.0) -> Tensor:
+    """Marks (1,2,rows,columns), one value per cell, mean 0, variance about 1; the same on every machine.
 
-    A hash of row and column (Teschner 2003), since random generators change between versions and devices.
+    Every cell depends on its place alone: a larger canvas begins with the smaller one, and one that drifted
+    by so many cells `down` and `right` is another window on the same.
     """
-    rows = (torch.arange(height, device=device) // cell_px)[:, None]
-    columns = (torch.arange(width, device=device) // cell_px)[None]
-    mixed = ((rows + 1) * _ROW) ^ ((columns + 1) * _COLUMN)
+    y, x = torch.meshgrid(torch.arange(rows) - down, torch.arange(columns) - right, indexing="ij")
+    return torch.stack([_bristles(y, x), _sample(y, x)])[None].to(device)
+
+
+def _bristles(y: Tensor, x: Tensor) -> Tensor:
+    total = _sample(y, x)
+    for way in (1, -1):
+        row, column = y, x
+        for _ in range(_REACH):
+            angle = _angle(row, column)
+            row, column = row + way * torch.sin(angle), column + way * torch.cos(angle)
+            total = total + _sample(row, column)
+    return total / _BRISTLE_DEVIATION
+
+
+def _angle(y: Tensor, x: Tensor) -> Tensor:
+    angle = torch.full_like(x, _SLANT)
+    for size, across, down, phase in _SWIRLS:
+        angle = angle + size * torch.sin(across * x + down * y + phase)
+    return angle
+
+
+def _sample(y: Tensor, x: Tensor) -> Tensor:
+    """Noise between cells, bilinear."""
+    top, left = y.floor(), x.floor()
+    row, column = top.long(), left.long()
+    upper = torch.lerp(_noise(row, column), _noise(row, column + 1), x - left)
+    lower = torch.lerp(_noise(row + 1, column), _noise(row + 1, column + 1), x - left)
+    return torch.lerp(upper, lower, y - top)
+
+
+def _noise(row: Tensor, column: Tensor) -> Tensor:
+    """White noise of variance 1 by a hash of row and column (Teschner 2003).
+
+    Random generators change between versions and devices; a hash does not.
+    """
+    mixed = ((row + 1) * _ROW) ^ ((column + 1) * _COLUMN)
     for _ in range(2):
         mixed = ((mixed ^ (mixed >> 13)) & _BITS) * _MIX
         mixed = mixed ^ (mixed >> 15)
-    return ((mixed & _BITS).float() / _BITS - 0.5)[None, None] * 12**0.5
+    return ((mixed & _BITS).float() / _BITS - 0.5) * 12**0.5

@@ -27,6 +27,12 @@ class Orientation:
         """Rows and columns as they are seen."""
         return (width, height) if self.transposed else (height, width)
 
+    def upright_move(self, down: float, right: float) -> tuple[float, float]:
+        """A motion of the stored picture as it is seen."""
+        if self.transposed:
+            down, right = right, down
+        return -down if self.mirrored_y else down, -right if self.mirrored_x else right
+
     def _axes(self) -> list[int]:
         return [axis for axis, mirrored in ((-1, self.mirrored_x), (-2, self.mirrored_y)) if mirrored]
 

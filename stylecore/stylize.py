@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from stylecore.canvas import Drift
 from stylecore.color import paint_mask
 from stylecore.networks import StyleNetwork
 from stylecore.normalize import FrozenNorm, Norm, SurveyNorm
@@ -121,17 +122,18 @@ class Stylizer:
         state: ShotState,
         first: int = 0,
         mattes: Sequence[Tensor] | None = None,
+        drifts: Sequence[Drift] = (),
     ) -> list[list[Tensor]]:
         """Painted frames, in order; planes on the CPU.
 
         `first` is the place in the shot of the first of these consecutive frames; `mattes` are (H,W) in
-        0..1, how much paint each pixel may take.
+        0..1, how much paint each pixel may take; `drifts` say where the scene has moved by each frame.
         """
         looks = [state.at(first + place) for place in range(len(frames))]
         made = []
         for start, stop in self._runs(looks):
             rgb = torch.cat([self._rgb(planes) for planes in frames[start:stop]])
-            change = self.change_rgb(rgb, looks[start])
+            change = self.change_rgb(rgb, looks[start], drifts[start:stop])
             for place, difference in zip(range(start, stop), change, strict=True):
                 matte = mattes[place].to(self.engine.device) if mattes else 1.0
                 moved = [plane.to(self.engine.device) for plane in frames[place]]
@@ -149,10 +151,10 @@ class Stylizer:
         return [(0, len(looks))] if together else [(place, place + 1) for place in range(len(looks))]
 
     @torch.inference_mode()
-    def change_rgb(self, rgb: Tensor, look: Look) -> Tensor:
+    def change_rgb(self, rgb: Tensor, look: Look, drifts: Sequence[Drift] = ()) -> Tensor:
         """What paint adds to (N,3,H,W) in 0..1, before mattes."""
         small = resize(rgb, self._work_size(rgb))
-        painted = self._paint(small, FrozenNorm(look.constants, look.ground))
+        painted = self._paint(self.network.prepare(small, drifts), FrozenNorm(look.constants, look.ground))
         if look.tint:
             painted = look.tint(painted)
         change = carry(painted, small, rgb) * look.strength
@@ -165,13 +167,13 @@ class Stylizer:
         height, width = rgb.shape[-2:]
         return work_size(height, width, self.network.design_height_px, self.brush)
 
-    def _paint(self, rgb: Tensor, norm: FrozenNorm) -> Tensor:
+    def _paint(self, prepared: Tensor, norm: FrozenNorm) -> Tensor:
         tile_px, network = self.engine.tile_px, self.network
-        if not tile_px or tile_px >= max(rgb.shape[-2:]):
-            return self._run(rgb, norm)
+        if not tile_px or tile_px >= max(prepared.shape[-2:]):
+            return self._run(prepared, norm)
         return paint_tiled(
             lambda box: self._run(box, norm),
-            network.prepare(rgb),
+            prepared,
             tile_px,
             network.halo_px,
             network.stride_px,

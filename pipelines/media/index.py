@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 from pipelines.errors import InputError
+from pipelines.media.camera import STILL, Small, move_between, shrink
 from pipelines.media.clock import Clock, ClockError, mend
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.probe import SourceInfo, configure, open_source
@@ -50,6 +51,9 @@ class FrameFacts:
     """Standard deviation of a thumbnail of Y, in code values of 8 bits: black and flat frames have little."""
     interlaced: bool
     """Whether the frame holds two moments, in alternate lines."""
+    moved_down: float
+    moved_right: float
+    """The picture's motion since the frame before, in fractions of its height."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class Indexing:
         self.packets: list[PacketFacts] = []
         self.frames: list[FrameFacts] = []
         self.signatures: list[Signature] = []
+        self.before: Small | None = None
 
     def __iter__(self) -> Iterator[int]:
         with open_source(self.path) as container:
@@ -159,8 +164,11 @@ class Indexing:
                 f"{self.path.name}: the picture changes to {frame.width}x{frame.height} {frame.format.name} "
                 f"at frame {number}; split the film there"
             )
-        luma = plane_arrays(frame)[0]
-        signature = sign(luma, self.info.layout.bits)
+        luma, bits = plane_arrays(frame)[0], self.info.layout.bits
+        small, before = shrink(luma, bits), self.before
+        move = STILL if before is None else move_between(before, small)
+        self.before = small
+        signature = sign(luma, bits)
         self.signatures.append(signature)
         self.frames.append(
             FrameFacts(
@@ -171,6 +179,8 @@ class Indexing:
                 signature.mean,
                 signature.contrast,
                 frame.interlaced_frame,
+                move.down,
+                move.right,
             )
         )
 

@@ -1,7 +1,11 @@
 """What the drawn looks have in common: no weights, no statistics, and black stays black."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+
+from stylecore.canvas import Drift
 
 
 class DrawnLook(nn.Module):
@@ -13,5 +17,5 @@ class DrawnLook(nn.Module):
     stored_dtype = torch.float32
     norm_channels: tuple[int, ...] = ()
 
-    def prepare(self, rgb: Tensor) -> Tensor:
+    def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
         return rgb

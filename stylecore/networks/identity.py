@@ -1,8 +1,11 @@
 """The network that changes nothing: for proofs, since a film through it must come out bit for bit."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from stylecore.canvas import Drift
 from stylecore.normalize import Norm
 
 
@@ -16,7 +19,7 @@ class Identity(nn.Module):
     stored_dtype = torch.float16
     norm_channels: tuple[int, ...] = ()
 
-    def prepare(self, rgb: Tensor) -> Tensor:
+    def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
         return rgb
 
     def forward(self, rgb: Tensor, norm: Norm) -> Tensor:

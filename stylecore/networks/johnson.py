@@ -5,10 +5,13 @@ repeated pixels before a 3x3 convolution instead of transposed convolutions. Our
 of a normalization are left out, since it takes any constant away again.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylecore.canvas import Drift
 from stylecore.normalize import Norm
 
 CELL_PX = 4
@@ -46,7 +49,7 @@ class Johnson(nn.Module):
         """One before each normalized layer, in the same order."""
         self.paint = _conv(width, 3, 9, bias=True)
 
-    def prepare(self, rgb: Tensor) -> Tensor:
+    def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
         return rgb
 
     def forward(self, rgb: Tensor, norm: Norm) -> Tensor:

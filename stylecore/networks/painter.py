@@ -9,11 +9,13 @@ stands before the first stroke, and the network has strokes to learn instead of 
 something to set strokes by where the picture is plain.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecore.canvas import canvas
+from stylecore.canvas import CANVAS_CHANNELS, Drift, canvas
 from stylecore.normalize import Norm
 
 CELL_PX = 4
@@ -28,6 +30,11 @@ def _conv(inputs: int, outputs: int, dilation: int = 1, bias: bool = False) -> n
     return nn.Conv2d(
         inputs, outputs, 3, padding=dilation, dilation=dilation, padding_mode="reflect", bias=bias
     )
+
+
+def spread(cells: Tensor) -> Tensor:
+    """One value per cell (N,C,h,w) as one per pixel (N,C,4h,4w)."""
+    return cells.repeat_interleave(CELL_PX, -2).repeat_interleave(CELL_PX, -1)
 
 
 class _Block(nn.Module):
@@ -55,7 +62,7 @@ class Painter(nn.Module):
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.width = width
-        self.stem = _conv(3 * CELL_PX**2 + 1, width)
+        self.stem = _conv(3 * CELL_PX**2 + CANVAS_CHANNELS, width)
         self.blocks = nn.ModuleList(_Block(width, dilation) for dilation in DILATIONS)
         self.to_half = _conv(width, width // 2)
         self.to_full = _conv(width // 2, width // 4)
@@ -66,15 +73,19 @@ class Painter(nn.Module):
         """Channels of each normalized layer, in the order in which `norm` is asked."""
         return (self.width,) * (1 + 2 * len(self.blocks)) + (self.width // 2, self.width // 4)
 
-    def prepare(self, rgb: Tensor) -> Tensor:
-        """Frames with their canvas, (N,4,H,W): a tile of them is painted as the whole is."""
+    def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
+        """Frames with their canvas, (N,5,H,W): a tile of them is painted as the whole is."""
         count, _, height, width = rgb.shape
-        cloth = canvas(height, width, CELL_PX, rgb.device)
-        return torch.cat([rgb, cloth.expand(count, -1, -1, -1)], 1)
+        rows, columns = -(-height // CELL_PX), -(-width // CELL_PX)
+        cells = [
+            canvas(rows, columns, str(rgb.device), down * height / CELL_PX, right * height / CELL_PX)
+            for down, right in drifts or [(0.0, 0.0)] * count
+        ]
+        return torch.cat([rgb, spread(torch.cat(cells))[..., :height, :width]], 1)
 
     def forward(self, rgb: Tensor, norm: Norm) -> Tensor:
         height, width = rgb.shape[-2:]
-        frame = rgb if rgb.shape[1] == 4 else self.prepare(rgb)
+        frame = self.prepare(rgb) if rgb.shape[1] == 3 else rgb
         ground = norm.ground(frame[:, :3])
         room = (0, -width % CELL_PX, 0, -height % CELL_PX)
         cells = F.pixel_unshuffle(F.pad(ground - 0.5, room, mode="replicate"), CELL_PX)

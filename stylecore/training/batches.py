@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from stylecore.canvas import canvas
-from stylecore.networks.painter import CELL_PX
+from stylecore.networks.painter import CELL_PX, spread
 from stylecore.training.contents import ContentCrops
 from stylecore.training.gallery import READ_PX, Gallery
 from stylecore.training.spec import TrainSpec
@@ -18,7 +18,7 @@ _CANVAS_PX = 1024
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's material: content crops with canvas (N,4,P+8,P+8), style rows, second look's offset."""
+    """One step's material: content crops with canvas (N,5,P+8,P+8), style rows, second look's offset."""
 
     crops: Tensor
     own: tuple[int, ...]
@@ -43,7 +43,8 @@ class Batches:
         self.spec, self.paintings, self.gallery = spec, paintings, gallery
         side = spec.crop_px + MOTION_PX
         self.source = ContentCrops(contents, side, spec.seed)
-        self.canvas = canvas(_CANVAS_PX + side, _CANVAS_PX + side, CELL_PX)
+        cells = (_CANVAS_PX + side) // CELL_PX
+        self.canvas = spread(canvas(cells, cells))
 
     def draw(self, step: int) -> Batch:
         spec, styles = self.spec, len(self.paintings)

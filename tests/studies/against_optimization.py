@@ -1,8 +1,10 @@
 """How near a style network comes to optimizing the pixels themselves (Gatys 2015) with the same losses.
 
-For each style and picture: the network's style distance S and content distance C; then 300 Adam steps on
-the pixels, from the picture, at the content weight that ends nearest to the same C; S over its S is the
-ratio. Run: python tests/studies/against_optimization.py --data DIR [--styles A,B] [--pictures N]
+For each style and frame: the network's style distance S and content distance C; then 300 Adam steps on
+the pixels, from the frame, at several content weights; S over their S at the same C is the ratio. The frames
+are of films that no style was trained on, spread over a live shot and a newsreel.
+
+    python tests/studies/against_optimization.py --data DIR [--styles A,B] [--frames N] [--out rows.json]
 """
 
 import argparse
@@ -10,19 +12,21 @@ import json
 from pathlib import Path
 from statistics import median
 
+import av
 import torch
-import torch.nn.functional as F
 from clips import load_painting, painting_of
+from steadiness import LOSS_NETWORK
 from torch import Tensor
 
 from stylecore import losses
 from stylecore.catalog import find_style
 from stylecore.encoders import Encoder, load_encoder
-from stylecore.images import load_picture, resize_short_side
+from stylecore.images import resize_short_side
+from stylecore.metrics import CONTENT_LAYER, STYLE_LAYERS
 from stylecore.stills import paint_still
 
-LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-CONTENT = "relu4_2"
+HELD_BACK = ("androidx_dog_720p30_live.mp4", "nasa_13013_2v2a2s.mp4")
+SHORT_SIDE_PX = 256
 STEPS = 300
 WEIGHTS = (0.02, 0.06, 0.2, 0.6)
 """Content weights tried, against a style weight of 1."""
@@ -32,16 +36,16 @@ def measure(
     picture: Tensor, encoder: Encoder, grams: dict[str, Tensor], wanted: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Style and content distance of (1,3,H,W)."""
-    made = encoder(picture, (*LAYERS, CONTENT))
-    style = losses.style_loss({name: losses.gram(made[name]) for name in LAYERS}, grams)
-    return style[0], losses.content_loss(made[CONTENT], wanted)[0]
+    made = encoder(picture, (*STYLE_LAYERS, CONTENT_LAYER))
+    style = losses.style_loss({name: losses.gram(made[name]) for name in STYLE_LAYERS}, grams)
+    return style[0], losses.content_loss(made[CONTENT_LAYER], wanted)[0]
 
 
 def optimize(
     picture: Tensor, encoder: Encoder, grams: dict[str, Tensor], weight: float
 ) -> tuple[float, float]:
     """Style and content distance after 300 Adam steps on the pixels."""
-    wanted = encoder(picture, (CONTENT,))[CONTENT]
+    wanted = encoder(picture, (CONTENT_LAYER,))[CONTENT_LAYER]
     pixels = picture.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([pixels], lr=0.02)
     for _ in range(STEPS):
@@ -65,41 +69,55 @@ def at_equal_content(runs: list[tuple[float, float]], content: float) -> float:
     return runs[0][0] if content < runs[0][1] else runs[-1][0]
 
 
+def held_back_frames(data: Path, count: int) -> dict[str, Tensor]:
+    """Frames (1,3,256,W) by name, evenly spread over the films, turn by turn."""
+    found = {}
+    for number, file in enumerate(HELD_BACK):
+        mine = len(range(number, count, len(HELD_BACK)))
+        with av.open(str(data / "clips" / file)) as container:
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        for turn in range(mine):
+            place = len(frames) * (2 * turn + 1) // (2 * mine)
+            rgb = torch.from_numpy(frames[place]).permute(2, 0, 1).float() / 255
+            found[f"{Path(file).stem} {place}"] = resize_short_side(rgb, SHORT_SIDE_PX)[None]
+    return found
+
+
+def compare(style: str, name: str, frame: Tensor, painting: Tensor, encoder: Encoder) -> dict[str, object]:
+    """One style on one frame, ours against optimization."""
+    with torch.no_grad():
+        found = encoder(painting[None], STYLE_LAYERS)
+        grams = {layer: losses.gram(features) for layer, features in found.items()}
+        wanted = encoder(frame, (CONTENT_LAYER,))[CONTENT_LAYER]
+        painted = paint_still(frame[0], *find_style(style))[None]
+        ours = [float(value) for value in measure(painted, encoder, grams, wanted)]
+    runs = [optimize(frame, encoder, grams, weight) for weight in WEIGHTS]
+    return {
+        "style": style,
+        "frame": name,
+        "ours": ours,
+        "runs": runs,
+        "ratio": ours[0] / at_equal_content(runs, ours[1]),
+    }
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, required=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="clips, styles, weights")
     parser.add_argument("--styles", default="starry-night,great-wave,seurat")
-    parser.add_argument("--pictures", type=int, default=2)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    encoder = load_encoder(options.data / "weights/vgg19_cd16x_relu5_1.fp16.safetensors")
-    files = sorted((options.data / "photos").rglob("*.*g"))[:: 42 // options.pictures][: options.pictures]
-    rows = []
-    for style in options.styles.split(","):
-        painting = load_painting(painting_of(options.data, style))
-        with torch.no_grad():
-            found = encoder(painting[None], LAYERS)
-            grams = {name: losses.gram(features) for name, features in found.items()}
-        for file in files:
-            picture = F.interpolate(resize_short_side(load_picture(file), 256)[None], (256, 320), mode="area")
-            painted = paint_still(picture[0], *find_style(style))[None]
-            with torch.no_grad():
-                wanted = encoder(picture, (CONTENT,))[CONTENT]
-                ours = [float(value) for value in measure(painted, encoder, grams, wanted)]
-            runs = [optimize(picture, encoder, grams, weight) for weight in WEIGHTS]
-            theirs = at_equal_content(runs, ours[1])
-            rows.append(
-                {"style": style, "picture": file.name, "ours": ours, "runs": runs, "ratio": ours[0] / theirs}
-            )
-            print(
-                style,
-                file.name,
-                f"style {ours[0]:.3f} content {ours[1]:.2f} ratio {ours[0] / theirs:.2f}",
-                flush=True,
-            )
+    parser.add_argument("--frames", type=int, default=10)
+    parser.add_argument("--out", type=Path, help="the rows, as JSON")
+    asked = parser.parse_args()
+    encoder, rows = load_encoder(asked.data / LOSS_NETWORK), []
+    frames = held_back_frames(asked.data, asked.frames)
+    for style in asked.styles.split(","):
+        painting = load_painting(painting_of(asked.data, style))
+        for name, frame in frames.items():
+            rows.append(compare(style, name, frame, painting, encoder))
+            print(rows[-1], flush=True)
     print("median ratio", median(row["ratio"] for row in rows))
-    if options.out:
-        options.out.write_text(json.dumps(rows, indent=1))
+    if asked.out:
+        asked.out.write_text(json.dumps(rows, indent=1))
 
 
 if __name__ == "__main__":
