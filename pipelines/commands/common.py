@@ -12,6 +12,7 @@ from torch import Tensor
 from pipelines.config import TitleJob
 from pipelines.demo.canvas import Picture
 from pipelines.errors import UsageError
+from pipelines.media.codecs import ENCODERS
 from stylecore.spec import COLOR_MODES
 
 Command = Callable[..., Any]
@@ -49,9 +50,9 @@ def style_options(command: Command) -> Command:
         click.option("--batch", type=int, help="Frames per call on a GPU."),
         click.option("--tile", type=int, metavar="PX", help="Render in tiles of this side; saves memory."),
         click.option("--device", help="auto, cpu or cuda:0."),
-        click.option("--codec", type=click.Choice(["h264", "h265", "ffv1"]), help="Delivery codec."),
+        click.option("--codec", type=click.Choice([*ENCODERS]), help="Delivery codec."),
         click.option(
-            "--quality", type=int, metavar="CRF", help="0 best to 51; default 18 (h264), 20 (h265)."
+            "--quality", type=int, metavar="CRF", help="0 best to 51; default 18 (h264), 20 (h265), 26 (av1)."
         ),
         click.option("--preset", help="Encoder preset, such as veryfast or slow."),
         click.option("--lossless", is_flag=True, default=None, help="A master: decodes to the exact frames."),

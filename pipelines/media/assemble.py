@@ -108,7 +108,8 @@ def _open_target(target: Path) -> OutputContainer:
 def _add_picture(
     out: OutputContainer, described: InputContainer, original: Stream, timeline: Timeline
 ) -> Stream:
-    stream = out.add_stream_from_template(described.streams.video[0])
+    # Opaque: copied by what the part says, since for AV1 the decoder's name is not an encoder's.
+    stream = out.add_stream_from_template(described.streams.video[0], opaque=True)
     stream.time_base = timeline.time_base
     if stream.codec_context.name in ("hevc", "libx265") and "mp4" in out.format.name:
         stream.codec_context.codec_tag = "hvc1"

@@ -14,8 +14,27 @@ from pipelines.media.probe import Colour, SourceInfo
 from pipelines.timeline import Timeline
 
 CONTAINERS = {".mp4": "mov/mp4", ".m4v": "mov/mp4", ".mov": "mov/mp4", ".mkv": "matroska/webm"}
-ENCODERS = {"h264": "libx264", "h265": "libx265", "ffv1": "ffv1"}
-DEFAULT_QUALITY = {"h264": 18, "h265": 20}
+ENCODERS = {"h264": "libx264", "h265": "libx265", "av1": "libsvtav1", "ffv1": "ffv1"}
+DEFAULT_QUALITY = {"h264": 18, "h265": 20, "av1": 26}
+_AV1_PRESETS = {
+    name: str(speed)
+    for speed, name in enumerate(
+        (
+            "placebo",
+            "veryslow",
+            "slower",
+            "slow",
+            "medium",
+            "fast",
+            "faster",
+            "veryfast",
+            "superfast",
+            "ultrafast",
+        ),
+        start=2,
+    )
+}
+"""x264's names of presets, as SVT-AV1 numbers them."""
 _RATES = [Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 100, 120)] + [
     Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)
 ]
@@ -122,6 +141,8 @@ def configure_encoder(context: av.VideoCodecContext, encoding: Encoding) -> None
 def _fit(spec: EncodeSpec, info: SourceInfo) -> tuple[str, str, list[str]]:
     """Codec and pixel format nearest to the wish that hold the source's samples, and what had to give."""
     wanted, layout = info.pixel_format, info.layout
+    if spec.lossless and spec.codec == "av1":
+        raise UsageError("SVT-AV1 has no lossless mode; ask for h264, h265 or ffv1")
     what = f"{spec.codec} cannot hold {info.width}x{info.height} in {wanted}"
     for codec in dict.fromkeys((spec.codec, "h265", "ffv1")):
         pixels = wanted.replace("yuvj", "yuv") if codec == "ffv1" else wanted
@@ -166,6 +187,10 @@ def _options(spec: EncodeSpec, codec: str) -> dict[str, str]:
             "threads": threads,
             "x265-params": params + lossless,
         }
+    if codec == "av1":
+        preset = _AV1_PRESETS.get(spec.preset, spec.preset)
+        params = f"lp={threads}:keyint=240:scd=0"
+        return {"crf": str(quality), "preset": preset, "threads": threads, "svtav1-params": params}
     return {"level": "3", "g": "1", "slices": "4", "slicecrc": "1", "threads": threads}
 
 

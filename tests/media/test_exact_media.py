@@ -201,7 +201,7 @@ def test_a_lossless_identity_film_is_the_source_frame_for_frame(films, name, tmp
     assert probe(target).orientation == info.orientation
 
 
-@pytest.mark.parametrize("codec", ["h264", "h265"])
+@pytest.mark.parametrize("codec", ["h264", "h265", "av1"])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_the_same_packets_come_from_any_number_of_shards(films, tmp_path, codec, suffix):
     spec, deliveries = EncodeSpec(codec, preset="ultrafast"), []

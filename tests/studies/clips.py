@@ -1,7 +1,7 @@
 """What the studies look at: a few consecutive frames of one shot of real films, and the paintings."""
 
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice, pairwise
 from pathlib import Path
 
 import av
@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipelines.media.camera import STILL, move_between, shrink
+from stylecore.canvas import Drift
 from stylecore.images import load_picture, resize_short_side
 from stylecore.pixels import YuvFormat, apply_change, to_rgb
 
@@ -33,6 +35,8 @@ class Clip:
     form: YuvFormat
     planes: list[list[Tensor]]
     rgb: list[Tensor]
+    drifts: list[Drift]
+    """How far the scene has moved since the first frame, as the product's index measures it."""
 
     def delivered(self, painted: list[Tensor]) -> list[Tensor]:
         """Any system's frames as a film carries them: 8 bit, chroma at the source's sampling."""
@@ -50,7 +54,14 @@ def load_clip(data: Path, name: str) -> Clip:
         frames = list(islice(container.decode(video=0), start, start + FRAMES))
     form = YuvFormat("bt709", False)
     planes = [_planes(frame) for frame in frames]
-    return Clip(name, form, planes, [to_rgb(frame, form)[0] for frame in planes])
+    return Clip(name, form, planes, [to_rgb(frame, form)[0] for frame in planes], _drifts(planes))
+
+
+def _drifts(planes: list[list[Tensor]]) -> list[Drift]:
+    small = [shrink(luma.numpy()) for luma, *_ in planes]
+    moves = [STILL, *(move_between(before, after) for before, after in pairwise(small))]
+    down, right = accumulate(move.down for move in moves), accumulate(move.right for move in moves)
+    return list(zip(down, right, strict=True))
 
 
 def load_painting(path: Path) -> Tensor:

@@ -113,13 +113,16 @@ def paint_frozen(clip: Clip, pack: StylePack, style: str) -> list[Tensor]:
     stylizer = Stylizer(pack, style, clip.form, EngineSpec())
     positions = survey_positions([1.0] * len(clip.planes))
     state = stylizer.survey([clip.planes[position] for position in positions])
-    return [to_rgb(frame, clip.form)[0] for frame in stylizer.stylize(clip.planes, state)]
+    return [to_rgb(frame, clip.form)[0] for frame in stylizer.stylize(clip.planes, state, drifts=clip.drifts)]
 
 
 def paint_unfrozen(clip: Clip, pack: StylePack, style: str) -> list[Tensor]:
     """Every frame by its own statistics, otherwise the same: what freezing is worth."""
     stylizer = Stylizer(pack, style, clip.form, EngineSpec())
-    film = [stylizer.stylize([planes], stylizer.survey([planes]))[0] for planes in clip.planes]
+    film = [
+        stylizer.stylize([planes], stylizer.survey([planes]), drifts=[drift])[0]
+        for planes, drift in zip(clip.planes, clip.drifts, strict=True)
+    ]
     return [to_rgb(frame, clip.form)[0] for frame in film]
 
 
