@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipelines.errors import UsageError
-from pipelines.media.codecs import EncodeSpec
+from pipelines.media.encoding import EncodeSpec
 from pipelines.storage import absolute_url
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
 from stylecore.errors import StyleError
@@ -71,12 +71,13 @@ class TitleJob(Look):
     quality: int | None = None
     preset: str = "medium"
     lossless: bool = False
+    depth: int | None = None
     allow_drop: bool = False
 
     @property
     def encode_spec(self) -> EncodeSpec:
         """The encoding asked for."""
-        return EncodeSpec(self.codec, self.quality, self.preset, self.lossless)
+        return EncodeSpec(self.codec, self.quality, self.preset, self.lossless, self.depth)
 
     @property
     def engine_spec(self) -> EngineSpec:

@@ -3,15 +3,25 @@
 import torch
 from av import VideoFrame
 
-from pipelines.media.layouts import PlaneArray, plane_arrays
-from pipelines.media.probe import SourceInfo
+from pipelines.media.encoding import Encoding
+from pipelines.media.layouts import PixelLayout, PlaneArray, plane_arrays
+from pipelines.media.probe import Colour, SourceInfo
+from stylecore.orientation import Orientation
 from stylecore.pixels import YuvFormat
 from stylecore.stylize import Planes
 
 
 def yuv_format(info: SourceInfo) -> YuvFormat:
     """How a source's planes mean colour."""
-    colour, layout = info.colour, info.layout
+    return _format(info.colour, info.layout, info.orientation)
+
+
+def painted_format(info: SourceInfo, encoding: Encoding) -> YuvFormat:
+    """How a delivery's planes do: what frames are painted in."""
+    return _format(encoding.colour, encoding.layout, info.orientation)
+
+
+def _format(colour: Colour, layout: PixelLayout, orientation: Orientation) -> YuvFormat:
     return YuvFormat(
         colour.meant_matrix,
         colour.full_range,
@@ -19,7 +29,7 @@ def yuv_format(info: SourceInfo) -> YuvFormat:
         layout.chroma_step_y,
         layout.gray,
         layout.bits,
-        info.orientation,
+        orientation,
     )
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from pipelines.config import TitleJob
 from pipelines.errors import InputError, UsageError
 from pipelines.looks import looks_of_shots
-from pipelines.media.codecs import Encoding, container_of, make_encoding
+from pipelines.media.encoding import Encoding, make_encoding
 from pipelines.media.index import FilmIndex
 from pipelines.media.probe import SourceInfo
 from pipelines.media.scan import with_context
 from pipelines.media.shots import find_cuts
 from pipelines.media.tracks import DROPPED, Fate, decide
 from pipelines.plan import Shard, plan_segments, plan_shards
-from pipelines.planes import yuv_format
+from pipelines.planes import painted_format, yuv_format
 from pipelines.timeline import FrameRange, Shot, shots_from_cuts
 from stylecore.pixels import YuvFormat
 from stylecore.spec import ENGINE_VERSION, StyleSpec
@@ -49,6 +49,11 @@ class FilmPlan:
         """How the source's planes mean colour."""
         return yuv_format(self.info)
 
+    @property
+    def painted_format(self) -> YuvFormat:
+        """How the delivery's planes do: what frames are painted in."""
+        return painted_format(self.info, self.encoding)
+
 
 def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     """Shots, looks, shards, encoding and the fate of every track."""
@@ -59,7 +64,7 @@ def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     encoding = make_encoding(job.encode_spec, info, index.timeline, suffix)
     shards = plan_shards(plan_segments(shots), job.shard_frames)
     keys = [_shard_key(job, info, index, shots, styles, encoding, shard) for shard in shards]
-    fates = tuple(decide(info, container_of(suffix)))
+    fates = tuple(decide(info, suffix))
     _refuse_drops(job, fates)
     return FilmPlan(
         info=info,

@@ -23,10 +23,10 @@ from pipelines.prepare import FilmPlan
 from pipelines.timeline import FrameRange, Shot
 from stylecore.canvas import Drift
 from stylecore.catalog import find_style, find_styles
-from stylecore.pixels import YuvFormat
+from stylecore.pixels import YuvFormat, refit
 from stylecore.runtime import keep_freed_memory
 from stylecore.spec import EngineSpec, StyleSpec
-from stylecore.stylize import ShotState, Stylizer, survey_positions
+from stylecore.stylize import Planes, ShotState, Stylizer, survey_positions
 
 _DEPTH = 4
 
@@ -110,13 +110,13 @@ def _painted(
         inside = min(shot.frames.stop, shard.frames.stop) - max(shot.frames.start, shard.frames.start)
         if inside <= 0:
             continue
-        stylizer = open_stylizer(style, film.yuv_format, engine)
+        stylizer = open_stylizer(style, film.painted_format, engine)
         state = _survey(film, shot, reader, stylizer, clock)
         mine = islice(frames, inside)
         place = max(shot.frames.start, shard.frames.start)
         mattes = _mattes(film, style, FrameRange(place, place + inside))
         drifts = _drifts(film, shot)
-        while batch := [frame_planes(frame) for frame in islice(mine, engine.batch)]:
+        while batch := [_planes(film, frame) for frame in islice(mine, engine.batch)]:
             allowed = list(islice(mattes, len(batch))) or None
             began, first = time.perf_counter(), place - shot.frames.start
             made = stylizer.stylize(batch, state, first, allowed, drifts[first : first + len(batch)])
@@ -125,6 +125,11 @@ def _painted(
             yield from (painted_arrays(planes) for planes in made)
         if shot.frames.stop <= shard.frames.stop:
             progress.advance(0, shots=1)
+
+
+def _planes(film: FilmPlan, frame: VideoFrame) -> Planes:
+    """A frame in the delivery's depth and sampling: paint is added there, and dithered once."""
+    return refit(frame_planes(frame), film.yuv_format, film.painted_format)
 
 
 def _drifts(film: FilmPlan, shot: Shot) -> list[Drift]:
@@ -153,7 +158,7 @@ def _survey(film: FilmPlan, shot: Shot, reader: FrameReader, stylizer: Stylizer,
     """The shot's constants, from frames spread over the whole shot: every shard of it gets the same."""
     contrasts = [film.index.frames[frame].contrast for frame in shot.frames]
     wanted = [shot.frames.start + position for position in survey_positions(contrasts)]
-    chosen = [frame_planes(frame) for frame in _timed(reader.pick(wanted), clock)]
+    chosen = [_planes(film, frame) for frame in _timed(reader.pick(wanted), clock)]
     began = time.perf_counter()
     state = stylizer.survey(chosen)
     clock.network += time.perf_counter() - began

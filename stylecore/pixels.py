@@ -6,7 +6,7 @@ sitings cost no sharpness.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -86,6 +86,38 @@ def _stored_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
     return torch.stack([red, green, blue])[None].clamp(0, 1)
 
 
+def refit(planes: Sequence[Tensor], source: YuvFormat, target: YuvFormat) -> list[Tensor]:
+    """Planes in a format of another depth or range or with more chroma; the same planes if it is the same.
+
+    A grey film gets neutral chroma; chroma is interpolated where its sites say, never repeated.
+    """
+    if source == target:
+        return list(planes)
+    made = [_rescale(planes[0].float(), source.luma, target.luma, target)]
+    if target.gray:
+        return made
+    height, width = planes[0].shape
+    size = (-(-height // target.chroma_step_y), -(-width // target.chroma_step_x))
+    if source.gray:
+        neutral = torch.full(size, target.chroma[0], dtype=made[0].dtype, device=made[0].device)
+        return [*made, neutral, neutral]
+    gap = replace(
+        source,
+        chroma_step_x=source.chroma_step_x // target.chroma_step_x,
+        chroma_step_y=source.chroma_step_y // target.chroma_step_y,
+    )
+    fuller = (_up(plane.float(), gap, size) for plane in planes[1:])
+    return [*made, *(_rescale(plane, source.chroma, target.chroma, target) for plane in fuller)]
+
+
+def _rescale(
+    plane: Tensor, before: tuple[float, float], after: tuple[float, float], form: YuvFormat
+) -> Tensor:
+    """Code values of one (zero, excursion) as those of another."""
+    moved = (plane - before[0]) * (after[1] / before[1]) + after[0]
+    return moved.round().clamp(0, form.highest).to(torch.uint8 if form.bits == 8 else torch.int16)
+
+
 def apply_change(planes: Sequence[Tensor], change: Tensor, form: YuvFormat, keep_color: bool) -> list[Tensor]:
     """Source planes plus an upright RGB change (1,3,H,W), dithered; a change of zero is bit exact.
 
@@ -113,8 +145,8 @@ def _add(plane: Tensor, change: Tensor, form: YuvFormat) -> Tensor:
     return (plane + change + dither).round_().clamp_(0, form.highest).to(plane.dtype)
 
 
-def _up(chroma: Tensor, form: YuvFormat, size: torch.Size) -> Tensor:
-    """Chroma (h,w) at luma size: linear, left-sited across, centred between lines down."""
+def _up(chroma: Tensor, form: YuvFormat, size: Sequence[int]) -> Tensor:
+    """Chroma (h,w) at a larger size: linear, left-sited across, centred between lines down."""
     height, width = size
     if form.chroma_step_x == 2:
         after = torch.cat([chroma[:, 1:], chroma[:, -1:]], 1)

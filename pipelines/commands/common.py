@@ -12,7 +12,7 @@ from torch import Tensor
 from pipelines.config import TitleJob
 from pipelines.demo.canvas import Picture
 from pipelines.errors import UsageError
-from pipelines.media.codecs import ENCODERS
+from pipelines.media.codecs import CODECS
 from stylecore.spec import COLOR_MODES
 
 Command = Callable[..., Any]
@@ -50,10 +50,11 @@ def style_options(command: Command) -> Command:
         click.option("--batch", type=int, help="Frames per call on a GPU."),
         click.option("--tile", type=int, metavar="PX", help="Render in tiles of this side; saves memory."),
         click.option("--device", help="auto, cpu or cuda:0."),
-        click.option("--codec", type=click.Choice([*ENCODERS]), help="Delivery codec."),
+        click.option("--codec", type=click.Choice([*CODECS]), help="Delivery codec."),
         click.option(
             "--quality", type=int, metavar="CRF", help="0 best to 51; default 18 (h264), 20 (h265), 26 (av1)."
         ),
+        click.option("--depth", type=click.Choice(["8", "10", "12"]), help="Bits of a sample; the source's."),
         click.option("--preset", help="Encoder preset, such as veryfast or slow."),
         click.option("--lossless", is_flag=True, default=None, help="A master: decodes to the exact frames."),
         click.option("--allow-drop", is_flag=True, default=None, help="Go on when a track cannot be kept."),

@@ -11,7 +11,7 @@ from pipelines.commands.common import json_option, print_result
 from pipelines.config import cache_folder
 from pipelines.errors import StylereelError
 from pipelines.flows.server import EmbeddedServer
-from pipelines.media.codecs import ENCODERS
+from pipelines.media.codecs import CODECS
 from pipelines.media.ffmpeg import find_ffmpeg
 from pipelines.storage import Store, free_bytes
 from stylecore.catalog import bundled_styles
@@ -52,10 +52,10 @@ def _ffmpeg() -> str:
 
 
 def _codecs() -> str:
-    missing = [encoder for encoder in ENCODERS.values() if encoder not in av.codecs_available]
+    missing = [codec.encoder for codec in CODECS.values() if codec.encoder not in av.codecs_available]
     if missing:
         raise RuntimeError(f"missing {', '.join(missing)}: reinstall the package av")
-    return ", ".join(ENCODERS)
+    return ", ".join(CODECS)
 
 
 def _device() -> str:

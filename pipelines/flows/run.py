@@ -18,7 +18,7 @@ from pipelines.config import TitleJob, cache_folder, prefect_server_given
 from pipelines.errors import EngineError, StylereelError, UsageError
 from pipelines.flows.server import EmbeddedServer, answers, pointed_at, quiet_prefect
 from pipelines.looks import check_styles
-from pipelines.media.codecs import container_of
+from pipelines.media.encoding import container_of
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan
 from pipelines.review import write_page

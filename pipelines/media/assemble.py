@@ -12,7 +12,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
 from pipelines.errors import AssemblyError
-from pipelines.media.codecs import container_of
+from pipelines.media.encoding import container_of
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
 from pipelines.media.parts import parameter_sets, read_part
 from pipelines.media.probe import SourceInfo, open_source

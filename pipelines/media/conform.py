@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 
 from pipelines.errors import ConformError
-from pipelines.media.codecs import container_of
+from pipelines.media.encoding import container_of
 from pipelines.media.probe import SourceInfo, open_source
 from pipelines.media.tracks import DROPPED, KEPT, Fate
 from pipelines.timeline import Timeline

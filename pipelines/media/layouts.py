@@ -27,6 +27,11 @@ class PixelLayout:
     gray: bool
 
     @property
+    def samples(self) -> tuple[int, int, int, bool]:
+        """What matters to a sample, whatever the format is called."""
+        return self.bits, self.chroma_step_x, self.chroma_step_y, self.gray
+
+    @property
     def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
         """What a sample is stored in."""
         return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
@@ -50,6 +55,16 @@ def find_layout(name: str) -> PixelLayout | None:
     if len(depths) > 1 or not 8 <= max(depths) <= _DEEPEST_BITS or max(*steps[0], *steps[1]) > 2:
         return None
     return PixelLayout(name, depths.pop(), steps[0][-1], steps[1][-1], len(parts) == 1)
+
+
+def layout_name(like: PixelLayout, bits: int, step_x: int, step_y: int) -> str:
+    """The pixel format of another depth and sampling; grey stays grey, 8-bit full range keeps its name."""
+    depth = "" if bits == 8 else f"{bits}{'le' if sys.byteorder == 'little' else 'be'}"
+    if like.gray:
+        return f"gray{depth}"
+    sampling = {(2, 2): "420", (2, 1): "422", (1, 1): "444", (1, 2): "440"}[step_x, step_y]
+    range_mark = "j" if like.name.startswith("yuvj") and bits == 8 else ""
+    return f"yuv{range_mark}{sampling}p{depth}"
 
 
 def layout_of(frame: av.VideoFrame) -> PixelLayout:

@@ -10,7 +10,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from pipelines.errors import AssemblyError
-from pipelines.media.codecs import Encoding, configure_encoder
+from pipelines.media.encoding import Encoding, configure_encoder
 from pipelines.media.layouts import PlaneArray, plane_arrays
 from pipelines.timeline import FrameRange
 
@@ -76,22 +76,13 @@ def _mux(container: OutputContainer, stream: VideoStream, packet: av.Packet, bas
 
 def _frame(planes: Planes, encoding: Encoding) -> av.VideoFrame:
     frame = av.VideoFrame(encoding.width, encoding.height, encoding.pixel_format)
-    for view, pixels in zip(plane_arrays(frame), _fit_chroma(planes, frame), strict=True):
+    for view, pixels in zip(plane_arrays(frame), planes, strict=True):
         view[:] = pixels
     frame.colorspace = encoding.colour.matrix
     frame.color_primaries = encoding.colour.primaries
     frame.color_trc = encoding.colour.transfer
     frame.color_range = encoding.colour.range or (2 if encoding.colour.full_range else 0)
     return frame
-
-
-def _fit_chroma(planes: Planes, frame: av.VideoFrame) -> Iterator[PlaneArray]:
-    """Repeat chroma where the encoding samples it more often than the source (odd sizes in H.264)."""
-    for pixels, plane in zip(planes, frame.planes, strict=True):
-        step_y, step_x = -(-plane.height // pixels.shape[0]), -(-plane.width // pixels.shape[1])
-        if step_x > 1 or step_y > 1:
-            pixels = pixels.repeat(step_y, 0).repeat(step_x, 1)[: plane.height, : plane.width]
-        yield pixels
 
 
 def read_part(path: Path, first_frame: int, frames: int) -> Iterator[PartPacket]:

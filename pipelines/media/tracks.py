@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pipelines.media.encoding import container_of
 from pipelines.media.probe import SourceInfo, Track
 
 KEPT, CONVERTED, DROPPED = "kept", "converted", "dropped"
@@ -20,6 +21,7 @@ _MP4_AUDIO = {
     "mp2float",
     "dca",
 }
+_NOT_IN_MOV = {"opus", "vorbis", "flac"}
 _MP4_VIDEO = {"h264", "hevc", "mpeg4", "mpeg2video", "vp9", "av1", "libdav1d", "mjpeg", "png"}
 _TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}
 _MKV, _MP4 = "matroska/webm", "mov/mp4"
@@ -35,10 +37,18 @@ class Fate:
     reason: str
 
 
-def decide(info: SourceInfo, container: str) -> list[Fate]:
-    """The fate of every track but the picture, for a delivery in a container family."""
+def decide(info: SourceInfo, suffix: str) -> list[Fate]:
+    """The fate of every track but the picture, for a delivery named with a suffix."""
     others = [track for track in info.tracks if track.index != info.video_index]
-    return [_fate(track, info.container, container) for track in others]
+    fates = [_fate(track, info.container, container_of(suffix)) for track in others]
+    if suffix.lower() != ".mov":
+        return fates
+    return [
+        _drop(fate.track, f"mov cannot hold {fate.codec}: name the output .mp4 or .mkv")
+        if fate.action == KEPT and fate.codec in _NOT_IN_MOV
+        else fate
+        for fate in fates
+    ]
 
 
 def _fate(track: Track, source: str, target: str) -> Fate:

@@ -11,8 +11,8 @@ from conftest import draw, ffmpeg, index_film
 
 from pipelines.errors import AssemblyError, ConformError, InputError, UsageError
 from pipelines.media.assemble import PartFile, assemble
-from pipelines.media.codecs import EncodeSpec, container_of, make_encoding, nominal_rate
 from pipelines.media.conform import conform
+from pipelines.media.encoding import EncodeSpec, make_encoding, nominal_rate
 from pipelines.media.index import checksum
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.parts import write_part
@@ -20,7 +20,9 @@ from pipelines.media.probe import probe
 from pipelines.media.shots import find_cuts
 from pipelines.media.tracks import CONVERTED, DROPPED, KEPT, decide
 from pipelines.plan import plan_segments, plan_shards
+from pipelines.planes import frame_planes, painted_arrays, painted_format, yuv_format
 from pipelines.timeline import FrameRange, shots_from_cuts
+from stylecore.pixels import refit, to_rgb
 
 VFR = ["-vf", "null", "-c:v", "libx264", "-bf", "2"]
 X264 = ["-c:v", "libx264", "-crf", "20"]
@@ -154,6 +156,11 @@ def test_any_range_is_the_frames_of_a_whole_decode(films, name):
     assert [frame.pts for frame in reader.pick(some)] == some
 
 
+def fitted(frame, info, encoding):
+    """A frame as it is delivered unpainted."""
+    return painted_arrays(refit(frame_planes(frame), yuv_format(info), painted_format(info, encoding)))
+
+
 def rendered(films: Path, name: str, suffix: str, folder: Path, spec: EncodeSpec, shard_frames: int = 40):
     """The identity pipeline of the media rooms alone."""
     source = films / name
@@ -164,11 +171,11 @@ def rendered(films: Path, name: str, suffix: str, folder: Path, spec: EncodeSpec
     for shard in plan_shards(plan_segments(shots), shard_frames):
         path = folder / f"{shard.number}{encoding.part_suffix}"
         facts = write_part(
-            path, shard.segments, (plane_arrays(f) for f in reader.read(shard.frames)), encoding
+            path, shard.segments, (fitted(f, info, encoding) for f in reader.read(shard.frames)), encoding
         )
         parts.append(PartFile(path, shard.frames, facts.reorder))
         crcs += facts.packet_crcs
-    fates = decide(info, container_of(suffix))
+    fates = decide(info, suffix)
     target = folder / f"out{suffix}"
     assemble(parts, index.timeline, source, info, fates, target)
     return target, source, info, index, crcs, fates, parts
@@ -214,6 +221,48 @@ def test_the_same_packets_come_from_any_number_of_shards(films, tmp_path, codec,
         conform(target, source, info, index.timeline, crcs, fates)
         deliveries.append(target.read_bytes())
     assert len(parts) > 2 and deliveries[0] == deliveries[1] == deliveries[2]
+
+
+DELIVERIES = {
+    "h264 in ten bits": ("film.mp4", ".mp4", EncodeSpec("h264", 1, "ultrafast", depth=10), "yuv420p10le"),
+    "h265 from twelve": ("twelve.mkv", ".mkv", EncodeSpec("h264", 1, "ultrafast"), "yuv422p12le"),
+    "av1 in ten bits": ("film.mp4", ".mkv", EncodeSpec("av1", 4, "ultrafast", depth=10), "yuv420p10le"),
+    "prores 422 HQ": ("film.mp4", ".mov", EncodeSpec("prores"), "yuv422p10le"),
+    "prores 4444": ("full444.mkv", ".mov", EncodeSpec("prores"), "yuv444p10le"),
+    "prores of grey": ("greyten.mkv", ".mov", EncodeSpec("prores"), "yuv422p10le"),
+    "prores of odd size": ("odd.webm", ".mkv", EncodeSpec("prores"), "yuv422p10le"),
+    "ffv1 in twelve": ("422.mov", ".mkv", EncodeSpec("ffv1", depth=12), "yuv422p12le"),
+    "eight of ten": ("ten.mkv", ".mp4", EncodeSpec("h264", 1, "ultrafast", depth=8), "yuv420p"),
+}
+
+
+@pytest.mark.parametrize("name", DELIVERIES)
+def test_deliveries_are_the_film_in_another_coat(films, name, tmp_path):
+    source, suffix, spec, pixels = DELIVERIES[name]
+    target, source, info, index, crcs, fates, _ = rendered(films, source, suffix, tmp_path, spec)
+    report = conform(target, source, info, index.timeline, crcs, fates)
+    made = probe(target)
+    assert report.frames == len(index.frames) and made.pixel_format == pixels
+    with av.open(str(target)) as after, av.open(str(source)) as before:
+        for new, old in zip(after.decode(video=0), before.decode(video=0), strict=True):
+            seen = to_rgb(frame_planes(new), yuv_format(made))
+            wanted = to_rgb(frame_planes(old), yuv_format(info))
+            assert (seen - wanted).square().mean() < 10**-3  # a wrong range alone would be twice that
+
+
+@pytest.mark.parametrize(
+    ("spec", "suffix", "reason"),
+    [
+        ({"codec": "prores"}, ".mp4", "PRORES does not go into .mp4"),
+        ({"codec": "av1"}, ".mov", "AV1 does not go into .mov"),
+        ({"codec": "av1", "lossless": True}, ".mkv", "no lossless mode"),
+        ({"depth": 9}, ".mkv", "depth must be"),
+    ],
+)
+def test_what_a_codec_cannot_do_is_said(films, spec, suffix, reason):
+    info, index, _ = index_film(films / "film.mp4")
+    with pytest.raises(UsageError, match=reason):
+        make_encoding(EncodeSpec(**spec), info, index.timeline, suffix)
 
 
 def test_parts_of_other_settings_do_not_join(films, tmp_path):

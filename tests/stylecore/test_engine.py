@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stylecore.catalog import identity_pack
 from stylecore.normalize import FrozenNorm, LiveNorm, NormPrior, SurveyNorm
 from stylecore.pack import blank_pack
-from stylecore.pixels import MATRICES, YuvFormat, apply_change, to_rgb
+from stylecore.pixels import MATRICES, YuvFormat, apply_change, refit, to_rgb
 from stylecore.spec import EngineSpec
 from stylecore.stylize import Stylizer, slit_scan, survey_positions
 from stylecore.tiling import plan_tiles
@@ -88,6 +88,27 @@ def test_a_small_change_survives_as_dither(bits):
     change = torch.full((1, 3, 64, 64), 0.1 / (2**bits - 1))
     (made,) = apply_change([code], change, form, keep_color=False)
     assert 0.05 < (made.float() - 100).mean() < 0.15
+
+
+def test_refitting_to_the_same_is_the_same_and_deeper_and_back_too():
+    eight, ten = YuvFormat("bt709", False), YuvFormat("bt709", False, bits=10)
+    source = planes(31, 46)
+    assert all(a is b for a, b in zip(refit(source, eight, eight), source, strict=True))
+    deep = refit(source, eight, ten)
+    assert all(torch.equal(a, 4 * b.short()) for a, b in zip(deep, source, strict=True))
+    assert all(map(torch.equal, refit(deep, ten, eight), source))
+
+
+@pytest.mark.parametrize("steps", [(1, 1), (2, 1)])
+@pytest.mark.parametrize("size", [(48, 64), (31, 45)])
+def test_more_chroma_is_the_same_picture(steps, size):
+    less, more = YuvFormat("bt709", False), YuvFormat("bt709", False, *steps, bits=10)
+    ramp = torch.linspace(60, 190, 64)
+    chroma = ramp[: -(-size[1] // 2)].expand(-(-size[0] // 2), -1).round().byte()
+    source = [torch.full(size, 120, dtype=torch.uint8), chroma, chroma.flip(1)]
+    made = refit(source, less, more)
+    assert [plane.shape for plane in made[1:]] == [(-(-size[0] // steps[1]), -(-size[1] // steps[0]))] * 2
+    assert (to_rgb(made, more) - to_rgb(source, less)).abs().max() < 0.004
 
 
 def test_identity_style_gives_the_source_back():
