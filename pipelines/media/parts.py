@@ -9,12 +9,14 @@ import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from pipelines.errors import AssemblyError
+from pipelines.errors import AssemblyError, EngineError
 from pipelines.media.encoding import Encoding, configure_encoder
 from pipelines.media.layouts import PlaneArray, plane_arrays
 from pipelines.timeline import FrameRange
 
 Planes = Sequence[PlaneArray]
+UNPROVEN = {"libsvtav1"}
+"""Encoders seen to write streams that cannot be decoded: SVT-AV1 at CRF 1 to 4 and small sizes."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,30 @@ def write_part(
             for packet in _encode_segment(source, len(segment), encoding):
                 _mux(container, stream, packet, base)
             base += len(segment)
+    if encoding.encoder in UNPROVEN:
+        prove_decodable(path, base)
     packets = list(read_part(path, 0, base))
     return PartFacts(
         frames=base,
         packet_crcs=tuple(zlib.crc32(bytes(packet.payload)) for packet in packets),
         reorder=max(order - packet.frame for order, packet in enumerate(packets)),
     )
+
+
+def prove_decodable(path: Path, frames: int) -> None:
+    """Decode a part to its end; EngineError if it is not the picture of so many frames."""
+    found = 0
+    try:
+        with av.open(str(path)) as container:
+            for _ in container.decode(video=0):
+                found += 1
+    except av.FFmpegError as err:
+        raise EngineError(
+            f"the encoder wrote a picture that no decoder takes ({err.strerror}, frame {found}): "
+            "ask for another quality, preset or codec"
+        ) from err
+    if found != frames:
+        raise EngineError(f"the encoder wrote {found} frames of {frames}: ask for another codec")
 
 
 def _encode_segment(source: Iterator[Planes], count: int, encoding: Encoding) -> Iterator[av.Packet]:

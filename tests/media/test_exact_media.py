@@ -9,13 +9,13 @@ import av
 import pytest
 from conftest import draw, ffmpeg, index_film
 
-from pipelines.errors import AssemblyError, ConformError, InputError, UsageError
+from pipelines.errors import AssemblyError, ConformError, EngineError, InputError, UsageError
 from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import conform
 from pipelines.media.encoding import EncodeSpec, make_encoding, nominal_rate
 from pipelines.media.index import checksum
 from pipelines.media.layouts import plane_arrays
-from pipelines.media.parts import write_part
+from pipelines.media.parts import prove_decodable, write_part
 from pipelines.media.probe import probe
 from pipelines.media.shots import find_cuts
 from pipelines.media.tracks import CONVERTED, DROPPED, KEPT, decide
@@ -226,7 +226,7 @@ def test_the_same_packets_come_from_any_number_of_shards(films, tmp_path, codec,
 DELIVERIES = {
     "h264 in ten bits": ("film.mp4", ".mp4", EncodeSpec("h264", 1, "ultrafast", depth=10), "yuv420p10le"),
     "h265 from twelve": ("twelve.mkv", ".mkv", EncodeSpec("h264", 1, "ultrafast"), "yuv422p12le"),
-    "av1 in ten bits": ("film.mp4", ".mkv", EncodeSpec("av1", 4, "ultrafast", depth=10), "yuv420p10le"),
+    "av1 in ten bits": ("film.mp4", ".mkv", EncodeSpec("av1", 12, "fast", depth=10), "yuv420p10le"),
     "prores 422 HQ": ("film.mp4", ".mov", EncodeSpec("prores"), "yuv422p10le"),
     "prores 4444": ("full444.mkv", ".mov", EncodeSpec("prores"), "yuv444p10le"),
     "prores of grey": ("greyten.mkv", ".mov", EncodeSpec("prores"), "yuv422p10le"),
@@ -263,6 +263,19 @@ def test_what_a_codec_cannot_do_is_said(films, spec, suffix, reason):
     info, index, _ = index_film(films / "film.mp4")
     with pytest.raises(UsageError, match=reason):
         make_encoding(EncodeSpec(**spec), info, index.timeline, suffix)
+
+
+def test_an_encoder_that_writes_rubbish_is_found_out(films, tmp_path):
+    *_, parts = rendered(films, "film.mp4", ".mkv", tmp_path, EncodeSpec("av1", 30, "ultrafast"))
+    prove_decodable(parts[0].path, len(parts[0].frames))
+    with pytest.raises(EngineError, match="of 31"):
+        prove_decodable(parts[0].path, 31)
+    data = bytearray(parts[0].path.read_bytes())
+    place = data.index(b"mdat") + 40
+    data[place : place + 200] = bytes(200)
+    parts[0].path.write_bytes(data)
+    with pytest.raises(EngineError, match="no decoder takes|wrote"):
+        prove_decodable(parts[0].path, len(parts[0].frames))
 
 
 def test_parts_of_other_settings_do_not_join(films, tmp_path):
