@@ -78,13 +78,23 @@ def _black(pack: StylePack, style: str) -> float:
     return float(paint_still(torch.zeros(3, _SIDE_PX, _SIDE_PX), pack, style).max() / _CODE)
 
 
-def _flat(pack: StylePack, style: str) -> float:
-    """Worst deviation inside a painted flat field, away from its border, in codes: bubbles and dots."""
-    worst = 0.0
+def _flat_fields(pack: StylePack, style: str) -> list[Tensor]:
+    """What is left of painted flat fields without their mean, away from the border, in codes."""
+    fields = []
     for level in (0.02, 0.2, 0.5, 0.8, 1.0):
         painted = paint_still(torch.full((3, _SIDE_PX, _SIDE_PX), level), pack, style)[:, 48:-48, 48:-48]
-        worst = max(worst, float((painted - painted.mean((1, 2), keepdim=True)).abs().max() / _CODE))
-    return worst
+        fields.append((painted - painted.mean((1, 2), keepdim=True)) / _CODE)
+    return fields
+
+
+def _flat(pack: StylePack, style: str) -> float:
+    """How far the worst spot of a flat field stands out of its marks (four deviations of them), in codes."""
+    return max(float(field.abs().max() - 4 * field.std()) for field in _flat_fields(pack, style))
+
+
+def _marks(pack: StylePack, style: str) -> float:
+    """Deviation of the brush marks on a flat field, in codes: titles must stay legible."""
+    return max(float(field.std()) for field in _flat_fields(pack, style))
 
 
 def _noisy(pack: StylePack, style: str) -> float:
@@ -125,6 +135,7 @@ CHECKS: dict[str, tuple[Callable[[StylePack, str], float], float]] = {
     "grid": (_grid, 8.0),
     "black": (_black, 1.0),
     "flat": (_flat, 24.0),
+    "marks": (_marks, 24.0),
     "noise": (_noisy, 6.0),
     "dead": (_dead, 0.05),
     "fade": (_fade, 8.0),

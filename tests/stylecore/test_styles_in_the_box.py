@@ -90,6 +90,9 @@ class Fault(nn.Module):
 
     stride_px, halo_px, design_height_px, keeps_black, norm_channels = 1, 0, 0, True, ()
 
+    def prepare(self, rgb, drifts=()):
+        return rgb
+
     def __init__(self, wrong):
         super().__init__()
         self.wrong = wrong
@@ -113,6 +116,7 @@ FAULTS = {
     "grid": grid,
     "black": lambda rgb: rgb + 0.1,
     "flat": bubbles,
+    "marks": lambda rgb: rgb + 0.3 * (torch.arange(rgb.shape[-1]) % 9 < 4),
     "noise": lambda rgb: 0.5 + 12 * (rgb - 0.5),
     "dead": lambda rgb: rgb.round().mean((2, 3), keepdim=True).expand_as(rgb),
     "fade": lambda rgb: rgb + 0.5 * (rgb.mean() > 0.25),
