@@ -13,12 +13,12 @@ from stylecore.stylize import Planes
 
 def yuv_format(info: SourceInfo) -> YuvFormat:
     """How a source's planes mean colour."""
-    return _format(info.colour, info.layout, info.orientation)
+    return _format(info.colour, info.layout, Orientation(*info.turn))
 
 
 def painted_format(info: SourceInfo, encoding: Encoding) -> YuvFormat:
     """How a delivery's planes do: what frames are painted in."""
-    return _format(encoding.colour, encoding.layout, info.orientation)
+    return _format(encoding.colour, encoding.layout, Orientation(*info.turn))
 
 
 def _format(colour: Colour, layout: PixelLayout, orientation: Orientation) -> YuvFormat:

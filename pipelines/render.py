@@ -134,7 +134,7 @@ def _planes(film: FilmPlan, frame: VideoFrame) -> Planes:
 
 def _drifts(film: FilmPlan, shot: Shot) -> list[Drift]:
     """How far the scene of each frame has moved since the shot began, as it is seen."""
-    held, height = film.info.orientation, film.info.height
+    held, height = film.yuv_format.orientation, film.info.height
     seen_height, _ = held.upright_size(height, film.info.width)
     down = right = 0.0
     drifts: list[Drift] = []
@@ -150,7 +150,7 @@ def _mattes(film: FilmPlan, style: StyleSpec, frames: FrameRange) -> Iterator[Te
     """One matte a frame; none at all where the whole picture is painted."""
     if style.matte is None:
         return iter(())
-    height, width = film.info.orientation.upright_size(film.info.height, film.info.width)
+    height, width = film.yuv_format.orientation.upright_size(film.info.height, film.info.width)
     return read_matte(style.matte, frames, height, width)
 
 

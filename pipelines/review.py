@@ -64,7 +64,7 @@ def write_page(path: Path, source: Path, delivery: Path, film: FilmPlan, facts: 
     """An HTML page that needs nothing beside it: facts, tracks, and one frame of each shot in both films."""
     shots = _spread(film.shots, _SHOTS_SHOWN)
     wanted = [(shot.frames.start + shot.frames.stop) // 2 for shot in shots]
-    held = film.info.orientation
+    held = film.yuv_format.orientation
     before, after = (_pictures(file, index, wanted, held) for file, index in _films(source, delivery, film))
     rows = "".join(
         f"<figure><img src='{old}' alt='source'><img src='{new}' alt='delivery'>"

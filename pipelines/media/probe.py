@@ -16,7 +16,6 @@ from PIL import Image, UnidentifiedImageError
 
 from pipelines.errors import InputError
 from pipelines.media.layouts import HANDLED, PixelLayout, find_layout
-from stylecore.orientation import Orientation
 
 MAX_PIXELS = 8192 * 8192
 _OPEN = {
@@ -35,6 +34,10 @@ HANDLED_FORMATS = {
 _MATRIX = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
 _HDR_TRANSFERS = {16: "PQ (HDR10)", 18: "HLG"}
 UNSPECIFIED = 2
+
+
+Turn = tuple[bool, bool, bool]
+"""How to hold a stored picture: transposed first, then mirrored across, then down."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,11 @@ class SourceInfo:
     """Nine numbers that say how the picture is to be held, as ffmpeg stores them; none if upright."""
 
     @property
-    def orientation(self) -> Orientation:
-        """How to hold a frame."""
-        orientation = orientation_of(self.display_matrix)
-        assert orientation is not None, "probing refuses other angles"
-        return orientation
+    def turn(self) -> Turn:
+        """How a stored frame is to be held."""
+        turn = turn_of(self.display_matrix)
+        assert turn is not None, "probing refuses other angles"
+        return turn
 
     @property
     def layout(self) -> PixelLayout:
@@ -216,16 +219,16 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...]:
     return struct.unpack("<9i", bytes(held)) if held else ()
 
 
-def orientation_of(matrix: Sequence[int]) -> Orientation | None:
+def turn_of(matrix: Sequence[int]) -> Turn | None:
     """Quarter turns and mirrors of a display matrix (ISO 14496-12, 8.2.2); None for any other angle.
 
     A stored pixel (x, y) is seen at (a x + c y, b x + d y), pushed back into the picture.
     """
     a, b, _, c, d = [(value > 0) - (value < 0) for value in matrix[:5]] or (1, 0, 0, 0, 1)
     if abs(a) and abs(d) and not b and not c:
-        return Orientation(False, a < 0, d < 0)
+        return False, a < 0, d < 0
     if abs(b) and abs(c) and not a and not d:
-        return Orientation(True, c < 0, b < 0)
+        return True, c < 0, b < 0
     return None
 
 
@@ -243,7 +246,7 @@ def _unhandled(info: SourceInfo, first: av.VideoFrame) -> str:
         return f"pixel format {info.pixel_format} (handled: {HANDLED})"
     if not colour.meant_matrix:
         return f"colour matrix {colour.matrix} (handled: BT.601, BT.709, BT.2020)"
-    if orientation_of(info.display_matrix) is None:
+    if turn_of(info.display_matrix) is None:
         return f"the picture is held at {first.rotation} degrees (handled: quarter turns and mirrors)"
     if info.time_base <= 0:
         return "the video has no time base"

@@ -6,7 +6,7 @@ import torch
 from conftest import draw, ffmpeg
 
 from pipelines.errors import InputError
-from pipelines.media.probe import orientation_of, probe
+from pipelines.media.probe import probe, turn_of
 from pipelines.planes import frame_planes, yuv_format
 from stylecore.images import load_picture
 from stylecore.pixels import apply_change, to_rgb
@@ -40,7 +40,7 @@ def test_a_held_film_is_painted_as_ffmpeg_shows_it(upright, tmp_path, name):
         planes = frame_planes(next(container.decode(video=0)))
     seen = to_rgb(planes, form)
     assert seen.shape[1:] == expected.shape and (seen[0] - expected).abs().max() < 0.03
-    assert info.orientation.upright_size(info.height, info.width) == tuple(seen.shape[-2:])
+    assert form.orientation.upright_size(info.height, info.width) == tuple(seen.shape[-2:])
     corner = torch.zeros_like(seen)
     corner[..., 0, 0] = 0.5
     painted = to_rgb(apply_change(planes, corner, form, keep_color=False), form)
@@ -57,4 +57,4 @@ def test_other_angles_are_refused(upright, tmp_path):
 
 @pytest.mark.parametrize("matrix", [(0,) * 9, (1, 1, 0, 0, 1, 0, 0, 0, 1), (1, 0, 0, 0, 0, 0, 0, 0, 1)])
 def test_a_matrix_that_holds_nothing_is_none(matrix):
-    assert orientation_of(matrix) is None
+    assert turn_of(matrix) is None
