@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from pipelines.cli import run
+from stylecore.pack import load_pack, save_pack
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -171,9 +172,12 @@ def test_a_contact_sheet_of_a_film_and_of_a_picture(film, pack, tmp_path, monkey
     assert result(capsys, "look", sheet, "--styles", "ink", "--out", again)[0] == 0 and again.exists()
 
 
-def test_the_check_of_a_style_fails_when_it_finds_a_fault(pack, capsys):
+def test_the_check_of_a_style_fails_when_it_finds_a_fault(pack, capsys, tmp_path):
     assert result(capsys, "styles", "check", "identity")[0] == 0
-    code, out, _ = result(capsys, "styles", "check", f"{pack}#other")
+    loud = load_pack(pack)
+    loud.network.paint.weight.mul_(40)
+    save_pack(loud, tmp_path / "loud.safetensors")
+    code, out, _ = result(capsys, "styles", "check", tmp_path / "loud.safetensors")
     assert code == 1 and "FAULT" in out
 
 
