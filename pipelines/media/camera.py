@@ -13,6 +13,8 @@ from pipelines.media.layouts import PlaneArray
 
 _HEIGHT_PX = 90
 """Height that pictures are compared at, about."""
+_NARROWEST_PX = 16
+"""A film is at least this wide, and stays so."""
 _REACH = 0.12
 """Farthest motion from frame to frame, as a fraction of the picture."""
 _STILL_PX = 0.04
@@ -37,7 +39,7 @@ STILL = Move(0.0, 0.0)
 
 def shrink(luma: PlaneArray, bits: int = 8) -> Small:
     """A plane (H,W) as means of square blocks, about 90 rows, in code values of 8 bits."""
-    step = max(1, luma.shape[0] // _HEIGHT_PX)
+    step = max(1, min(luma.shape[0] // _HEIGHT_PX, luma.shape[1] // _NARROWEST_PX))
     rows, columns = luma.shape[0] // step, luma.shape[1] // step
     blocks = luma[: rows * step, : columns * step].reshape(rows, step, columns, step)
     return blocks.mean((1, 3), dtype=np.float32) / np.float32(2 ** (bits - 8))
@@ -82,6 +84,8 @@ def _refine(before: Small, after: Small, down: float, right: float) -> tuple[flo
             break
         down -= (c * d - b * e) / determinant
         right -= (a * e - b * d) / determinant
+        if abs(down) > _REACH * before.shape[0] + 1 or abs(right) > _REACH * before.shape[1] + 1:
+            return 0.0, 0.0  # led astray: nothing moves as one
     return down, right
 
 

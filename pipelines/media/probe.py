@@ -23,6 +23,7 @@ _OPEN = {
     # Playlists, images and scripts are media to ffmpeg too; none of them may come in as a film.
     "format_whitelist": "mov,mp4,matroska,webm,mpegts,mpeg,avi,asf,flv,ogg,mxf,nut,h264,hevc,wav,mp3,flac",
 }
+CONTAINERS = "mp4, mov, mkv, webm, ts, mpg and avi"
 HANDLED_FORMATS = {
     "mov": "mov/mp4",
     "matroska": "matroska/webm",
@@ -133,9 +134,7 @@ def probe(path: Path) -> SourceInfo:
         family = next((name for key, name in HANDLED_FORMATS.items() if key in container.format.name), None)
         if family is None:
             found = container.format.long_name
-            raise InputError(
-                f"{path.name}: container {found}; handled are mp4, mov, mkv, webm, ts, mpg and avi"
-            )
+            raise InputError(f"{path.name}: container {found}; handled are {CONTAINERS}")
         video = _main_video(path, container)
         context = configure(video)
         first = _first_frame(path, container, video)
@@ -161,7 +160,9 @@ def probe(path: Path) -> SourceInfo:
 
 
 def _main_video(path: Path, container: InputContainer) -> VideoStream:
-    films = [stream for stream in container.streams.video if not _is_cover(stream)]
+    # A stream of a codec that nobody knows has no decoder, and so no size either.
+    known = [stream for stream in container.streams.video if stream.codec_context is not None]
+    films = [stream for stream in known if not _is_cover(stream)]
     if not films:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise InputError(f"{path.name}: no video track (found: {kinds}); give a film with a picture")
@@ -269,4 +270,4 @@ def _why_unreadable(path: Path, err: Exception) -> str:
             return f"{path.name}: a picture ({picture.format}), not a film"
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
         pass
-    return f"{path.name}: not a film that can be read (mp4, mov, mkv, webm); damaged, cut short or not media"
+    return f"{path.name}: not a film that can be read ({CONTAINERS}); damaged, cut short or not media"

@@ -55,6 +55,14 @@ def test_flat_pictures_stand_still(value):
     assert move_between(shrink(flat), shrink(flat)) == move_between(shrink(view(0, 0)), shrink(view(0, 0)))
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from([16, 17, 33, 600]), st.sampled_from([16, 19, 40, 700]), st.integers(0, 99))
+def test_pictures_that_have_nothing_in_common_give_a_motion_within_reach(height, width, seed):
+    noise = np.random.default_rng(seed).integers(0, 256, (2, height, width), dtype=np.uint8)
+    move = move_between(*(shrink(picture) for picture in noise))
+    assert abs(move.down) <= 1.2 and abs(move.right) * height <= width + 1
+
+
 def test_the_index_knows_the_pan(tmp_path):
     """Waves in both directions, a window moving 2 pixels right and 1 down at each frame."""
     world = "geq=lum='128+60*sin((X+2*N)/17)*cos((Y+N)/11)+50*sin((X+2*N)/7+(Y+N)/23)':cb=128:cr=128"
