@@ -6,9 +6,13 @@ from torch import Tensor
 
 _BLACK = 0.012
 """Luminance up to which nothing is painted."""
-_PAINTED = 0.10
+_PAINTED = 0.14
 """Luminance from which everything is."""
 _BLUR_PX = 9
+_LIGHT_PARTS = 0.98
+_FADED = 0.8
+"""Share of the shot's usual brightness below which a frame counts as faded."""
+_BOOST = 8.0
 LUMA = (0.2126, 0.7152, 0.0722)
 
 
@@ -16,6 +20,19 @@ def luma(rgb: Tensor) -> Tensor:
     """BT.709 luma of (N,3,H,W): (N,1,H,W)."""
     weights = torch.tensor(LUMA, device=rgb.device, dtype=rgb.dtype).view(1, 3, 1, 1)
     return (rgb * weights).sum(1, keepdim=True)
+
+
+def brightness(rgb: Tensor) -> Tensor:
+    """How bright the light parts of each of (N,3,H,W) are, (N,): a fade takes it away from all alike.
+
+    A quantile of every fourth pixel's luma: a dark room with a lamp in it is no fade.
+    """
+    return torch.quantile(luma(rgb)[..., ::4, ::4].flatten(1).float(), _LIGHT_PARTS, dim=1)
+
+
+def exposure(rgb: Tensor, usual: Tensor) -> Tensor:
+    """Factor (N,1,1,1), 1 or more, that brings faded pictures nearly to the usual brightness of a shot."""
+    return (_FADED * usual / brightness(rgb).clamp(min=1e-4)).clamp(1, _BOOST)[:, None, None, None]
 
 
 def paint_mask(rgb: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stylecore.canvas import Drift
-from stylecore.color import paint_mask
+from stylecore.color import brightness, exposure, paint_mask
 from stylecore.networks import StyleNetwork
 from stylecore.normalize import FrozenNorm, Norm, SurveyNorm
 from stylecore.pack import StylePack
@@ -39,6 +39,8 @@ class Look:
     """The colours that the paint is laid on, if the network asks for them."""
     tint: Tint | None
     """Change of palette after painting, if the source's is wanted back."""
+    usual: Tensor
+    """Brightness of the shot: dimmer frames are fades, painted at the usual one and dimmed again."""
     strength: float
 
 
@@ -70,7 +72,8 @@ def mix_looks(first: Look, second: Look, weight: float) -> Look:
         one.mix(other, weight) if one and other else one
         for one, other in ((first.ground, second.ground), (first.tint, second.tint))
     )
-    return Look(constants, ground, tint, first.strength + weight * (second.strength - first.strength))
+    usual = torch.lerp(first.usual, second.usual, weight)
+    return Look(constants, ground, tint, usual, first.strength + weight * (second.strength - first.strength))
 
 
 class Stylizer:
@@ -113,7 +116,8 @@ class Stylizer:
         norm = SurveyNorm(self.vectors[style], self.prior)
         painted = self._run(bands, norm)
         tint = Tint.between(painted, bands) if self.color == "matched" else None
-        return Look(tuple(norm.constants), norm.tint, tint, 1.0)
+        usual = brightness(torch.cat(bands.split(1), -2))[0]
+        return Look(tuple(norm.constants), norm.tint, tint, usual, 1.0)
 
     @torch.inference_mode()
     def stylize(
@@ -154,7 +158,10 @@ class Stylizer:
     def change_rgb(self, rgb: Tensor, look: Look, drifts: Sequence[Drift] = ()) -> Tensor:
         """What paint adds to (N,3,H,W) in 0..1, before mattes."""
         small = resize(rgb, self._work_size(rgb))
-        painted = self._paint(self.network.prepare(small, drifts), FrozenNorm(look.constants, look.ground))
+        lit = exposure(small, look.usual)
+        norm = FrozenNorm(look.constants, look.ground)
+        shown = (small * lit).clamp(0, 1)
+        painted = small + (self._paint(self.network.prepare(shown, drifts), norm) - shown) / lit
         if look.tint:
             painted = look.tint(painted)
         change = carry(painted, small, rgb) * look.strength
