@@ -29,6 +29,8 @@ READ_SHORT_SIDE_PX = 512
 _READ_LONG_SIDE_PX = 1536
 _SMALLEST_PICTURE_PX = 32
 _FLAT = 0.01
+_LIKENESS = 0.06
+"""Distance of descriptions, in their own deviations, that makes a painter a third as likely."""
 _WEIGHTED = re.compile(r"(.+):(\d*\.?\d+)")
 
 
@@ -143,7 +145,7 @@ def read_picture(path: Path) -> tuple[StylePack, str]:
         )
     if picture.std() < _FLAT:
         raise PictureError(f"{path}: is one flat colour, which is no style; give a picture with brushwork")
-    vector = read_vector(pack.reader, picture)
+    vector = picture_vector(pack, picture)
     card = {"work": path.name, "how": "read from the picture, not trained"}
     return replace(pack, vectors={path.stem: vector}, cards={path.stem: card}), path.stem
 
@@ -156,6 +158,25 @@ def read_vector(reader: StyleReader, picture: Tensor) -> Tensor:
     shown = _middle(resize_short_side(picture, READ_SHORT_SIDE_PX))[None]
     with torch.no_grad():
         vector = torch.cat([reader(shown), palette_of(shown)], 2)[0]
+    return (vector * 1024).round() / 1024
+
+
+def picture_vector(pack: StylePack, picture: Tensor) -> Tensor:
+    """The style vector of any picture (3,H,W): the strokes of the painters it is most like, its own palette.
+
+    Likeness is told by the reader's description; a pack that describes no painting is asked to read.
+    """
+    assert pack.reader is not None, "only packs that read are asked"
+    if not pack.described:
+        return read_vector(pack.reader, picture)
+    shown = _middle(resize_short_side(picture, READ_SHORT_SIDE_PX))[None]
+    known = torch.stack([pack.described[name] for name in pack.described])
+    with torch.no_grad():
+        apart = (pack.reader.describe(shown) - known) / (known.std(0, correction=0) + 0.1)
+    weights = torch.softmax(-apart.square().mean(1) / _LIKENESS, 0)
+    mixed = sum(weight * pack.vectors[name] for weight, name in zip(weights, pack.described, strict=True))
+    columns = sum(pack.prior.channels)
+    vector = torch.cat([mixed[:, :columns], palette_of(shown)[0]], 1)
     return (vector * 1024).round() / 1024
 
 

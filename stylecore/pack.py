@@ -1,15 +1,15 @@
 """Style packs: one network, its population statistics, and any number of styles as vectors.
 
 A pack is a safetensors file. Tensors: `network.*` in the precision its network asks for, `prior.mean` and
-`prior.var`, `reader.*` if it can read pictures, `style.NAME` (2, columns): scale, then shift, then a palette.
-Metadata: `stylereel`, one JSON object with the format version, the network's name and arguments, and a
-card per style saying where it came from.
+`prior.var`, `reader.*` and `described.NAME` if it can read pictures, `style.NAME` (2, columns): scale, then
+shift, then a palette. Metadata: `stylereel`, one JSON object with the format version, the network's name and
+arguments, and a card per style saying where it came from.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class StylePack:
     recipe: Mapping[str, Any]
     reader: StyleReader | None = None
     """Says the vector of any style picture, if the pack has learned to."""
+    described: Mapping[str, Tensor] = field(default_factory=dict)
+    """Style name -> its painting as the reader describes it: what other pictures are likened to."""
 
     @cached_property
     def network_digest(self) -> str:
@@ -69,6 +71,7 @@ def save_pack(pack: StylePack, path: Path) -> None:
     tensors |= {"prior.mean": pack.prior.mean.float(), "prior.var": pack.prior.var.float()}
     if pack.reader:
         tensors |= {f"reader.{key}": value.half() for key, value in pack.reader.state_dict().items()}
+    tensors |= {f"described.{name}": description.float() for name, description in pack.described.items()}
     tensors |= {f"style.{name}": vector.float() for name, vector in pack.vectors.items()}
     head = {
         "version": FORMAT_VERSION,
@@ -121,6 +124,7 @@ def _build(path: Path, head: dict[str, Any], tensors: dict[str, Tensor]) -> Styl
         head["cards"],
         head["recipe"],
         _reader(path, network, _group(tensors, "reader.")),
+        _group(tensors, "described."),
     )
 
 

@@ -17,7 +17,7 @@ from pipelines.demo.scenes import SCENES
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from stylecore.artefacts import check_style
-from stylecore.catalog import BUNDLED_PAINTINGS, read_vector
+from stylecore.catalog import BUNDLED_PAINTINGS, picture_vector
 from stylecore.encoders import load_encoder, published_vgg19
 from stylecore.images import SUFFIXES, load_picture, resize_short_side
 from stylecore.losses import STYLE_LOSSES
@@ -145,7 +145,7 @@ def _starting_pack(start: str, paintings: Mapping[str, Tensor], seed: int) -> St
     average = torch.stack(list(pack.vectors.values())).mean(0)
     vectors = {}
     for name, painting in paintings.items():
-        guess = read_vector(pack.reader, painting) if pack.reader else average
+        guess = picture_vector(pack, painting) if pack.reader else average
         vectors[name] = pack.vectors.get(name, guess).clone()
     return replace(pack, vectors=vectors)
 

@@ -5,6 +5,8 @@ Deviations: no pretrained trunk; the picture is seen as the means and deviations
 AdaIN (Huang 2017) describes a style, plus its colours; the answer is an offset from an average style.
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -33,16 +35,28 @@ class StyleReader(nn.Module):
         self.register_buffer("average", torch.zeros(2, channels))
 
     def forward(self, rgb: Tensor) -> Tensor:
-        height, width = rgb.shape[-2:]
-        x = rgb[..., : height - height % 2, : width - width % 2] - 0.5
-        facts = [_colors(x)]
-        x = F.pixel_unshuffle(x, 2)
+        facts = [_colors(_even(rgb))]
+        for mean, deviation in self._seen(rgb):
+            facts += [mean, deviation]
+        found = F.relu(self.hidden(self.norm(torch.cat(facts, 1))))
+        return self.get_buffer("average") + _GENTLE * self.answer(found).view(-1, 2, self.channels)
+
+    def describe(self, rgb: Tensor) -> Tensor:
+        """The texture of style pictures, (N, sum of STAGES): how uneven each feature is."""
+        return torch.cat([(deviation / (mean + 1e-3)).log() for mean, deviation in self._seen(rgb)], 1)
+
+    def _seen(self, rgb: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Mean and deviation of every stage's features."""
+        x = F.pixel_unshuffle(_even(rgb), 2)
         for stage in self.stages:
             x = F.relu(stage(x))
             var, mean = torch.var_mean(x, dim=(2, 3), correction=0)
-            facts += [mean, (var + 1e-5).sqrt()]
-        found = F.relu(self.hidden(self.norm(torch.cat(facts, 1))))
-        return self.get_buffer("average") + _GENTLE * self.answer(found).view(-1, 2, self.channels)
+            yield mean, (var + 1e-5).sqrt()
+
+
+def _even(rgb: Tensor) -> Tensor:
+    height, width = rgb.shape[-2:]
+    return rgb[..., : height - height % 2, : width - width % 2] - 0.5
 
 
 def _colors(x: Tensor) -> Tensor:

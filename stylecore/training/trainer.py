@@ -209,16 +209,22 @@ class Trainer:
         network = type(self.network)(**self.pack.network_arguments)
         network.load_state_dict({**self.network.state_dict(), **_group(average, "network.")})
         reader = self.pack.reader
+        described = {name: each for name, each in self.pack.described.items() if name in self.names}
         if self.reader is not None:
             reader = StyleReader(self.reader.channels)
             reader.load_state_dict({**self.reader.state_dict(), **_group(average, "reader.")})
             reader.eval().requires_grad_(False)
+            described = {
+                name: reader.describe(picture[None])[0]
+                for name, picture in zip(self.names, self.paintings, strict=True)
+            }
         return replace(
             self.pack,
             network=network.eval().requires_grad_(False),
             prior=self.prior.to("cpu"),
             vectors=dict(zip(self.names, average["vectors"], strict=True)),
             reader=reader,
+            described=described,
             cards=cards,
             recipe={**recipe, **asdict(self.spec)},
         )

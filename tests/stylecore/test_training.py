@@ -7,11 +7,13 @@ import torch
 from safetensors.torch import save_file
 
 from stylecore import losses
-from stylecore.catalog import bundled_styles, find_style, read_vector
+from stylecore.catalog import bundled_styles, find_style, picture_vector, read_vector
 from stylecore.encoders import LAYOUTS, load_encoder
 from stylecore.errors import PackError, PictureError, WeightsError
 from stylecore.images import load_picture, to_image
+from stylecore.networks.reader import StyleReader
 from stylecore.pack import blank_pack, load_pack, save_pack
+from stylecore.palette import palette_of
 from stylecore.training.brushwork import StylePictures
 from stylecore.training.contents import ContentCrops
 from stylecore.training.gallery import READ_PX, Gallery
@@ -105,6 +107,20 @@ def test_a_reader_learns_beside_the_painter_and_travels_with_it(pictures, encode
     reader = load_pack(tmp_path / "r.safetensors").reader
     vectors = [read_vector(reader, picture) for picture in (shown.draw(), shown.draw())]
     assert vectors[0].shape == blank.vectors["one"].shape and not torch.equal(*vectors)
+
+
+def test_a_picture_is_painted_by_the_painter_it_is_like_in_its_own_palette(pictures, encoder_file):
+    one, two = loaded(pictures)[:2]
+    rough = (two + 0.3 * torch.randn(two.shape, generator=torch.Generator().manual_seed(5))).clamp(0, 1)
+    pack = blank_pack("painter", ["soft", "rough"], 4, width=8)
+    pack.vectors["rough"][0, :-6] = 3.0
+    reader = StyleReader(sum(pack.prior.channels)).eval().requires_grad_(False)
+    described = {"soft": reader.describe(one[None])[0], "rough": reader.describe(rough[None])[0]}
+    pack = replace(pack, reader=reader, described=described)
+    for picture, name in ((one, "soft"), (rough, "rough")):
+        vector = picture_vector(pack, picture)
+        assert torch.allclose(vector[0, :-6], pack.vectors[name][0, :-6], atol=0.9)
+        assert torch.allclose(vector[:, -6:], palette_of(picture[None])[0], atol=0.05)
 
 
 def test_made_up_style_pictures_differ_and_have_something_to_teach(pictures):
