@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pipelines import schema
 from pipelines.errors import UsageError
 from pipelines.media.encoding import EncodeSpec
 from pipelines.storage import absolute_url
@@ -146,11 +147,14 @@ def load_job_file(path: Path, overrides: dict[str, Any]) -> TitleJob:
 
 
 def cache_folder() -> Path:
-    """Where this machine keeps what can be made again: $STYLEREEL_CACHE, else the user's cache."""
+    """Where this machine keeps what can be made again: $STYLEREEL_CACHE, else the user's cache.
+
+    One folder for each version of the manifest: what an older program left there is nobody's fault.
+    """
     given = os.environ.get("STYLEREEL_CACHE")
-    if given:
-        return Path(given).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stylereel"
+    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stylereel"
+    folder = Path(given).expanduser().absolute() if given else users
+    return folder / f"manifest-{schema.VERSION}"
 
 
 def prefect_server_given() -> str:

@@ -76,7 +76,8 @@ class Painter(nn.Module):
     def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
         """Frames with their canvas, (N,5,H,W): a tile of them is painted as the whole is."""
         count, _, height, width = rgb.shape
-        rows, columns = -(-height // CELL_PX), -(-width // CELL_PX)
+        # Rounded up without negative numbers: other programs divide those another way.
+        rows, columns = (height + CELL_PX - 1) // CELL_PX, (width + CELL_PX - 1) // CELL_PX
         cells = [
             canvas(rows, columns, str(rgb.device), down * height / CELL_PX, right * height / CELL_PX)
             for down, right in drifts or [(0.0, 0.0)] * count

@@ -182,7 +182,7 @@ def test_the_survey_is_joint_layer_by_layer(network_pack):
     for norm, rgb in zip(norms, (torch.cat([first, second]), first, second), strict=True):
         network(rgb, norm)
     joint, one, two = (norm.constants[-1][0] for norm in norms)
-    assert not torch.allclose(joint, (one + two) / 2, rtol=1e-3)
+    assert not torch.allclose(joint, (one + two) / 2, rtol=1e-5)
 
 
 def test_a_survey_of_one_picture_is_live_normalization(network_pack):

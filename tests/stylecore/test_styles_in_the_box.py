@@ -117,7 +117,7 @@ FAULTS = {
     "black": lambda rgb: rgb + 0.1,
     "flat": bubbles,
     "marks": lambda rgb: rgb + 0.3 * (torch.arange(rgb.shape[-1]) % 9 < 4),
-    "noise": lambda rgb: 0.5 + 12 * (rgb - 0.5),
+    "noise": lambda rgb: torch.lerp(rgb.mean((2, 3), keepdim=True).expand_as(rgb), rgb, 12.0),
     "dead": lambda rgb: rgb.round().mean((2, 3), keepdim=True).expand_as(rgb),
     "fade": lambda rgb: rgb + 0.5 * (rgb.mean() > 0.25),
     "finite": lambda rgb: rgb / (rgb.amax() - 1),
