@@ -51,7 +51,9 @@ def test_every_command_of_the_readme_works(desk, capsys):
         if "--steps" in arguments:
             # The one thing changed: a test cannot train for an hour.
             arguments[arguments.index("--steps") + 1] = "2"
-        assert run(arguments) == 0, f"{line}\n{capsys.readouterr().err}"
+        # Two steps under a judge of random weights may leave a fault, which `check` is there to say.
+        allowed = {0, 1} if arguments[:2] == ["styles", "check"] else {0}
+        assert run(arguments) in allowed, f"{line}\n{capsys.readouterr().err}"
     made = "painted soft harbour-read blend inside cut grown harbour"
     for name in (
         *(f"{stem}.mp4" for stem in made.split()),
