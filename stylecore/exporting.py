@@ -2,7 +2,8 @@
 
 The file paints single pictures, each by its own statistics (`LiveNorm`), as the network alone makes them:
 film's shot-frozen statistics, strength and colour modes stay here. Input `rgb` and output `painted` are
-float32 (1,3,height,width) in 0..1, any size from 16x16.
+float32 (1,3,height,width) in 0..1, any size from 16x16; painted
+styles up to 1920x1080.
 """
 
 import copy
@@ -15,7 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylecore.canvas import canvas
 from stylecore.errors import ExportError
+from stylecore.networks.painter import Painter, spread
 from stylecore.normalize import LiveNorm
 from stylecore.pack import StylePack
 
@@ -25,6 +28,8 @@ OPSET = 18
 TOLERANCE = 1e-3
 """A quarter of an 8-bit code: kernels may round differently, but nobody may see it."""
 MIN_SIDE_PX = 16
+CANVAS_CELLS = (270, 480)
+"""Of the canvas in the file: enough for 1920x1080."""
 
 
 class _Styled(nn.Module):
@@ -35,8 +40,13 @@ class _Styled(nn.Module):
         self.network = copy.deepcopy(pack.network).cpu().eval()
         self.vectors = pack.vectors[style][None].cpu()
         self.prior = pack.prior.to("cpu")
+        # Laid out once: the formula would be most of the graph, and take a minute to export.
+        self.cells = canvas(*CANVAS_CELLS) if isinstance(self.network, Painter) else None
 
     def forward(self, rgb: Tensor) -> Tensor:
+        if self.cells is not None:
+            height, width = rgb.shape[-2:]
+            rgb = torch.cat([rgb, spread(self.cells)[..., :height, :width]], 1)
         return self.network(rgb, LiveNorm(self.vectors, self.prior))
 
 
