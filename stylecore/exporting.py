@@ -3,7 +3,7 @@
 The file paints single pictures, each by its own statistics (`LiveNorm`), as the network alone makes them:
 film's shot-frozen statistics, strength and colour modes stay here. Input `rgb` and output `painted` are
 float32 (1,3,height,width) in 0..1, any size from 16x16; painted
-styles up to 1920x1080.
+styles up to 1920x1920.
 """
 
 import copy
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from stylecore.canvas import canvas
 from stylecore.errors import ExportError
-from stylecore.networks.painter import Painter, spread
+from stylecore.networks.painter import CELL_PX, Painter, spread
 from stylecore.normalize import LiveNorm
 from stylecore.pack import StylePack
 
@@ -28,8 +28,8 @@ OPSET = 18
 TOLERANCE = 1e-3
 """A quarter of an 8-bit code: kernels may round differently, but nobody may see it."""
 MIN_SIDE_PX = 16
-CANVAS_CELLS = (270, 480)
-"""Of the canvas in the file: enough for 1920x1080."""
+MAX_PAINTED_PX = 1920
+"""Side of the canvas that is laid out in the file of a painted style."""
 
 
 class _Styled(nn.Module):
@@ -41,7 +41,7 @@ class _Styled(nn.Module):
         self.vectors = pack.vectors[style][None].cpu()
         self.prior = pack.prior.to("cpu")
         # Laid out once: the formula would be most of the graph, and take a minute to export.
-        self.cells = canvas(*CANVAS_CELLS) if isinstance(self.network, Painter) else None
+        self.cells = canvas(*[MAX_PAINTED_PX // CELL_PX] * 2) if isinstance(self.network, Painter) else None
 
     def forward(self, rgb: Tensor) -> Tensor:
         if self.cells is not None:
@@ -56,6 +56,10 @@ def export_onnx(pack: StylePack, style: str, path: Path, height: int, width: int
         raise ExportError(f"the pack holds no style {style!r}; it has {', '.join(pack.vectors)}")
     if min(height, width) < MIN_SIDE_PX:
         raise ExportError(f"{width}x{height} is too small; expected at least {MIN_SIDE_PX} px a side")
+    if isinstance(pack.network, Painter) and max(height, width) > MAX_PAINTED_PX:
+        raise ExportError(
+            f"{width}x{height} is too large; painted styles go up to {MAX_PAINTED_PX} px a side"
+        )
     _require_packages()
     model = _Styled(pack, style)
     partial = path.with_name(f"{path.name}.partial")

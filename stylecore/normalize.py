@@ -19,7 +19,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from stylecore.palette import Tint
+from stylecore.palette import Tint, as_one
 
 PRIOR_STRENGTH = 0.1
 """Fraction of the population variance at which the sample and the population weigh the same."""
@@ -124,8 +124,7 @@ class SurveyNorm:
         return torch.addcmul(bias[:, None, None], features, gain[:, None, None])
 
     def ground(self, rgb: Tensor) -> Tensor:
-        together = rgb.transpose(0, 1).flatten(1)[..., None]
-        self.tint = Tint.ground(together, self.prior.palette(self.vector))
+        self.tint = Tint.ground(as_one(rgb), self.prior.palette(self.vector))
         return self.tint(rgb)
 
 

@@ -28,7 +28,7 @@ class Tint:
     @classmethod
     def between(cls, picture: Tensor, palette: Tensor) -> "Tint":
         """Gives all of (N,3,H,W) the mean and covariance of all of another's colours."""
-        return _transport(*_moments(_together(picture)), *_moments(_together(palette)))
+        return _transport(*_moments(as_one(picture)), *_moments(as_one(palette)))
 
     @classmethod
     def ground(cls, pictures: Tensor, palettes: Tensor) -> "Tint":
@@ -67,7 +67,7 @@ def _unpack(palettes: Tensor) -> tuple[Tensor, Tensor]:
     return flat[..., :3], flat[..., 3:].unflatten(-1, (3, 3))
 
 
-def _together(rgb: Tensor) -> Tensor:
+def as_one(rgb: Tensor) -> Tensor:
     """(N,3,H,W) as one picture, (3,M,1)."""
     return rgb.transpose(0, 1).flatten(1)[..., None]
 

@@ -106,7 +106,8 @@ def _scan(path: Path) -> dict[int, _Stream]:
 def _payload(packet: av.Packet) -> bytes:
     """A packet's bytes, without the ADTS header that AAC wears in transport streams only (ISO 13818-7)."""
     data = bytes(packet)
-    if packet.stream.codec_context.name == "aac" and data[:1] == b"\xff" and data[1] & 0xF6 == 0xF0:
+    adts = len(data) > 9 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0
+    if adts and packet.stream.codec_context.name == "aac":
         return data[7:] if data[1] & 1 else data[9:]
     return data
 

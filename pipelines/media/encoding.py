@@ -9,7 +9,7 @@ import av
 
 from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS, encoder_options
-from pipelines.media.layouts import PixelLayout, find_layout, layout_name
+from pipelines.media.layouts import PixelLayout, known_layout, layout_name
 from pipelines.media.probe import Colour, SourceInfo
 from pipelines.timeline import Timeline
 
@@ -70,9 +70,7 @@ class Encoding:
     @property
     def layout(self) -> PixelLayout:
         """What the planes of a delivered frame are."""
-        layout = find_layout(self.pixel_format)
-        assert layout is not None, "fitting chooses known layouts"
-        return layout
+        return known_layout(self.pixel_format)
 
 
 def container_of(suffix: str) -> str:
@@ -94,9 +92,8 @@ def make_encoding(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix
         colour, notes = replace(colour, range=1, full_range=False), [*notes, "full range -> limited range"]
     if suffix.lower() not in CODECS[codec].suffixes:
         into = " or ".join(CODECS[codec].suffixes)
-        raise UsageError(
-            f"{codec.upper()} does not go into {suffix}: {' '.join(notes)} name the output {into}"
-        )
+        why = f" ({'; '.join(notes)})" if notes else ""
+        raise UsageError(f"{codec.upper()} does not go into {suffix}{why}; name the output {into}")
     if family != info.container:
         notes = [*notes, f"container {info.container} -> {family}"]
     quality = CODECS[codec].quality if spec.quality is None else spec.quality
@@ -151,7 +148,7 @@ def _fit(spec: EncodeSpec, info: SourceInfo) -> tuple[str, str, list[str]]:
         if CODECS[codec].holds(pixels) and (codec in ("ffv1", "prores") or divides):
             notes = _changes(layout, pixels)
             return codec, pixels, notes if codec == spec.codec else [f"{what}; encoded as {codec}", *notes]
-        full = layout_name(layout, layout.bits, 1, 1)
+        full = layout_name(layout, known_layout(wanted).bits, 1, 1)
         if codec == spec.codec and not spec.lossless and CODECS[codec].holds(full):
             return codec, full, [f"{what}; encoded as {full}"]
     raise UsageError(f"no codec here holds {wanted}")
@@ -167,5 +164,4 @@ def _wanted(spec: EncodeSpec, layout: PixelLayout) -> str:
 
 
 def _changes(layout: PixelLayout, pixels: str) -> list[str]:
-    made = find_layout(pixels)
-    return [f"samples {layout.name} -> {pixels}"] if made and made.samples != layout.samples else []
+    return [f"samples {layout.name} -> {pixels}"] if known_layout(pixels).samples != layout.samples else []

@@ -67,16 +67,16 @@ def layout_name(like: PixelLayout, bits: int, step_x: int, step_y: int) -> str:
     return f"yuv{range_mark}{sampling}p{depth}"
 
 
-def layout_of(frame: av.VideoFrame) -> PixelLayout:
-    """The layout of a frame of a probed film."""
-    layout = find_layout(frame.format.name)
-    assert layout is not None, "probing refuses other layouts"
+def known_layout(name: str) -> PixelLayout:
+    """The layout of a pixel format that probing or fitting has let through."""
+    layout = find_layout(name)
+    assert layout is not None, f"{name} should have been refused"
     return layout
 
 
 def plane_arrays(frame: av.VideoFrame) -> list[PlaneArray]:
     """Views of a frame's visible pixels, (H,W) per plane; they live as long as the frame."""
-    dtype = layout_of(frame).dtype
+    dtype = known_layout(frame.format.name).dtype
     views = []
     for plane in frame.planes:
         rows = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from PIL import Image, UnidentifiedImageError
 
 from pipelines.errors import InputError
-from pipelines.media.layouts import HANDLED, PixelLayout, find_layout
+from pipelines.media.layouts import HANDLED, PixelLayout, find_layout, known_layout
 
 MAX_PIXELS = 8192 * 8192
 _OPEN = {
@@ -103,9 +103,7 @@ class SourceInfo:
     @property
     def layout(self) -> PixelLayout:
         """What the planes of a frame are."""
-        layout = find_layout(self.pixel_format)
-        assert layout is not None, "probing refuses other layouts"
-        return layout
+        return known_layout(self.pixel_format)
 
 
 @contextmanager

@@ -232,6 +232,7 @@ DELIVERIES = {
     "prores of grey": ("greyten.mkv", ".mov", EncodeSpec("prores"), "yuv422p10le"),
     "prores of odd size": ("odd.webm", ".mkv", EncodeSpec("prores"), "yuv422p10le"),
     "ffv1 in twelve": ("422.mov", ".mkv", EncodeSpec("ffv1", depth=12), "yuv422p12le"),
+    "odd in ten bits": ("odd.webm", ".mkv", EncodeSpec("h264", 1, "ultrafast", depth=10), "yuv444p10le"),
     "eight of ten": ("ten.mkv", ".mp4", EncodeSpec("h264", 1, "ultrafast", depth=8), "yuv420p"),
 }
 
@@ -253,7 +254,7 @@ def test_deliveries_are_the_film_in_another_coat(films, name, tmp_path):
 @pytest.mark.parametrize(
     ("spec", "suffix", "reason"),
     [
-        ({"codec": "prores"}, ".mp4", "PRORES does not go into .mp4"),
+        ({"codec": "prores"}, ".mp4", "PRORES does not go into .mp4 .*; name the output .mov or .mkv"),
         ({"codec": "av1"}, ".mov", "AV1 does not go into .mov"),
         ({"codec": "av1", "lossless": True}, ".mkv", "no lossless mode"),
         ({"depth": 9}, ".mkv", "depth must be"),

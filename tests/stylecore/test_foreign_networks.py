@@ -307,3 +307,8 @@ def test_real_checkpoints_paint_photos_as_the_original(tmp_path, file):
 def test_a_real_checkpoint_goes_out_as_onnx(tmp_path):
     export_onnx(import_checkpoint(REAL[0], "net"), "net", tmp_path / "net.onnx", 256, 256)
     assert (tmp_path / "net.onnx").stat().st_size < 2 * REAL[0].stat().st_size
+
+
+def test_a_painted_style_larger_than_its_canvas_is_refused(painter, tmp_path):
+    with pytest.raises(ExportError, match="up to 1920"):
+        export_onnx(painter, "plain", tmp_path / "big.onnx", 2160, 3840)
