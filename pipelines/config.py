@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipelines import schema
 from pipelines.errors import UsageError
-from pipelines.media.encoding import EncodeSpec
+from pipelines.media.fitting import EncodeSpec
 from pipelines.storage import absolute_url
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
 from stylecore.errors import StyleError
@@ -73,12 +73,15 @@ class TitleJob(Look):
     preset: str = "medium"
     lossless: bool = False
     depth: int | None = None
+    hdr: str = "keep"
     allow_drop: bool = False
 
     @property
     def encode_spec(self) -> EncodeSpec:
         """The encoding asked for."""
-        return EncodeSpec(self.codec, self.quality, self.preset, self.lossless, self.depth)
+        return EncodeSpec(
+            self.codec, self.quality, self.preset, self.lossless, self.depth, self.hdr, self.allow_drop
+        )
 
     @property
     def engine_spec(self) -> EngineSpec:

@@ -3,9 +3,11 @@
 import torch
 from av import VideoFrame
 
+from pipelines.media.colour import Colour
 from pipelines.media.encoding import Encoding
 from pipelines.media.layouts import PixelLayout, PlaneArray, plane_arrays
-from pipelines.media.probe import Colour, SourceInfo
+from pipelines.media.probe import SourceInfo
+from stylecore.light import Dynamic
 from stylecore.orientation import Orientation
 from stylecore.pixels import YuvFormat
 from stylecore.stylize import Planes
@@ -30,6 +32,8 @@ def _format(colour: Colour, layout: PixelLayout, orientation: Orientation) -> Yu
         layout.gray,
         layout.bits,
         orientation,
+        layout.alpha,
+        Dynamic(colour.curve, colour.peak_nits) if colour.curve else None,
     )
 
 

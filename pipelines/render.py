@@ -23,7 +23,8 @@ from pipelines.prepare import FilmPlan
 from pipelines.timeline import FrameRange, Shot
 from stylecore.canvas import Drift
 from stylecore.catalog import find_style, find_styles
-from stylecore.pixels import YuvFormat, refit
+from stylecore.pixels import YuvFormat
+from stylecore.refit import refit
 from stylecore.runtime import keep_freed_memory
 from stylecore.spec import EngineSpec, StyleSpec
 from stylecore.stylize import Planes, ShotState, Stylizer, survey_positions

@@ -1,21 +1,24 @@
-"""YUV planes <-> RGB in 0..1, and the change-only way back. The only file that knows code values.
+"""Planes <-> RGB in 0..1, and the change-only way back. The only file that knows code values.
 
-A frame is a tuple of planes, (H,W) each: Y, or Y, U, V; uint8, or int16 for 9 to 12 bits. Chroma is sited
-left and between lines, as MPEG-2, H.264 and HEVC have it; since only the *change* is brought back, other
-sitings cost no sharpness.
+A frame is a tuple of planes, (H,W) each: Y, or Y, U, V, or G, B, R, and alpha last if there is any; uint8,
+or int16 for 9 to 12 bits. Chroma is sited left and between lines, as MPEG-2, H.264 and HEVC have it; since
+only the *change* is brought back, other sitings cost no sharpness. Alpha is carried, never painted.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylecore.light import Dynamic
 from stylecore.orientation import UPRIGHT, Orientation
 
 # Kr and Kb of ITU-R BT.709, BT.601 and BT.2020 (non-constant luminance).
 MATRICES = {"bt709": (0.2126, 0.0722), "bt601": (0.299, 0.114), "bt2020": (0.2627, 0.0593)}
+RGB = "gbr"
+"""The matrix of films that hold R, G and B themselves."""
 
 _BAYER = torch.tensor(
     [
@@ -44,10 +47,13 @@ class YuvFormat:
     gray: bool = False
     bits: int = 8
     orientation: Orientation = UPRIGHT
+    alpha: bool = False
+    dynamic: Dynamic | None = None
+    """The high dynamic range of the code values; None for a standard picture."""
 
     def __post_init__(self) -> None:
-        if self.matrix not in MATRICES:
-            raise ValueError(f"matrix must be one of {', '.join(MATRICES)}, got {self.matrix!r}")
+        if self.matrix not in (*MATRICES, RGB):
+            raise ValueError(f"matrix must be one of {', '.join((*MATRICES, RGB))}, got {self.matrix!r}")
 
     @property
     def highest(self) -> int:
@@ -68,17 +74,22 @@ class YuvFormat:
 
 
 def to_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
-    """RGB (1,3,H,W) clamped to 0..1, upright."""
-    return form.orientation.upright(_stored_rgb(planes, form))
+    """A standard picture (1,3,H,W) in 0..1, upright: what networks know, whatever the film's light."""
+    coded = coded_rgb(planes, form)
+    return form.orientation.upright(form.dynamic.standard(coded) if form.dynamic else coded)
 
 
-def _stored_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
+def coded_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
+    """R, G and B as the film codes them, (1,3,H,W) clamped to 0..1, as stored."""
     offset, excursion = form.luma
+    if form.matrix == RGB:
+        green, blue, red = ((plane.float() - offset) / excursion for plane in planes[:3])
+        return torch.stack([red, green, blue])[None].clamp(0, 1)
     y = (planes[0].float() - offset) / excursion
     if form.gray:
         return y.expand(1, 3, *y.shape).clamp(0, 1)
     middle, swing = form.chroma
-    u, v = ((_up(plane.float(), form, y.shape) - middle) / swing for plane in planes[1:])
+    u, v = ((upsample(plane.float(), form, y.shape) - middle) / swing for plane in planes[1:3])
     kr, kb = MATRICES[form.matrix]
     kg = 1 - kr - kb
     red, blue = y + 2 * (1 - kr) * v, y + 2 * (1 - kb) * u
@@ -86,66 +97,50 @@ def _stored_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
     return torch.stack([red, green, blue])[None].clamp(0, 1)
 
 
-def refit(planes: Sequence[Tensor], source: YuvFormat, target: YuvFormat) -> list[Tensor]:
-    """Planes in a format of another depth or range or with more chroma; the same planes if it is the same.
-
-    A grey film gets neutral chroma; chroma is interpolated where its sites say, never repeated.
-    """
-    if source == target:
-        return list(planes)
-    made = [_rescale(planes[0].float(), source.luma, target.luma, target)]
-    if target.gray:
-        return made
-    height, width = planes[0].shape
-    size = (-(-height // target.chroma_step_y), -(-width // target.chroma_step_x))
-    if source.gray:
-        neutral = torch.full(size, target.chroma[0], dtype=made[0].dtype, device=made[0].device)
-        return [*made, neutral, neutral]
-    gap = replace(
-        source,
-        chroma_step_x=source.chroma_step_x // target.chroma_step_x,
-        chroma_step_y=source.chroma_step_y // target.chroma_step_y,
-    )
-    fuller = (_up(plane.float(), gap, size) for plane in planes[1:])
-    return [*made, *(_rescale(plane, source.chroma, target.chroma, target) for plane in fuller)]
-
-
-def _rescale(
-    plane: Tensor, before: tuple[float, float], after: tuple[float, float], form: YuvFormat
-) -> Tensor:
-    """Code values of one (zero, excursion) as those of another."""
-    moved = (plane - before[0]) * (after[1] / before[1]) + after[0]
-    return moved.round().clamp(0, form.highest).to(torch.uint8 if form.bits == 8 else torch.int16)
-
-
 def apply_change(planes: Sequence[Tensor], change: Tensor, form: YuvFormat, keep_color: bool) -> list[Tensor]:
     """Source planes plus an upright RGB change (1,3,H,W), dithered; a change of zero is bit exact.
 
-    With `keep_color` the chroma planes come back untouched.
+    With `keep_color` the change is one of luma alone: chroma planes come back untouched. So does alpha.
     """
-    kr, kb = MATRICES[form.matrix]
-    red, green, blue = form.orientation.stored(change[0].float())
-    dy = kr * red + (1 - kr - kb) * green + kb * blue
-    made = [_add(planes[0], dy * form.luma[1], form)]
-    if form.gray:
-        return made
+    difference = form.orientation.stored(change[0].float())
+    if form.dynamic:
+        shown = form.dynamic.standard(coded_rgb(planes, form))[0]
+        difference = form.dynamic.coded(shown + difference) - form.dynamic.coded(shown)
+    parts = split_rgb(difference, form)
     if keep_color:
-        return [*made, planes[1], planes[2]]
-    for plane, difference in (
-        (planes[1], (blue - dy) / (2 * (1 - kb))),
-        (planes[2], (red - dy) / (2 * (1 - kr))),
-    ):
-        made.append(_add(plane, _down(difference, form) * form.chroma[1], form))
-    return made
+        parts = [_luma(difference, form)] * 3 if form.matrix == RGB else parts[:1]
+    made = [quantize(plane + part, form) for plane, part in zip(planes, parts, strict=False)]
+    return [*made, *planes[len(made) :]]
 
 
-def _add(plane: Tensor, change: Tensor, form: YuvFormat) -> Tensor:
-    height, width = plane.shape
-    dither = _DITHER.to(change.device).repeat(-(-height // 8), -(-width // 8))[:height, :width]
-    return (plane + change + dither).round_().clamp_(0, form.highest).to(plane.dtype)
+def split_rgb(rgb: Tensor, form: YuvFormat) -> list[Tensor]:
+    """Each plane's share of (3,H,W), in code values from its zero; alpha has none."""
+    red, green, blue = rgb
+    if form.matrix == RGB:
+        return [part * form.luma[1] for part in (green, blue, red)]
+    kr, kb = MATRICES[form.matrix]
+    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    if form.gray:
+        return [luma * form.luma[1]]
+    differences = (blue - luma) / (2 * (1 - kb)), (red - luma) / (2 * (1 - kr))
+    return [luma * form.luma[1], *(_downsample(part, form) * form.chroma[1] for part in differences)]
 
 
-def _up(chroma: Tensor, form: YuvFormat, size: Sequence[int]) -> Tensor:
+def _luma(rgb: Tensor, form: YuvFormat) -> Tensor:
+    """Code values of the luma of R, G, B (BT.709's weights)."""
+    kr, kb = MATRICES["bt709"]
+    return (kr * rgb[0] + (1 - kr - kb) * rgb[1] + kb * rgb[2]) * form.luma[1]
+
+
+def quantize(values: Tensor, form: YuvFormat) -> Tensor:
+    """Code values from exact ones, dithered; whole ones stay what they are."""
+    height, width = values.shape
+    dither = _DITHER.to(values.device).repeat(-(-height // 8), -(-width // 8))[:height, :width]
+    whole = (values + dither).round_().clamp_(0, form.highest)
+    return whole.to(torch.uint8 if form.bits == 8 else torch.int16)
+
+
+def upsample(chroma: Tensor, form: YuvFormat, size: Sequence[int]) -> Tensor:
     """Chroma (h,w) at a larger size: linear, left-sited across, centred between lines down."""
     height, width = size
     if form.chroma_step_x == 2:
@@ -159,7 +154,7 @@ def _up(chroma: Tensor, form: YuvFormat, size: Sequence[int]) -> Tensor:
     return chroma
 
 
-def _down(full: Tensor, form: YuvFormat) -> Tensor:
+def _downsample(full: Tensor, form: YuvFormat) -> Tensor:
     """A luma-sized map at chroma size: [1 2 1] at the left site across, mean of two lines down."""
     if form.chroma_step_y == 2:
         even = F.pad(full[None], (0, 0, 0, full.shape[0] % 2), mode="replicate")[0]

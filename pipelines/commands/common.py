@@ -13,6 +13,7 @@ from pipelines.config import TitleJob
 from pipelines.demo.canvas import Picture
 from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS
+from pipelines.media.fitting import HDR
 from stylecore.spec import COLOR_MODES
 
 Command = Callable[..., Any]
@@ -55,6 +56,7 @@ def style_options(command: Command) -> Command:
             "--quality", type=int, metavar="CRF", help="0 best to 51; default 18 (h264), 20 (h265), 26 (av1)."
         ),
         click.option("--depth", type=click.Choice(["8", "10", "12"]), help="Bits of a sample; the source's."),
+        click.option("--hdr", type=click.Choice(HDR), help="Keep high dynamic range, or deliver standard."),
         click.option("--preset", help="Encoder preset, such as veryfast or slow."),
         click.option("--lossless", is_flag=True, default=None, help="A master: decodes to the exact frames."),
         click.option("--allow-drop", is_flag=True, default=None, help="Go on when a track cannot be kept."),

@@ -113,6 +113,9 @@ def _add_picture(
     stream.time_base = timeline.time_base
     if stream.codec_context.name in ("hevc", "libx265") and "mp4" in out.format.name:
         stream.codec_context.codec_tag = "hvc1"
+    if stream.codec_context.name.startswith("prores"):
+        # The tag alone tells 4444 from 422; the muxer's own choice would be 422.
+        stream.codec_context.codec_tag = described.streams.video[0].codec_context.codec_tag
     _copy_tags(stream, original)
     return stream
 

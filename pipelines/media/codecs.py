@@ -7,6 +7,8 @@ from types import MappingProxyType
 import av
 import torch
 
+from pipelines.media.colour import CHROMATICITY, LUMINANCE, Colour, Mastering
+
 PRESETS = (
     *("placebo", "veryslow", "slower", "slow", "medium"),
     *("fast", "faster", "veryfast", "superfast", "ultrafast"),
@@ -24,18 +26,28 @@ class Codec:
     quality: int
     part_suffix: str
     suffixes: tuple[str, ...]
+    hdr: bool = True
+    """Whether players expect high dynamic range in it."""
+    hdr_metadata: bool = False
+    """Whether it carries mastering display and light levels itself."""
 
-    def holds(self, pixel_format: str) -> bool:
-        """Whether the encoder takes pictures in this form."""
-        forms = av.Codec(self.encoder, "w").video_formats or []
-        return pixel_format in {form.name for form in forms}
+    def form(self, pixel_format: str) -> str:
+        """The form in which the encoder takes these samples: the same, or packed; empty if in none."""
+        forms = {form.name for form in av.Codec(self.encoder, "w").video_formats or []}
+        if self.encoder == "libx265":
+            # Its alpha is a second picture that hardly any decoder puts together again.
+            forms = {name for name in forms if not name.startswith("yuva")}
+        return next((name for name in (pixel_format, _PACKED.get(pixel_format)) if name in forms), "") or ""
+
+
+_PACKED = {"gbrp": "bgr0", "gbrap": "bgra"}
 
 
 CODECS: Mapping[str, Codec] = MappingProxyType(
     {
-        "h264": Codec("libx264", 18, ".mp4", (".mp4", ".m4v", ".mov", ".mkv")),
-        "h265": Codec("libx265", 20, ".mp4", (".mp4", ".m4v", ".mov", ".mkv")),
-        "av1": Codec("libsvtav1", 26, ".mp4", (".mp4", ".mkv")),
+        "h264": Codec("libx264", 18, ".mp4", (".mp4", ".m4v", ".mov", ".mkv"), hdr=False),
+        "h265": Codec("libx265", 20, ".mp4", (".mp4", ".m4v", ".mov", ".mkv"), hdr_metadata=True),
+        "av1": Codec("libsvtav1", 26, ".mp4", (".mp4", ".mkv"), hdr_metadata=True),
         "prores": Codec("prores_ks", 0, ".mov", (".mov", ".mkv")),
         "ffv1": Codec("ffv1", 0, ".mkv", (".mkv", ".mov")),
     }
@@ -43,15 +55,14 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
 
 
 def encoder_options(
-    codec: str, pixel_format: str, quality: int, preset: str, threads: int, lossless: bool
+    codec: str, pixel_format: str, colour: Colour, quality: int, preset: str, threads: int, lossless: bool
 ) -> dict[str, str]:
     """Options under which the same pictures give the same packets, whatever else runs."""
     made = {
         "h264": lambda: _x264(quality, preset, threads, lossless),
-        "h265": lambda: _x265(quality, preset, threads, lossless),
-        "av1": lambda: _svt(quality, preset, threads),
-        # 422 HQ or 4444, and Apple's mark, without which some editors take it for something else.
-        "prores": lambda: {"profile": "4" if "444" in pixel_format else "3", "vendor": "apl0"},
+        "h265": lambda: _x265(colour, quality, preset, threads, lossless),
+        "av1": lambda: _svt(colour, quality, preset, threads),
+        "prores": lambda: _prores(pixel_format),
         "ffv1": lambda: {"level": "3", "g": "1", "slices": "4", "slicecrc": "1"},
     }[codec]()
     return made | {"threads": str(threads)}
@@ -64,14 +75,36 @@ def _x264(quality: int, preset: str, threads: int, lossless: bool) -> dict[str, 
     return {**rate, "x264-params": params}
 
 
-def _x265(quality: int, preset: str, threads: int, lossless: bool) -> dict[str, str]:
+def _x265(colour: Colour, quality: int, preset: str, threads: int, lossless: bool) -> dict[str, str]:
     params = f"no-open-gop=1:keyint=240:no-info=1:pools={threads}:frame-threads=1:log-level=none"
+    if colour.curve and colour.mastering:
+        params += f":master-display={_display(colour.mastering, 1, 1)}"
+    if colour.curve and any(colour.light_levels):
+        params += ":max-cll={},{}".format(*colour.light_levels)
     return {"crf": str(quality), "preset": preset, "x265-params": params + ":lossless=1" * lossless}
 
 
-def _svt(quality: int, preset: str, threads: int) -> dict[str, str]:
+def _svt(colour: Colour, quality: int, preset: str, threads: int) -> dict[str, str]:
     speed = str(_SVT_SLOWEST + PRESETS.index(preset)) if preset in PRESETS else preset
-    return {"crf": str(quality), "preset": speed, "svtav1-params": f"lp={threads}:keyint=240:scd=0"}
+    params = f"lp={threads}:keyint=240:scd=0"
+    if colour.curve and colour.mastering:
+        params += f":mastering-display={_display(colour.mastering, CHROMATICITY, LUMINANCE)}"
+    if colour.curve and any(colour.light_levels):
+        params += ":content-light={},{}".format(*colour.light_levels)
+    return {"crf": str(quality), "preset": speed, "svtav1-params": params}
+
+
+def _prores(pixel_format: str) -> dict[str, str]:
+    """422 HQ or 4444, and Apple's mark, without which some editors take it for something else."""
+    alpha = {"alpha_bits": "16"} if "yuva" in pixel_format else {}
+    return {"profile": "4" if "444" in pixel_format else "3", "vendor": "apl0", **alpha}
+
+
+def _display(mastering: Mastering, chromaticity: int, luminance: int) -> str:
+    """The way both encoders write a display, in units of their own."""
+    places = [("G", mastering.green), ("B", mastering.blue), ("R", mastering.red), ("WP", mastering.white)]
+    written = "".join(f"{name}({x / chromaticity:.9g},{y / chromaticity:.9g})" for name, (x, y) in places)
+    return f"{written}L({mastering.brightest / luminance:.9g},{mastering.darkest / luminance:.9g})"
 
 
 def _x264_cpu() -> str:

@@ -1,47 +1,24 @@
-"""What a delivery is encoded with: a wish (EncodeSpec) made exact for one source (Encoding)."""
+"""What a delivery is encoded with: everything one encoder run needs."""
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 
 import av
 
 from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS, encoder_options
-from pipelines.media.layouts import PixelLayout, known_layout, layout_name
-from pipelines.media.probe import Colour, SourceInfo
+from pipelines.media.colour import Colour
+from pipelines.media.fitting import EncodeSpec, fit
+from pipelines.media.layouts import PixelLayout, known_layout
+from pipelines.media.probe import SourceInfo
 from pipelines.timeline import Timeline
 
 CONTAINERS = {".mp4": "mov/mp4", ".m4v": "mov/mp4", ".mov": "mov/mp4", ".mkv": "matroska/webm"}
-DEPTHS = (8, 10, 12)
 _RATES = [Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 100, 120)] + [
     Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)
 ]
-
-
-@dataclass(frozen=True)
-class EncodeSpec:
-    """The delivery as asked for. `quality` is a CRF (lower is better); None takes the codec's default."""
-
-    codec: str = "h264"
-    quality: int | None = None
-    preset: str = "medium"
-    lossless: bool = False
-    depth: int | None = None
-    """Bits of a sample; None keeps the source's."""
-    threads: int = 2
-    """Encoder threads: part of the result, since x264 and x265 write other bytes with other counts."""
-
-    def __post_init__(self) -> None:
-        if self.codec not in CODECS:
-            raise UsageError(f"codec {self.codec!r} is not known; choose from {', '.join(CODECS)}")
-        if self.quality is not None and not 0 <= self.quality <= 51:
-            raise UsageError(f"quality must be a CRF from 0 to 51, got {self.quality}")
-        if self.depth not in (None, *DEPTHS):
-            raise UsageError(f"depth must be {', '.join(map(str, DEPTHS))} bits, got {self.depth}")
-        if self.lossless and self.codec in ("av1", "prores"):
-            raise UsageError(f"{self.codec} has no lossless mode here; ask for h264, h265 or ffv1")
 
 
 @dataclass(frozen=True)
@@ -53,6 +30,8 @@ class Encoding:
     width: int
     height: int
     pixel_format: str
+    """Of the planes that are painted; `coded_format` may hold the same samples packed."""
+    coded_format: str
     rate: Fraction
     """Nominal frames per second, for the encoder's rate control; times are stamped at assembly."""
     sample_aspect: Fraction
@@ -84,31 +63,29 @@ def container_of(suffix: str) -> str:
 
 def make_encoding(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix: str) -> Encoding:
     """Fit the wish to the source; refuses what the codec or the container cannot hold."""
-    family = container_of(suffix)
-    codec, pixels, notes = _fit(spec, info)
-    colour = info.colour
-    if codec == "prores" and colour.full_range:
-        # QuickTime has no tag for full range: players would take it for limited.
-        colour, notes = replace(colour, range=1, full_range=False), [*notes, "full range -> limited range"]
-    if suffix.lower() not in CODECS[codec].suffixes:
-        into = " or ".join(CODECS[codec].suffixes)
-        why = f" ({'; '.join(notes)})" if notes else ""
-        raise UsageError(f"{codec.upper()} does not go into {suffix}{why}; name the output {into}")
-    if family != info.container:
-        notes = [*notes, f"container {info.container} -> {family}"]
-    quality = CODECS[codec].quality if spec.quality is None else spec.quality
-    options = encoder_options(codec, pixels, quality, spec.preset, spec.threads, spec.lossless)
+    family, made = container_of(suffix), fit(spec, info)
+    codec = CODECS[made.codec]
+    if suffix.lower() not in codec.suffixes:
+        why = f" ({'; '.join(made.notes)})" if made.notes else ""
+        into = " or ".join(codec.suffixes)
+        raise UsageError(f"{made.codec.upper()} does not go into {suffix}{why}; name the output {into}")
+    moved = (f"container {info.container} -> {family}",) if family != info.container else ()
+    quality = codec.quality if spec.quality is None else spec.quality
+    options = encoder_options(
+        made.codec, made.pixel_format, made.colour, quality, spec.preset, spec.threads, spec.lossless
+    )
     return Encoding(
-        encoder=CODECS[codec].encoder,
+        encoder=codec.encoder,
         options=tuple(sorted(options.items())),
         width=info.width,
         height=info.height,
-        pixel_format=pixels,
+        pixel_format=made.pixel_format,
+        coded_format=codec.form(made.pixel_format),
         rate=nominal_rate(timeline.mean_rate),
         sample_aspect=info.sample_aspect,
-        colour=colour,
-        part_suffix=CODECS[codec].part_suffix,
-        notes=tuple(notes),
+        colour=made.colour,
+        part_suffix=codec.part_suffix,
+        notes=(*made.notes, *moved),
     )
 
 
@@ -123,7 +100,7 @@ def nominal_rate(mean: Fraction) -> Fraction:
 def configure_encoder(context: av.VideoCodecContext, encoding: Encoding) -> None:
     """Put an encoding into an encoder; the same for the stream that describes a part and for each segment."""
     context.width, context.height = encoding.width, encoding.height
-    context.pix_fmt = encoding.pixel_format
+    context.pix_fmt = encoding.coded_format
     context.time_base = 1 / encoding.rate
     context.framerate = encoding.rate
     context.options = dict(encoding.options)
@@ -135,33 +112,3 @@ def configure_encoder(context: av.VideoCodecContext, encoding: Encoding) -> None
     context.color_trc = encoding.colour.transfer
     context.color_range = encoding.colour.range or (2 if encoding.colour.full_range else 0)
     context.flags |= av.codec.context.Flags.global_header
-
-
-def _fit(spec: EncodeSpec, info: SourceInfo) -> tuple[str, str, list[str]]:
-    """Codec and pixel format nearest to the wish that hold the source's samples, and what had to give."""
-    layout = info.layout
-    wanted = _wanted(spec, layout)
-    divides = layout.divides(info.width, info.height)
-    what = f"{spec.codec} cannot hold {info.width}x{info.height} in {wanted}"
-    for codec in dict.fromkeys((spec.codec, "h265", "ffv1")):
-        pixels = wanted.replace("yuvj", "yuv") if codec == "ffv1" else wanted
-        if CODECS[codec].holds(pixels) and (codec in ("ffv1", "prores") or divides):
-            notes = _changes(layout, pixels)
-            return codec, pixels, notes if codec == spec.codec else [f"{what}; encoded as {codec}", *notes]
-        full = layout_name(layout, known_layout(wanted).bits, 1, 1)
-        if codec == spec.codec and not spec.lossless and CODECS[codec].holds(full):
-            return codec, full, [f"{what}; encoded as {full}"]
-    raise UsageError(f"no codec here holds {wanted}")
-
-
-def _wanted(spec: EncodeSpec, layout: PixelLayout) -> str:
-    """The pixel format asked for: the source's own unless codec or depth say otherwise."""
-    if spec.codec == "prores":
-        return "yuv444p10le" if layout.chroma_step_x == 1 and not layout.gray else "yuv422p10le"
-    if spec.depth in (None, layout.bits):
-        return layout.name
-    return layout_name(layout, spec.depth or layout.bits, layout.chroma_step_x, layout.chroma_step_y)
-
-
-def _changes(layout: PixelLayout, pixels: str) -> list[str]:
-    return [f"samples {layout.name} -> {pixels}"] if known_layout(pixels).samples != layout.samples else []

@@ -158,7 +158,7 @@ class Indexing:
         if (frame.width, frame.height, frame.format.name) != (
             self.info.width,
             self.info.height,
-            self.info.pixel_format,
+            self.info.stored_format,
         ):
             raise InputError(
                 f"{self.path.name}: the picture changes to {frame.width}x{frame.height} {frame.format.name} "

@@ -98,6 +98,8 @@ def _frame(planes: Planes, encoding: Encoding) -> av.VideoFrame:
     frame = av.VideoFrame(encoding.width, encoding.height, encoding.pixel_format)
     for view, pixels in zip(plane_arrays(frame), planes, strict=True):
         view[:] = pixels
+    if encoding.coded_format != encoding.pixel_format:
+        frame = frame.reformat(format=encoding.coded_format)
     frame.colorspace = encoding.colour.matrix
     frame.color_primaries = encoding.colour.primaries
     frame.color_trc = encoding.colour.transfer

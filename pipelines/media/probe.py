@@ -15,7 +15,8 @@ from av.video.stream import VideoStream
 from PIL import Image, UnidentifiedImageError
 
 from pipelines.errors import InputError
-from pipelines.media.layouts import HANDLED, PixelLayout, find_layout, known_layout
+from pipelines.media.colour import Colour, read_colour
+from pipelines.media.layouts import HANDLED, PixelLayout, find_layout, known_layout, planar_name
 
 MAX_PIXELS = 8192 * 8192
 _OPEN = {
@@ -31,27 +32,10 @@ HANDLED_FORMATS = {
     "mpeg": "MPEG-PS",
     "avi": "AVI",
 }
-# Codes of ITU-T H.273, as ffmpeg numbers them.
-_MATRIX = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
-_HDR_TRANSFERS = {16: "PQ (HDR10)", 18: "HLG"}
-UNSPECIFIED = 2
 
 
 Turn = tuple[bool, bool, bool]
 """How to hold a stored picture: transposed first, then mirrored across, then down."""
-
-
-@dataclass(frozen=True)
-class Colour:
-    """Colour tags as the source has them (H.273 codes), and what they are taken to mean."""
-
-    range: int
-    matrix: int
-    primaries: int
-    transfer: int
-    meant_matrix: str
-    """Matrix used for conversion; a guess from the size when the source does not say."""
-    full_range: bool
 
 
 @dataclass(frozen=True)
@@ -78,6 +62,8 @@ class SourceInfo:
     width: int
     height: int
     pixel_format: str
+    """Of the planes that frames are read as; `stored_format` may hold the same samples packed."""
+    stored_format: str
     sample_aspect: Fraction
     """Width of a pixel over its height; 0 when the source does not say."""
     time_base: Fraction
@@ -142,10 +128,11 @@ def probe(path: Path) -> SourceInfo:
             codec=context.name,
             width=first.width,
             height=first.height,
-            pixel_format=first.format.name,
+            pixel_format=planar_name(first.format.name),
+            stored_format=first.format.name,
             sample_aspect=video.sample_aspect_ratio or Fraction(0),
             time_base=Fraction(video.time_base or 0),
-            colour=_colour(context, first),
+            colour=read_colour(context, first),
             frames_declared=video.frames,
             duration_declared=Fraction(container.duration or 0, av.time_base),
             rate_declared=Fraction(video.average_rate or 0),
@@ -199,20 +186,6 @@ def _track(stream: av.stream.Stream, chapters: int) -> Track:
     return Track(stream.index, stream.type, name, tags.get("language", ""), tags.get("title", ""), role)
 
 
-def _colour(context: VideoCodecContext, frame: av.VideoFrame) -> Colour:
-    guess = "bt709" if frame.width >= 1280 or frame.height > 576 else "bt601"
-    matrix = int(context.colorspace)
-    full = frame.format.name.startswith("yuvj") or int(context.color_range) == 2
-    return Colour(
-        range=int(context.color_range),
-        matrix=matrix,
-        primaries=int(context.color_primaries),
-        transfer=int(context.color_trc),
-        meant_matrix=guess if matrix in (UNSPECIFIED, 3) else _MATRIX.get(matrix, ""),
-        full_range=full,
-    )
-
-
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...]:
     held = next((data for data in frame.side_data if data.type == Type.DISPLAYMATRIX), None)
     return struct.unpack("<9i", bytes(held)) if held else ()
@@ -239,8 +212,6 @@ def _refuse_unhandled(path: Path, info: SourceInfo, first: av.VideoFrame) -> Non
 
 def _unhandled(info: SourceInfo, first: av.VideoFrame) -> str:
     colour = info.colour
-    if colour.transfer in _HDR_TRANSFERS:
-        return f"the picture is {_HDR_TRANSFERS[colour.transfer]} high dynamic range"
     if find_layout(info.pixel_format) is None:
         return f"pixel format {info.pixel_format} (handled: {HANDLED})"
     if not colour.meant_matrix:

@@ -9,7 +9,8 @@ import pytest
 from conftest import draw, ffmpeg, index_film
 
 from pipelines.errors import StylereelError
-from pipelines.media.encoding import EncodeSpec, make_encoding
+from pipelines.media.encoding import make_encoding
+from pipelines.media.fitting import EncodeSpec
 from pipelines.media.tracks import decide
 
 TIMEOUT_SECONDS = 30
