@@ -1,5 +1,6 @@
 """Media drawn by ffmpeg, a small real network, and one Prefect server for the whole run."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,11 @@ from pipelines.media.frames import FrameReader
 from pipelines.media.index import FilmIndex, Indexing
 from pipelines.media.probe import SourceInfo, probe
 from stylecore.pack import blank_pack, save_pack
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each worker has a core; threads of two would only wait for each other.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 
 SCENES = ("testsrc2", "mandelbrot=end_scale=0.3", "smptehdbars", "cellauto=rule=110:scroll=1")
 
