@@ -13,7 +13,7 @@ from pipelines.errors import AssemblyError, ConformError, EngineError, InputErro
 from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import conform
 from pipelines.media.encoding import EncodeSpec, make_encoding, nominal_rate
-from pipelines.media.index import checksum
+from pipelines.media.decoding import checksum
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.parts import prove_decodable, write_part
 from pipelines.media.probe import probe
