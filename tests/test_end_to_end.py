@@ -14,7 +14,7 @@ from pipelines import manifest
 from pipelines.config import make_job
 from pipelines.errors import EngineError
 from pipelines.flows.run import run_title
-from pipelines.media.index import checksum
+from pipelines.media.decoding import checksum
 from pipelines.storage import Store
 from pipelines.work import load_film, open_work, pending
 

@@ -1,160 +1,54 @@
-"""Read any range of frames and prove each against the index.
+"""Proven frames of a film, any range or choice of them, decoded in a child process."""
 
-Seeking alone lies in many files: open GOPs, intra refresh, concealment, decoders whose workarounds depend
-on the first packet. So a range is decoded from the key frame before it, every frame is compared with its
-checksum, and on the first miss the reader steps further back, in the end to the start of the film.
-"""
-
-import zlib
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import numpy as np
 
-from pipelines.errors import InputError
-from pipelines.media.index import FilmIndex, checksum, is_end
-from pipelines.media.probe import SourceInfo, configure, open_source
-from pipelines.media.scan import deinterlace, with_context
+from pipelines.media.child import read_in_child
+from pipelines.media.index import FilmIndex
+from pipelines.media.ladder import FRAME_HEAD, NOWHERE, Proofs, send_frames
+from pipelines.media.layouts import plane_arrays
+from pipelines.media.probe import SourceInfo
 from pipelines.timeline import FrameRange
-
-_LANDING_TRIES = 64
-
-
-class _Missed(Exception):
-    """This way of reaching the frames did not give the frames of the index."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Rung:
-    """One way to reach a frame: seek to key packet `key` and decode, or decode from the start."""
-
-    key: int
-    seek: bool
 
 
 class FrameReader:
-    """Proven frames of one film; every call opens the file anew, so a reader can be shared by threads."""
+    """Frames of one film; every call reads in a child of its own, so a reader can be shared by threads."""
 
     def __init__(self, path: Path, info: SourceInfo, index: FilmIndex) -> None:
         self.path = path
         self.info = info
         self.index = index
-        self._keys = [ordinal for ordinal, facts in enumerate(index.packets) if facts.key] or [0]
-        self._frame_of_packet = {facts.packet: frame for frame, facts in enumerate(index.frames)}
-        self._landings = _unique_landings(index)
+        self._proofs = _proofs(info, index)
 
     def read(self, frames: FrameRange) -> Iterator[av.VideoFrame]:
         """The frames of the range, in order, progressive, each with its film-wide frame number as `pts`."""
-        if not self.index.interlaced_frames:
-            return self._read_stored(frames)
-        return deinterlace(self._read_stored(with_context(frames, len(self.index.frames))), frames)
-
-    def _read_stored(self, frames: FrameRange) -> Iterator[av.VideoFrame]:
-        """The frames as they are stored, each proved."""
-        position = frames.start
-        for rung in self._ladder(frames.start):
-            try:
-                for frame in self._climb(rung, FrameRange(position, frames.stop)):
-                    yield frame
-                    position += 1
-            except (_Missed, av.FFmpegError):
-                continue
-            if position == frames.stop:
-                return
-        raise InputError(
-            f"{self.path.name}: frame {position} is not the frame that was indexed; "
-            "the file changed or is damaged: start again in a new work folder"
-        )
+        return self.pick(range(frames.start, frames.stop))
 
     def pick(self, wanted: Sequence[int]) -> Iterator[av.VideoFrame]:
         """Some frames, ascending; those of one group of pictures are decoded in one go."""
-        groups: list[list[int]] = []
-        for frame in wanted:
-            if groups and self._key_before(frame) == self._key_before(groups[-1][0]):
-                groups[-1].append(frame)
-            else:
-                groups.append([frame])
-        for group in groups:
-            for frame in self.read(FrameRange(group[0], group[-1] + 1)):
-                if frame.pts in group:
-                    yield frame
-
-    def _key_before(self, frame: int) -> int:
-        """Position in `_keys` of the last key packet shown at or before a frame."""
-        place = bisect_right(self._keys, self.index.frames[frame].packet) - 1
-        while place > 0 and self._frame_of_packet.get(self._keys[place], frame) > frame:
-            place -= 1
-        return max(place, 0)
-
-    def _ladder(self, frame: int) -> list[_Rung]:
-        place = self._key_before(frame)
-        rungs = [_Rung(self._keys[place - back], True) for back in range(3) if place - back > 0]
-        return [*rungs, _Rung(0, False)]
-
-    def _climb(self, rung: _Rung, frames: FrameRange) -> Iterator[av.VideoFrame]:
-        expected = frames.start
-        with open_source(self.path) as container:
-            stream = container.streams[self.info.video_index]
-            configure(stream)
-            for packet in self._packets(container, stream, rung):
-                for frame in packet.decode():
-                    number = self._frame_of_packet.get(frame.pts, -1)
-                    if number < expected:
-                        continue
-                    if number != expected or checksum(frame) != self.index.frames[number].crc:
-                        raise _Missed
-                    frame.pts = number
-                    yield frame
-                    expected += 1
-                    if expected == frames.stop:
-                        return
-        raise _Missed
-
-    def _packets(
-        self, container: av.container.InputContainer, stream: av.video.stream.VideoStream, rung: _Rung
-    ) -> Iterator[av.Packet]:
-        """Packets from the rung's key on, each with its ordinal as `pts`."""
-        ordinal: int | None = 0
-        if rung.seek:
-            self._prime(container, stream)
-            facts = self.index.packets[rung.key]
-            by_pts = container.format.name.startswith("mov") or facts.dts is None
-            container.seek(facts.pts if by_pts else facts.dts, stream=stream, backward=True)
-            ordinal = None
-        tries = 0
-        for packet in container.demux(stream):
-            if is_end(packet):
-                yield packet
-                continue
-            if ordinal is None:
-                ordinal = self._landings.get((zlib.crc32(bytes(packet)), packet.size))
-                tries += 1
-                if ordinal is None and tries < _LANDING_TRIES:
-                    continue
-                if ordinal is None or ordinal > rung.key:
-                    raise _Missed
-            number, ordinal = ordinal, ordinal + 1
-            if number >= rung.key:
-                packet.pts = number
-                yield packet
-
-    def _prime(self, container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> None:
-        """Show the decoder packet 0: old x264 puts there what its decoder workarounds depend on."""
-        with suppress(av.FFmpegError):
-            next(container.demux(stream)).decode()
-        stream.codec_context.flush_buffers()
+        for head, *planes in read_in_child(
+            self.path.name, send_frames, self.path, self.info, self._proofs, wanted
+        ):
+            frame = av.VideoFrame(self.info.width, self.info.height, self.info.pixel_format)
+            (frame.pts,) = FRAME_HEAD.unpack(head)
+            for view, plane in zip(plane_arrays(frame), planes, strict=True):
+                view[:] = np.frombuffer(plane, view.dtype).reshape(view.shape)
+            yield frame
 
 
-def _unique_landings(index: FilmIndex) -> dict[tuple[int, int], int]:
-    """Packet (crc, size) -> ordinal, for packets that no other packet equals."""
-    found: dict[tuple[int, int], int] = {}
-    twice: set[tuple[int, int]] = set()
-    for ordinal, facts in enumerate(index.packets):
-        key = (facts.crc, facts.size)
-        if key in found:
-            twice.add(key)
-        found[key] = ordinal
-    return {key: ordinal for key, ordinal in found.items() if key not in twice}
+def _proofs(info: SourceInfo, index: FilmIndex) -> Proofs:
+    by_pts = info.container == "mov/mp4"
+    times = [facts.pts if by_pts or facts.dts is None else facts.dts for facts in index.packets]
+    return Proofs(
+        packet_times=np.array([NOWHERE if time is None else time for time in times]),
+        packet_crcs=np.array([facts.crc for facts in index.packets]),
+        packet_sizes=np.array([facts.size for facts in index.packets]),
+        keys=np.array([ordinal for ordinal, facts in enumerate(index.packets) if facts.key], int),
+        frame_packets=np.array([facts.packet for facts in index.frames]),
+        frame_crcs=np.array([facts.crc for facts in index.frames]),
+        interlaced=index.interlaced_frames > 0,
+        single_threaded=index.single_threaded,
+    )

@@ -1,26 +1,30 @@
 """The exact index of a film: one sequential decode, every packet and every frame with its checksum.
 
 A frame's identity is the ordinal of its packet, carried through the decoder in `packet.pts`; timestamps
-may lie, repeat or be missing, ordinals cannot.
+may lie, repeat or be missing, ordinals cannot. A damaged film is gone through again with a decoder of one
+thread, since several conceal at random; what it lacks is counted, and nothing that follows shifts in time.
 """
 
-import zlib
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
-import av
-import numpy as np
-
 from pipelines.errors import InputError
-from pipelines.media.camera import STILL, Small, move_between, shrink
+from pipelines.media.child import read_in_child
 from pipelines.media.clock import Clock, ClockError, mend
-from pipelines.media.layouts import plane_arrays
-from pipelines.media.probe import SourceInfo, configure, open_source
-from pipelines.media.shots import Signature, cut_scores, sign
+from pipelines.media.damage import describe, in_order, lost_before
+from pipelines.media.observe import FrameSeen, PacketSeen, observe
+from pipelines.media.probe import SourceInfo
+from pipelines.media.shots import cut_scores
 from pipelines.timeline import Timeline
+
+MAX_FRAMES = 4_000_000
+"""More than a day of 40 frames a second."""
+_END_SECONDS = Fraction(1, 2)
+"""Sound, picture and the head of a file agree on where it ends at least so well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,10 @@ class FrameFacts:
     moved_down: float
     moved_right: float
     """The picture's motion since the frame before, in fractions of its height."""
+    concealed: bool = False
+    """Whether some of it is damaged, and made up by the decoder."""
+    lost_before: int = 0
+    """Frames that the file should have between the frame before and this one, and that cannot be decoded."""
 
 
 @dataclass(frozen=True)
@@ -66,146 +74,200 @@ class FilmIndex:
     timeline: Timeline
     clock_note: str = ""
     """What had to be mended in the source's timestamps."""
+    lost_after: int = 0
+    """Frames after the last that cannot be decoded."""
+    cut_short: str = ""
+    """Where the file ends, if it says that there should be more."""
+    single_threaded: bool = False
+    """Whether only a decoder of one thread gives these very frames: the film showed damage."""
 
     @cached_property
     def interlaced_frames(self) -> int:
         """Frames that have to be taken apart before they can be painted."""
         return sum(facts.interlaced for facts in self.frames)
 
-
-def checksum(frame: av.VideoFrame) -> int:
-    """CRC-32 of the visible pixels, plane after plane."""
-    crc = 0
-    for view in plane_arrays(frame):
-        crc = zlib.crc32(np.ascontiguousarray(view).data, crc)
-    return crc
-
-
-def is_end(packet: av.Packet) -> bool:
-    """Whether this is the empty packet with which demuxing ends."""
-    return packet.size == 0 and packet.pts is None and packet.dts is None
+    @cached_property
+    def damage_note(self) -> str:
+        """What is concealed, lost or cut off; empty if the film is whole."""
+        concealed = [frame for frame, facts in enumerate(self.frames) if facts.concealed]
+        lost = [*(facts.lost_before for facts in self.frames), self.lost_after]
+        ticks, base = self.timeline.pts, self.timeline.time_base
+        return describe(concealed, lost, [(tick - ticks[0]) * base for tick in ticks], self.cut_short)
 
 
 class Indexing:
-    """One pass over a film: iterate for the number of frames seen so far, then ask for `index()`."""
+    """One pass over a film, two if it is damaged: iterate for the frames seen so far, then ask for `index()`."""
 
     def __init__(self, path: Path, info: SourceInfo) -> None:
         self.path = path
         self.info = info
-        self.packets: list[PacketFacts] = []
-        self.frames: list[FrameFacts] = []
-        self.signatures: list[Signature] = []
-        self.before: Small | None = None
+        self._begin(single_threaded=False)
+
+    def _begin(self, single_threaded: bool) -> None:
+        self.single_threaded = single_threaded
+        self.packets: list[PacketSeen] = []
+        self.frames: list[FrameSeen] = []
+        self.damaged = False
+        self.strange: FrameSeen | None = None
+        self.seconds = Fraction(0)
 
     def __iter__(self) -> Iterator[int]:
-        with open_source(self.path) as container:
-            stream = container.streams[self.info.video_index]
-            configure(stream)
-            try:
-                for packet in container.demux(stream):
-                    self._note_packet(packet)
-                    for frame in packet.decode():
-                        self._note_frame(frame)
-                        yield len(self.frames)
-            except av.FFmpegError as err:
-                raise self._damaged(str(err.strerror)) from err
+        told = 0
+        for single_threaded in (False, True):
+            self._begin(single_threaded)
+            for message in read_in_child(self.path.name, observe, self.path, self.info, single_threaded):
+                self._note(json.loads(message[0]))
+                if len(self.frames) > told:
+                    told = len(self.frames)
+                    yield told
+                if self.damaged and not single_threaded:
+                    break
+            if not (self.damaged or self._cut_short() or self._undecoded_at_start()):
+                return
 
     def index(self) -> FilmIndex:
-        """The finished index; refuses a film that ends early or whose clock does not run forward."""
-        self._refuse_empty()
-        clock = self._clock()
-        pts = clock.ticks
-        self._refuse_truncated(pts)
-        last = self.packets[self.frames[-1].packet].duration
-        if last <= 0:
-            last = pts[-1] - pts[-2] if len(pts) > 1 else max(1, round(1 / (25 * self.info.time_base)))
-        timeline = Timeline(self.info.time_base, pts, last)
-        frames = tuple(replace(facts, pts=tick) for facts, tick in zip(self.frames, pts, strict=True))
-        scores = tuple(float(score) for score in cut_scores(self.signatures))
-        return FilmIndex(tuple(self.packets), frames, scores, timeline, clock.note)
+        """The finished index; refuses a film without frames or whose clock does not run forward."""
+        if self.strange is not None:
+            self._refuse_change(self.strange)
+        if not self.frames:
+            raise InputError(f"{self.path.name}: holds no frame that can be decoded")
+        frames, changes = self._shown(), [0.0]
+        changes += [seen.change for seen in frames[1:]]
+        clock = self._clock(frames)
+        lost = self._lost(frames, clock.ticks)
+        return FilmIndex(
+            packets=tuple(
+                PacketFacts(seen.pts, seen.dts, seen.duration, seen.key, seen.size, seen.crc)
+                for seen in self.packets
+            ),
+            frames=tuple(
+                self._facts(seen, tick, gone)
+                for seen, tick, gone in zip(frames, clock.ticks, lost[:-1], strict=True)
+            ),
+            cut_scores=tuple(float(score) for score in cut_scores(changes)),
+            timeline=Timeline(self.info.time_base, clock.ticks, self._last_duration(frames, clock.ticks)),
+            clock_note=clock.note,
+            lost_after=lost[-1],
+            cut_short=self._cut_short(),
+            single_threaded=self.single_threaded,
+        )
 
-    def _clock(self) -> Clock:
+    def _note(self, message: dict) -> None:
+        if "seconds" in message:
+            self.seconds = Fraction(message["seconds"])
+            return
+        if message["packet"] is not None:
+            self._note_packet(PacketSeen(**message["packet"]))
+        for seen in message["frames"]:
+            self._note_frame(FrameSeen(**seen))
+
+    def _note_packet(self, seen: PacketSeen) -> None:
+        if len(self.packets) == MAX_FRAMES:
+            raise InputError(f"{self.path.name}: has over {MAX_FRAMES} frames; split the film")
+        self.damaged |= seen.damaged
+        self.packets.append(seen)
+
+    def _note_frame(self, seen: FrameSeen) -> None:
+        form = self.info.width, self.info.height, self.info.pixel_format
+        self.strange = None
+        if (seen.width, seen.height, seen.pixel_format) != form:
+            if self.single_threaded and not self.damaged:
+                self._refuse_change(seen)
+            self.strange = seen
+            self.damaged |= not self.single_threaded
+            return
+        self.damaged |= seen.concealed or seen.packet is None
+        self.frames.append(seen)
+
+    def _refuse_change(self, seen: FrameSeen) -> None:
+        raise InputError(
+            f"{self.path.name}: the picture changes to {seen.width}x{seen.height} {seen.pixel_format} "
+            f"at frame {len(self.frames)}; split the film there"
+        )
+
+    def _shown(self) -> list[FrameSeen]:
+        """The frames that have a place; a damaged film may hold some twice, or at another's time."""
+        if not self.damaged:
+            return self.frames
+        known: dict[int, FrameSeen] = {}
+        for seen in self.frames:
+            if seen.packet is not None:
+                known.setdefault(seen.packet, seen)
+        frames = list(known.values())
+        if self.info.container == "AVI":  # its clock counts packets, whatever frame is in them
+            return frames
+        return [frames[place] for place in in_order(self._stamps(frames))]
+
+    def _stamps(self, frames: Sequence[FrameSeen]) -> list[int | None]:
+        return [None if seen.packet is None else self.packets[seen.packet].pts for seen in frames]
+
+    def _clock(self, frames: Sequence[FrameSeen]) -> Clock:
         rate = self.info.rate_declared
         step = 1 / (rate * self.info.time_base) if rate > 0 else Fraction(0)
         try:
-            return mend([self.packets[facts.packet].pts for facts in self.frames], step)
+            return mend(self._stamps(frames), step)
         except ClockError as err:
             raise InputError(
                 f"{self.path.name}: {err}; copy it into a sound container first "
                 "(ffmpeg -i FILM -map 0 -c copy NEW.mkv)"
             ) from err
 
-    def _note_packet(self, packet: av.Packet) -> None:
-        if is_end(packet):
-            return
-        if packet.is_corrupt:
-            raise self._damaged("a corrupt packet")
-        facts = PacketFacts(
-            packet.pts,
-            packet.dts,
-            packet.duration or 0,
-            packet.is_keyframe,
-            packet.size,
-            zlib.crc32(bytes(packet)),
-        )
-        packet.pts = len(self.packets)
-        self.packets.append(facts)
-
-    def _note_frame(self, frame: av.VideoFrame) -> None:
-        ordinal, number = frame.pts, len(self.frames)
-        if ordinal is None or frame.is_corrupt:
-            raise self._damaged("a frame that does not decode")
-        if (frame.width, frame.height, frame.format.name) != (
-            self.info.width,
-            self.info.height,
-            self.info.stored_format,
-        ):
-            raise InputError(
-                f"{self.path.name}: the picture changes to {frame.width}x{frame.height} {frame.format.name} "
-                f"at frame {number}; split the film there"
-            )
-        luma, bits = plane_arrays(frame)[0], self.info.layout.bits
-        small, before = shrink(luma, bits), self.before
-        move = STILL if before is None else move_between(before, small)
-        self.before = small
-        signature = sign(luma, bits)
-        self.signatures.append(signature)
-        self.frames.append(
-            FrameFacts(
-                ordinal,
-                0,  # told by the clock, once all frames are known
-                checksum(frame),
-                self.packets[ordinal].key,
-                signature.mean,
-                signature.contrast,
-                frame.interlaced_frame,
-                move.down,
-                move.right,
-            )
+    def _facts(self, seen: FrameSeen, tick: int, lost: int) -> FrameFacts:
+        assert seen.packet is not None, "frames without a packet have no place"
+        packet = self.packets[seen.packet]
+        return FrameFacts(
+            packet=seen.packet,
+            pts=tick,
+            crc=seen.crc,
+            key=packet.key,
+            luma=seen.luma,
+            contrast=seen.contrast,
+            interlaced=seen.interlaced,
+            moved_down=seen.moved_down,
+            moved_right=seen.moved_right,
+            concealed=seen.concealed or packet.damaged,
+            lost_before=lost,
         )
 
-    def _damaged(self, what: str) -> InputError:
-        return InputError(
-            f"{self.path.name}: damaged at frame {len(self.frames)} ({what}); repair or replace the file"
-        )
+    def _lost(self, frames: Sequence[FrameSeen], ticks: Sequence[int]) -> list[int]:
+        """Frames lost before each and after all; a whole film may well hold packets without a picture."""
+        if not self.single_threaded:
+            return [0] * (len(frames) + 1)
+        return lost_before(ticks, self._undecoded(frames))
 
-    def _refuse_empty(self) -> None:
-        if not self.frames:
-            raise InputError(f"{self.path.name}: holds no frame that can be decoded")
+    def _undecoded(self, frames: Sequence[FrameSeen]) -> list[int]:
+        """Times of the packets that should have given a picture and gave none."""
+        shown = {seen.packet for seen in frames}
+        return [
+            seen.pts
+            for ordinal, seen in enumerate(self.packets)
+            if ordinal not in shown and seen.pts is not None and seen.size and not seen.skipped
+        ]
 
-    def _refuse_truncated(self, pts: Sequence[int]) -> None:
-        found, declared = len(self.frames), self.info.frames_declared
-        shown = sum(1 for facts in self.packets if facts.pts is not None)
-        if self.info.container == "AVI":
-            found = shown = pts[-1] + 1  # AVI counts the places in its table, empty ones too
-        if declared and shown < declared and found < declared:
-            raise InputError(
-                f"{self.path.name}: cut short, {found} of {declared} frames can be read; copy it again"
+    def _undecoded_at_start(self) -> bool:
+        """Whether the film begins with pictures that refer to what came before."""
+        known = [stamp for stamp in self._stamps(self.frames) if stamp is not None]
+        if not known or self.info.container == "AVI":
+            return False
+        return min(self._undecoded(self.frames), default=known[0]) < min(known)
+
+    def _cut_short(self) -> str:
+        """Where the file ends, if its head says that there should be more."""
+        declared, found = self.info.frames_declared, len(self.frames)
+        shown = sum(1 for seen in self.packets if seen.pts is not None)
+        if self.info.container == "AVI":  # it counts the places in its table, empty ones too
+            found = shown = (
+                max((stamp for stamp in self._stamps(self.frames) if stamp is not None), default=-1) + 1
             )
-        seconds = (pts[-1] - pts[0]) * self.info.time_base
-        # Sound may outlast the picture; a file that stops in the middle loses both.
-        if not declared and self.info.duration_declared and seconds < self.info.duration_declared * 3 / 4 - 1:
-            raise InputError(
-                f"{self.path.name}: cut short, the picture ends at {float(seconds):.1f} s "
-                f"of {float(self.info.duration_declared):.1f} s; copy it again"
-            )
+        if declared and max(shown, found) < declared:
+            return f"the file ends at {shown} of {declared} declared frames"
+        seconds, whole = self.seconds, self.info.duration_declared
+        if not declared and self.info.states_duration and seconds < whole - _END_SECONDS:
+            return f"the file ends at {float(seconds):.3f} s of {float(whole):.3f} s"
+        return ""
+
+    def _last_duration(self, frames: Sequence[FrameSeen], ticks: Sequence[int]) -> int:
+        last = self.packets[frames[-1].packet or 0].duration
+        if last > 0:
+            return last
+        return ticks[-1] - ticks[-2] if len(ticks) > 1 else max(1, round(1 / (25 * self.info.time_base)))

@@ -1,9 +1,10 @@
 """Facts of a media file, or a typed refusal within seconds. PyAV only; no ffprobe."""
 
+import json
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,10 +16,15 @@ from av.video.stream import VideoStream
 from PIL import Image, UnidentifiedImageError
 
 from pipelines.errors import InputError
+from pipelines.media.child import Message, limit_memory, read_in_child
 from pipelines.media.colour import Colour, read_colour
+from pipelines.media.decoding import frames_of, packets_of
 from pipelines.media.layouts import HANDLED, PixelLayout, find_layout, known_layout, planar_name
+from pipelines.media.plain import revive
 
 MAX_PIXELS = 8192 * 8192
+MAX_STREAMS = 64
+_WIDEST_PIXEL_BYTES = 8
 _OPEN = {
     "protocol_whitelist": "file",
     # Playlists, images and scripts are media to ffmpeg too; none of them may come in as a film.
@@ -91,6 +97,16 @@ class SourceInfo:
         """What the planes of a frame are."""
         return known_layout(self.pixel_format)
 
+    @property
+    def picture_bytes(self) -> int:
+        """The most that a frame takes in memory."""
+        return self.width * self.height * _WIDEST_PIXEL_BYTES
+
+    @property
+    def states_duration(self) -> bool:
+        """Whether the container has its length in its head; of others it is only guessed."""
+        return self.container in ("mov/mp4", "matroska/webm") and self.duration_declared > 0
+
 
 @contextmanager
 def open_source(path: Path) -> Iterator[InputContainer]:
@@ -103,10 +119,13 @@ def open_source(path: Path) -> Iterator[InputContainer]:
         yield container
 
 
-def configure(stream: VideoStream) -> VideoCodecContext:
-    """Decoder settings under which the same packet gives the same frame in every build and everywhere."""
+def configure(stream: VideoStream, single_threaded: bool = False) -> VideoCodecContext:
+    """Decoder settings under which the same packet gives the same frame in every build and everywhere.
+
+    Of a damaged film only a decoder of a single thread does: others conceal with what happens to be there.
+    """
     context = stream.codec_context
-    context.thread_type = "AUTO"
+    context.thread_type = "NONE" if single_threaded else "AUTO"
     context.flags |= av.codec.context.Flags.unaligned | av.codec.context.Flags.bitexact
     context.options = {"idct": "simple", "max_pixels": str(MAX_PIXELS)}
     return context
@@ -114,7 +133,13 @@ def configure(stream: VideoStream) -> VideoCodecContext:
 
 def probe(path: Path) -> SourceInfo:
     """Read the headers and decode one frame; refuse what this version does not handle."""
+    (answer,) = read_in_child(path.name, _probe, path)
+    return revive(SourceInfo, json.loads(answer[0]))
+
+
+def _probe(path: Path) -> Iterator[Message]:
     with open_source(path) as container:
+        _refuse_many(path, container)
         family = next((name for key, name in HANDLED_FORMATS.items() if key in container.format.name), None)
         if family is None:
             found = container.format.long_name
@@ -141,7 +166,14 @@ def probe(path: Path) -> SourceInfo:
             display_matrix=_display_matrix(first),
         )
         _refuse_unhandled(path, info, first)
-        return info
+        yield [json.dumps(asdict(info), default=str).encode()]
+
+
+def _refuse_many(path: Path, container: InputContainer) -> None:
+    if len(container.streams) > MAX_STREAMS:
+        raise InputError(
+            f"{path.name}: has {len(container.streams)} streams; at most {MAX_STREAMS} are handled"
+        )
 
 
 def _main_video(path: Path, container: InputContainer) -> VideoStream:
@@ -164,15 +196,13 @@ def _first_frame(path: Path, container: InputContainer, video: VideoStream) -> a
         raise InputError(
             f"{path.name}: {video.width}x{video.height} is over the limit of {MAX_PIXELS} pixels"
         )
-    try:
-        frame = next(container.decode(video), None)
-    except av.FFmpegError as err:
-        raise InputError(
-            f"{path.name}: damaged or cut short, its video cannot be decoded ({err.strerror})"
-        ) from err
-    if frame is None:
-        raise InputError(f"{path.name}: its video track holds no frame that can be decoded")
-    return frame
+    limit_memory(video.width * video.height * _WIDEST_PIXEL_BYTES)
+    for packet in packets_of(container, video):
+        if packet.has_sidedata("encryption_info"):
+            raise InputError(f"{path.name}: protected against copying (DRM); it cannot be processed")
+        if frames := frames_of(packet):
+            return frames[0]
+    raise InputError(f"{path.name}: its video track holds no frame that can be decoded; damaged or cut short")
 
 
 def _track(stream: av.stream.Stream, chapters: int) -> Track:

@@ -55,16 +55,14 @@ def change(before: Signature, after: Signature) -> float:
     return pixels + 0.5 * moved
 
 
-def cut_scores(signatures: Sequence[Signature]) -> NDArray[np.float32]:
-    """A score per frame; `CUT_SCORE` and more is a cut.
+def cut_scores(changes_of: Sequence[float]) -> NDArray[np.float32]:
+    """A score per frame from its change against the frame before; `CUT_SCORE` and more is a cut.
 
     A cut changes more than both frames beside it and than the frames around it. Fades and fast motion
     change every frame alike, a flash changes twice in a row: neither stands out.
     """
-    count = len(signatures)
-    changes = np.zeros(count + 1, np.float32)
-    for frame in range(1, count):
-        changes[frame] = change(signatures[frame - 1], signatures[frame])
+    count = len(changes_of)
+    changes = np.array([*changes_of, 0.0], np.float32)
     scores = np.zeros(count, np.float32)
     for frame in range(1, count):
         beside = max(changes[frame - 1], changes[frame + 1])

@@ -13,9 +13,9 @@ from identity_pipeline import rendered
 from pipelines.errors import AssemblyError, ConformError, EngineError, InputError, UsageError
 from pipelines.media.assemble import assemble
 from pipelines.media.conform import conform
+from pipelines.media.decoding import checksum
 from pipelines.media.encoding import make_encoding, nominal_rate
 from pipelines.media.fitting import EncodeSpec
-from pipelines.media.index import checksum
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.parts import prove_decodable, write_part
 from pipelines.media.probe import probe

@@ -4,7 +4,7 @@ import av
 import pytest
 from conftest import ffmpeg, index_film
 
-from pipelines.media.index import checksum
+from pipelines.media.decoding import checksum
 from pipelines.timeline import FrameRange
 
 CODECS = {

@@ -1,0 +1,209 @@
+"""Reach any range of frames and prove each against the index. Runs in a child process.
+
+Seeking alone lies in many files: open GOPs, intra refresh, concealment, decoders whose workarounds depend
+on the first packet. So a range is decoded from the key frame before it, every frame is compared with its
+checksum, and on the first miss the ladder steps further back, in the end to the start of the film.
+"""
+
+import struct
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import InputError
+from pipelines.media.child import Message, limit_memory
+from pipelines.media.decoding import checksum, frames_of, is_end, packets_of
+from pipelines.media.layouts import plane_arrays
+from pipelines.media.probe import SourceInfo, configure, open_source
+from pipelines.media.scan import deinterlace, with_context
+from pipelines.timeline import FrameRange
+
+NOWHERE = -(2**63)
+"""Stands for the time of a packet that has none: it cannot be sought."""
+FRAME_HEAD = struct.Struct("<q")
+_LANDING_TRIES = 64
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """What reading needs of an index, in arrays: of packets by ordinal, of frames by number."""
+
+    packet_times: NDArray[np.int64]
+    """What to seek by."""
+    packet_crcs: NDArray[np.int64]
+    packet_sizes: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    """Ordinals of the key packets."""
+    frame_packets: NDArray[np.int64]
+    frame_crcs: NDArray[np.int64]
+    interlaced: bool
+    single_threaded: bool
+
+
+class _Missed(Exception):
+    """This way of reaching the frames did not give the frames of the index."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rung:
+    """One way to reach a frame: seek to key packet `key` and decode, or decode from the start."""
+
+    key: int
+    seek: bool
+
+
+def send_frames(path: Path, info: SourceInfo, proofs: Proofs, wanted: Sequence[int]) -> Iterator[Message]:
+    """Some frames, ascending, each as its number and its planes without padding."""
+    limit_memory(info.picture_bytes)
+    for frame in Ladder(path, info, proofs).pick(wanted):
+        planes = (np.ascontiguousarray(view) for view in plane_arrays(frame))
+        yield [FRAME_HEAD.pack(frame.pts), *(plane.data.cast("B") for plane in planes)]
+
+
+class Ladder:
+    """Proven frames of one film."""
+
+    def __init__(self, path: Path, info: SourceInfo, proofs: Proofs) -> None:
+        self.path = path
+        self.info = info
+        self.proofs = proofs
+        self._keys = proofs.keys.tolist() or [0]
+        self._frame_of_packet = np.full(len(proofs.packet_crcs), -1)
+        self._frame_of_packet[proofs.frame_packets] = np.arange(len(proofs.frame_packets))
+        # Packets are recognised by what is in them; of several that are alike none can be.
+        prints = _print_of(proofs.packet_crcs, proofs.packet_sizes)
+        self._prints, self._ordinals, counts = np.unique(prints, return_index=True, return_counts=True)
+        self._ordinals[counts > 1] = -1
+
+    def pick(self, wanted: Sequence[int]) -> Iterator[av.VideoFrame]:
+        """Some frames, ascending; those of one group of pictures are decoded in one go."""
+        for group in self._groups(wanted):
+            chosen = set(group)
+            for frame in self.read(FrameRange(group[0], group[-1] + 1)):
+                if frame.pts in chosen:
+                    yield frame
+
+    def read(self, frames: FrameRange) -> Iterator[av.VideoFrame]:
+        """The frames of the range, in order, progressive, each with its film-wide frame number as `pts`."""
+        if not self.proofs.interlaced:
+            return self._read_stored(frames)
+        return deinterlace(self._read_stored(with_context(frames, len(self.proofs.frame_crcs))), frames)
+
+    def _groups(self, wanted: Sequence[int]) -> list[list[int]]:
+        groups: list[list[int]] = []
+        for frame in wanted:
+            near = groups and frame == groups[-1][-1] + 1
+            if near or groups and self._key_before(frame) == self._key_before(groups[-1][0]):
+                groups[-1].append(frame)
+            else:
+                groups.append([frame])
+        return groups
+
+    def _read_stored(self, frames: FrameRange) -> Iterator[av.VideoFrame]:
+        """The frames as they are stored, each proved."""
+        position = frames.start
+        for rung in self._ladder(frames.start):
+            try:
+                for frame in self._climb(rung, FrameRange(position, frames.stop)):
+                    yield frame
+                    position += 1
+            except (_Missed, av.FFmpegError):
+                continue
+            if position == frames.stop:
+                return
+        raise InputError(
+            f"{self.path.name}: frame {position} is not the frame that was indexed; "
+            "the file changed or is damaged: start again in a new work folder"
+        )
+
+    def _key_before(self, frame: int) -> int:
+        """Position in `_keys` of the last key packet shown at or before a frame."""
+        place = bisect_right(self._keys, self.proofs.frame_packets[frame]) - 1
+        while place > 0 and not 0 <= self._frame_of_packet[self._keys[place]] <= frame:
+            place -= 1
+        return max(place, 0)
+
+    def _ladder(self, frame: int) -> list[_Rung]:
+        place = self._key_before(frame)
+        keys = [self._keys[place - back] for back in range(3) if place - back > 0]
+        return [
+            *(_Rung(key, True) for key in keys if self.proofs.packet_times[key] != NOWHERE),
+            _Rung(0, False),
+        ]
+
+    def _climb(self, rung: _Rung, frames: FrameRange) -> Iterator[av.VideoFrame]:
+        expected = frames.start
+        with open_source(self.path) as container:
+            stream = container.streams[self.info.video_index]
+            configure(stream, self.proofs.single_threaded)
+            for packet in self._packets(container, stream, rung):
+                for frame in frames_of(packet) or []:
+                    number = self._number(frame)
+                    if number < expected:
+                        continue
+                    if number != expected or checksum(frame) != self.proofs.frame_crcs[number]:
+                        raise _Missed
+                    frame.pts = number
+                    yield frame
+                    expected += 1
+                    if expected == frames.stop:
+                        return
+        raise _Missed
+
+    def _number(self, frame: av.VideoFrame) -> int:
+        """The film-wide number of a frame; -1 if it is none of the film's, as the index saw it."""
+        form = frame.width, frame.height, frame.format.name
+        if frame.pts is None or form != (self.info.width, self.info.height, self.info.stored_format):
+            return -1
+        return int(self._frame_of_packet[frame.pts])
+
+    def _packets(
+        self, container: av.container.InputContainer, stream: av.video.stream.VideoStream, rung: _Rung
+    ) -> Iterator[av.Packet]:
+        """Packets from the rung's key on, each with its ordinal as `pts`."""
+        ordinal: int | None = 0
+        if rung.seek:
+            self._prime(container, stream)
+            container.seek(int(self.proofs.packet_times[rung.key]), stream=stream, backward=True)
+            ordinal = None
+        tries = 0
+        for packet in packets_of(container, stream):
+            if is_end(packet):
+                yield packet
+                continue
+            if ordinal is None:
+                ordinal = self._landing(packet)
+                tries += 1
+                if ordinal is None and tries < _LANDING_TRIES:
+                    continue
+                if ordinal is None or ordinal > rung.key:
+                    raise _Missed
+            number, ordinal = ordinal, ordinal + 1
+            if number >= rung.key:
+                packet.pts = number
+                yield packet
+
+    def _landing(self, packet: av.Packet) -> int | None:
+        """The ordinal of a packet, if no other packet is like it."""
+        wanted = _print_of(np.array([zlib.crc32(bytes(packet))]), np.array([packet.size]))[0]
+        place = int(np.searchsorted(self._prints, wanted))
+        if place == len(self._prints) or self._prints[place] != wanted or self._ordinals[place] < 0:
+            return None
+        return int(self._ordinals[place])
+
+    def _prime(self, container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> None:
+        """Show the decoder packet 0: old x264 puts there what its decoder workarounds depend on."""
+        with suppress(av.FFmpegError, StopIteration):
+            next(container.demux(stream)).decode()
+        stream.codec_context.flush_buffers()
+
+
+def _print_of(crcs: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.uint64]:
+    return crcs.astype(np.uint64) << np.uint64(32) | sizes.astype(np.uint64) & np.uint64(0xFFFFFFFF)

@@ -1,0 +1,129 @@
+"""What is seen of every packet and every frame in one sequential decode. Runs in a child process."""
+
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from pipelines.media.camera import STILL, Small, move_between, shrink
+from pipelines.media.child import Message, limit_memory
+from pipelines.media.decoding import checksum, frames_of, is_end, packets_of
+from pipelines.media.layouts import plane_arrays
+from pipelines.media.probe import SourceInfo, configure, open_source
+from pipelines.media.shots import Signature, change, sign
+
+
+@dataclass(frozen=True, slots=True)
+class PacketSeen:
+    """One packet as it was demuxed, and how decoding it went."""
+
+    pts: int | None
+    dts: int | None
+    duration: int
+    key: bool
+    size: int
+    crc: int
+    damaged: bool
+    """The demuxer or the decoder found it to be."""
+    skipped: bool
+    """Not meant to be shown: cut off by an edit list."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSeen:
+    """One frame as it came out of the decoder."""
+
+    packet: int | None
+    """Ordinal of the packet that holds it; None where the decoder made it up."""
+    width: int
+    height: int
+    pixel_format: str
+    crc: int
+    concealed: bool
+    luma: float
+    contrast: float
+    interlaced: bool
+    change: float
+    """Since the frame before, as `shots.change` tells it."""
+    moved_down: float
+    moved_right: float
+
+
+def observe(path: Path, info: SourceInfo, single_threaded: bool) -> Iterator[Message]:
+    """JSON, a message a packet: `packet`, and the `frames` that came out; then `seconds`, where it all ends."""
+    limit_memory(info.picture_bytes)
+    with open_source(path) as container:
+        stream = container.streams[info.video_index]
+        configure(stream, single_threaded)
+        start = end = Fraction(container.start_time or 0, av.time_base)
+        eye, ordinal = _Eye(info), 0
+        for packet in packets_of(container):
+            if packet.pts is not None and packet.time_base:
+                end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+            if packet.stream_index != info.video_index:
+                continue
+            seen = None if is_end(packet) else _packet_facts(packet)
+            if seen is not None:
+                packet.pts, ordinal = ordinal, ordinal + 1
+            frames = frames_of(packet)
+            if seen is not None:
+                seen["damaged"] |= frames is None
+            yield _message(packet=seen, frames=[asdict(eye.look(frame)) for frame in frames or []])
+    yield _message(seconds=str(end - min(start, Fraction(0))))
+
+
+def _message(**facts: Any) -> list[bytes]:
+    return [json.dumps(facts).encode()]
+
+
+def _packet_facts(packet: av.Packet) -> dict[str, Any]:
+    return asdict(
+        PacketSeen(
+            packet.pts,
+            packet.dts,
+            packet.duration or 0,
+            packet.is_keyframe,
+            packet.size,
+            zlib.crc32(bytes(packet)),
+            packet.is_corrupt,
+            packet.is_discard,
+        )
+    )
+
+
+class _Eye:
+    """Looks at frames one after the other; remembers the last for what has changed and moved."""
+
+    def __init__(self, info: SourceInfo) -> None:
+        self.info = info
+        self.before: tuple[Signature, Small] | None = None
+
+    def look(self, frame: av.VideoFrame) -> FrameSeen:
+        """What is seen of the next frame."""
+        form = frame.width, frame.height, frame.format.name
+        concealed = frame.is_corrupt
+        if form != (self.info.width, self.info.height, self.info.stored_format):
+            return FrameSeen(frame.pts, *form, 0, concealed, 0.0, 0.0, False, 0.0, 0.0, 0.0)
+        luma, bits = plane_arrays(frame)[0], self.info.layout.bits
+        signature, small = sign(luma, bits), shrink(luma, bits)
+        changed, move = 0.0, STILL
+        if self.before is not None:
+            changed, move = change(self.before[0], signature), move_between(self.before[1], small)
+        self.before = signature, small
+        return FrameSeen(
+            frame.pts,
+            *form,
+            checksum(frame),
+            concealed,
+            signature.mean,
+            signature.contrast,
+            frame.interlaced_frame,
+            changed,
+            move.down,
+            move.right,
+        )
