@@ -168,7 +168,7 @@ class Indexing:
         self.packets.append(seen)
 
     def _note_frame(self, seen: FrameSeen) -> None:
-        form = self.info.width, self.info.height, self.info.pixel_format
+        form = self.info.width, self.info.height, self.info.stored_format
         self.strange = None
         if (seen.width, seen.height, seen.pixel_format) != form:
             if self.single_threaded and not self.damaged:
