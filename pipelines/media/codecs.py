@@ -7,7 +7,7 @@ from types import MappingProxyType
 import av
 import torch
 
-from pipelines.media.colour import CHROMATICITY, LUMINANCE, Colour, Mastering
+from pipelines.media.colour import CHROMA_SITES, CHROMATICITY, LUMINANCE, Colour, Mastering
 
 PRESETS = (
     *("placebo", "veryslow", "slower", "slow", "medium"),
@@ -59,7 +59,7 @@ def encoder_options(
 ) -> dict[str, str]:
     """Options under which the same pictures give the same packets, whatever else runs."""
     made = {
-        "h264": lambda: _x264(quality, preset, threads, lossless),
+        "h264": lambda: _x264(colour, quality, preset, threads, lossless),
         "h265": lambda: _x265(colour, quality, preset, threads, lossless),
         "av1": lambda: _svt(colour, quality, preset, threads),
         "prores": lambda: _prores(pixel_format),
@@ -68,15 +68,16 @@ def encoder_options(
     return made | {"threads": str(threads)}
 
 
-def _x264(quality: int, preset: str, threads: int, lossless: bool) -> dict[str, str]:
+def _x264(colour: Colour, quality: int, preset: str, threads: int, lossless: bool) -> dict[str, str]:
     # stitchable keeps CRF and content out of the parameter sets, so that all parts share them.
-    params = f"open-gop=0:keyint=240:stitchable=1{_x264_cpu()}"
+    params = f"open-gop=0:keyint=240:stitchable=1{_x264_cpu()}{_chroma(colour)}"
     rate = {"qp": "0", "preset": "ultrafast"} if lossless else {"crf": str(quality), "preset": preset}
     return {**rate, "x264-params": params}
 
 
 def _x265(colour: Colour, quality: int, preset: str, threads: int, lossless: bool) -> dict[str, str]:
     params = f"no-open-gop=1:keyint=240:no-info=1:pools={threads}:frame-threads=1:log-level=none"
+    params += _chroma(colour)
     if colour.curve and colour.mastering:
         params += f":master-display={_display(colour.mastering, 1, 1)}"
     if colour.curve and any(colour.light_levels):
@@ -92,6 +93,10 @@ def _svt(colour: Colour, quality: int, preset: str, threads: int) -> dict[str, s
     if colour.curve and any(colour.light_levels):
         params += ":content-light={},{}".format(*colour.light_levels)
     return {"crf": str(quality), "preset": speed, "svtav1-params": params}
+
+
+def _chroma(colour: Colour) -> str:
+    return f":chromaloc={CHROMA_SITES[colour.chroma_site]}" if colour.chroma_site else ""
 
 
 def _prores(pixel_format: str) -> dict[str, str]:

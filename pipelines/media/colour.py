@@ -12,6 +12,8 @@ BT709, UNSPECIFIED, LIMITED, FULL = 1, 2, 1, 2
 _RGB_MATRIX = 0
 _RESERVED = 3
 _MATRIX = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
+# H.273's chroma_sample_loc_type; what is not said is 0.
+CHROMA_SITES = {"": 0, "left": 0, "center": 1, "topleft": 2, "top": 3, "bottomleft": 4, "bottom": 5}
 _CURVES = {16: "pq", 18: "hlg"}
 CHROMATICITY, LUMINANCE = 50_000, 10_000
 """SMPTE ST 2086 counts chromaticity in 0.00002 and luminance in 0.0001 nits."""
@@ -48,6 +50,8 @@ class Colour:
     mastering: Mastering | None = None
     light_levels: tuple[int, int] = (0, 0)
     """MaxCLL and MaxFALL in nits; 0 where the source does not say."""
+    chroma_site: str = ""
+    """Where chroma samples lie, as ffmpeg names it; empty for the usual: left, between lines."""
     dynamic_metadata: tuple[str, ...] = ()
     """Names of scene-by-scene metadata, which describe the source's light alone."""
 

@@ -16,6 +16,8 @@ from pipelines.errors import AssemblyError, UsageError
 
 MINIMUM = (5, 1)
 _STOP_SECONDS = 5
+_DESCRIBE_SECONDS = 20
+_WHITELIST = ("-protocol_whitelist", "file")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,21 @@ def _version(path: str) -> tuple[int, int] | None:
         return None
     found = re.search(r"ffmpeg version \D{0,2}(\d+)\.(\d+)", text)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def described(source: Path) -> str:
+    """What ffmpeg says of a file's streams: the facts that its libraries keep to themselves."""
+    arguments = ["-hide_banner", "-nostdin", "-v", "verbose", *_WHITELIST, "-i", f"file:{source.absolute()}"]
+    try:
+        done = subprocess.run(
+            [find_ffmpeg().path, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_DESCRIBE_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stderr.decode(errors="replace")
 
 
 def run(graph: ffmpeg.nodes.OutputStream, timeout_seconds: float) -> None:

@@ -58,7 +58,8 @@ def fit(spec: EncodeSpec, info: SourceInfo) -> Fit:
     """The codec and samples nearest to the wish that hold the source's; refuses what nothing holds."""
     if info.colour.curve and spec.hdr == "keep" and (spec.depth or _HDR_BITS) < _HDR_BITS:
         raise UsageError(f"high dynamic range needs {_HDR_BITS} bits: --depth 10, or --hdr sdr")
-    light = STANDARD if info.colour.curve and spec.hdr == "sdr" else info.colour
+    standard = replace(STANDARD, chroma_site=info.colour.chroma_site)
+    light = standard if info.colour.curve and spec.hdr == "sdr" else info.colour
     wanted = _wanted(spec, info, light)
     codec, pixels = _holder(spec, info, wanted, light)
     made = Fit(codec, pixels, _fitted(light, info.layout, known_layout(pixels), codec))
@@ -118,6 +119,8 @@ def _notes(spec: EncodeSpec, info: SourceInfo, wanted: str, made: Fit) -> Iterat
         yield f"samples {layout.name} -> {made.pixel_format}"
     if info.colour.full_range and not made.colour.full_range:
         yield "full range -> limited range"
+    if made.colour.chroma_site and made.codec not in ("h264", "h265"):
+        yield f"chroma lies {made.colour.chroma_site}; {made.codec} does not say so"
     yield from _light_notes(info.colour, made)
 
 

@@ -1,10 +1,11 @@
 """Facts of a media file, or a typed refusal within seconds. PyAV only; no ffprobe."""
 
 import json
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from PIL import Image, UnidentifiedImageError
 
 from pipelines.errors import InputError
 from pipelines.media.child import Message, limit_memory, read_in_child
-from pipelines.media.colour import Colour, read_colour
+from pipelines.media.colour import CHROMA_SITES, Colour, read_colour
 from pipelines.media.decoding import frames_of, packets_of
+from pipelines.media.ffmpeg import described
 from pipelines.media.layouts import HANDLED, PixelLayout, find_layout, known_layout, planar_name
 from pipelines.media.plain import revive
 
@@ -134,7 +136,17 @@ def configure(stream: VideoStream, single_threaded: bool = False) -> VideoCodecC
 def probe(path: Path) -> SourceInfo:
     """Read the headers and decode one frame; refuse what this version does not handle."""
     (answer,) = read_in_child(path.name, _probe, path)
-    return revive(SourceInfo, json.loads(answer[0]))
+    info = revive(SourceInfo, json.loads(answer[0]))
+    return replace(info, colour=replace(info.colour, chroma_site=_chroma_site(path, info)))
+
+
+def _chroma_site(path: Path, info: SourceInfo) -> str:
+    """Where chroma lies if that is not the usual place; of 4:2:0 alone, since others have no choice."""
+    if info.layout.chroma_step_y != 2:
+        return ""
+    stream = rf"Stream #0:{info.video_index}\b.*, ({'|'.join(CHROMA_SITES)})\), \d+x\d+"
+    found = re.search(stream, described(path))
+    return found[1] if found and found[1] != "left" else ""
 
 
 def _probe(path: Path) -> Iterator[Message]:

@@ -16,8 +16,10 @@ from identity_pipeline import rendered
 from imageio_ffmpeg import get_ffmpeg_exe
 
 from pipelines.errors import UsageError
+from pipelines.media.colour import CHROMA_SITES
 from pipelines.media.conform import conform
 from pipelines.media.encoding import make_encoding
+from pipelines.media.ffmpeg import described
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.probe import probe
@@ -102,6 +104,16 @@ def test_light_colour_and_alpha_come_through_bit_for_bit(films, name, tmp_path):
     for tag in ("color_primaries", "color_trc", "colorspace"):
         assert getattr(first_frame(target), tag) == getattr(first_frame(source), tag)
     assert side_data(target) == side_data(source)
+
+
+@pytest.mark.parametrize("site", ["topleft", "center"])
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_where_chroma_lies_is_said_again(films, codec, site, tmp_path):
+    told = ["-c:v", "libx265", "-x265-params", f"chromaloc={CHROMA_SITES[site]}:log-level=none"]
+    ffmpeg("-i", str(films / "base.mkv"), *told, str(tmp_path / "told.mp4"))
+    target, *_ = rendered(tmp_path, "told.mp4", ".mp4", tmp_path, EncodeSpec(codec, 30, "ultrafast"))
+    assert probe(tmp_path / "told.mp4").colour.chroma_site == site
+    assert f", {site})" in described(target)
 
 
 @pytest.mark.parametrize("codec", ["h265", "av1"])
