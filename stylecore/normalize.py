@@ -5,7 +5,8 @@ the style's palette, and never learns which kind it got:
 
 * `LiveNorm`    statistics of each sample by itself: training, and the flickering baseline;
 * `SurveyNorm`  joint statistics of the whole batch, layer by layer, remembered as constants;
-* `FrozenNorm`  those constants: strictly local, so any tile, batch or shard gives the same pixels.
+* `FrozenNorm`  those constants: strictly local, so any tile, batch or shard gives the same pixels;
+* `FoldedNorm`  the same, for a network that has them inside its convolutions (see `folding`).
 
 Deviation from the paper: statistics are shrunk toward the population's (`NormPrior`) as a channel's
 variance vanishes. A flat or black picture would otherwise be divided by almost nothing, and every grey
@@ -138,6 +139,19 @@ class FrozenNorm:
     def __call__(self, layer: int, features: Tensor) -> Tensor:
         gain, bias = self.constants[layer]
         return torch.addcmul(bias[:, None, None], features, gain[:, None, None])
+
+    def ground(self, rgb: Tensor) -> Tensor:
+        return self.tint(rgb) if self.tint else rgb
+
+
+class FoldedNorm:
+    """Nothing is left to normalize: only the ground's colours."""
+
+    def __init__(self, tint: Tint | None = None) -> None:
+        self.tint = tint
+
+    def __call__(self, layer: int, features: Tensor) -> Tensor:
+        return features
 
     def ground(self, rgb: Tensor) -> Tensor:
         return self.tint(rgb) if self.tint else rgb

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from stylecore.canvas import Drift
 from stylecore.color import brightness, exposure, paint_mask
+from stylecore.folding import folded
 from stylecore.networks import StyleNetwork
-from stylecore.normalize import FrozenNorm, Norm, SurveyNorm
+from stylecore.normalize import FoldedNorm, Norm, SurveyNorm
 from stylecore.pack import StylePack
 from stylecore.palette import Tint
 from stylecore.pixels import YuvFormat, apply_change, to_rgb
@@ -98,6 +99,7 @@ class Stylizer:
         self.keys = tuple(keys) or (StyleKey(0, style, "", strength),)
         self.form, self.engine = form, engine
         self.color, self.brush = color, brush
+        self._last: tuple[Look, StyleNetwork] | None = None
 
     def survey(self, frames: Sequence[Planes]) -> ShotState:
         """Joint statistics of frames spread over the shot, for each style on the way."""
@@ -114,7 +116,7 @@ class Stylizer:
 
     def _survey_style(self, style: str, bands: Tensor) -> Look:
         norm = SurveyNorm(self.vectors[style], self.prior)
-        painted = self._run(bands, norm)
+        painted = _run(self.network, bands, norm)
         tint = Tint.between(painted, bands) if self.color == "matched" else None
         usual = brightness(torch.cat(bands.split(1), -2))[0]
         return Look(tuple(norm.constants), norm.tint, tint, usual, 1.0)
@@ -159,9 +161,8 @@ class Stylizer:
         """What paint adds to (N,3,H,W) in 0..1, before mattes."""
         small = resize(rgb, self._work_size(rgb))
         lit = exposure(small, look.usual)
-        norm = FrozenNorm(look.constants, look.ground)
         shown = (small * lit).clamp(0, 1)
-        painted = small + (self._paint(self.network.prepare(shown, drifts), norm) - shown) / lit
+        painted = small + (self._paint(self.network.prepare(shown, drifts), look) - shown) / lit
         if look.tint:
             painted = look.tint(painted)
         change = carry(painted, small, rgb) * look.strength
@@ -174,20 +175,27 @@ class Stylizer:
         height, width = rgb.shape[-2:]
         return work_size(height, width, self.network.design_height_px, self.brush)
 
-    def _paint(self, prepared: Tensor, norm: FrozenNorm) -> Tensor:
-        tile_px, network = self.engine.tile_px, self.network
+    def _paint(self, prepared: Tensor, look: Look) -> Tensor:
+        tile_px, network, norm = self.engine.tile_px, self._folded(look), FoldedNorm(look.ground)
         if not tile_px or tile_px >= max(prepared.shape[-2:]):
-            return self._run(prepared, norm)
+            return _run(network, prepared, norm)
         return paint_tiled(
-            lambda box: self._run(box, norm),
+            lambda box: _run(network, box, norm),
             prepared,
             tile_px,
             network.halo_px,
             network.stride_px,
         )
 
-    def _run(self, rgb: Tensor, norm: Norm) -> Tensor:
-        return self.network(rgb.contiguous(memory_format=torch.channels_last), norm)
+    def _folded(self, look: Look) -> StyleNetwork:
+        """The network with a look's statistics inside; kept while frames of the same look follow."""
+        if self._last is None or self._last[0] is not look:
+            self._last = look, folded(self.network, look.constants)
+        return self._last[1]
+
+
+def _run(network: StyleNetwork, rgb: Tensor, norm: Norm) -> Tensor:
+    return network(rgb.contiguous(memory_format=torch.channels_last), norm)
 
 
 def slit_scan(frames: Sequence[Tensor]) -> Tensor:

@@ -2,8 +2,9 @@
 
 Beside `forward(rgb, norm)` each says: `stride_px` and `halo_px`, for tiles; `design_height_px`, the frame
 height it is meant for (0: any); `keeps_black`, whether black comes out black without a mask;
-`norm_channels`, the layers it normalizes; and `prepare(rgb, drifts)`, what whole frames need before they are
-cut: a canvas that has moved with the scene, for a network that paints on one.
+`norm_channels`, the layers it normalizes, and `normalized`, the convolutions before them; and
+`prepare(rgb, drifts)`, what whole frames need before they are cut: a canvas that has moved with the scene,
+for a network that paints on one.
 """
 
 from collections.abc import Callable, Mapping

@@ -16,6 +16,7 @@ class DrawnLook(nn.Module):
     keeps_black = True
     stored_dtype = torch.float32
     norm_channels: tuple[int, ...] = ()
+    normalized: tuple[nn.Conv2d, ...] = ()
 
     def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
         return rgb

@@ -18,6 +18,7 @@ class Identity(nn.Module):
     keeps_black = True
     stored_dtype = torch.float16
     norm_channels: tuple[int, ...] = ()
+    normalized: tuple[nn.Conv2d, ...] = ()
 
     def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
         return rgb

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylecore.canvas import Drift
+from stylecore.networks.doubling import REPEATED, DoublingConv
 from stylecore.normalize import Norm
 
 CELL_PX = 4
@@ -45,9 +46,15 @@ class Johnson(nn.Module):
         """Channels of each normalized layer, in the order in which `norm` is asked."""
         down = (_conv(3, width, 9), _conv(width, half, stride=2), _conv(half, middle, stride=2))
         blocks = (_conv(middle, middle) for _ in range(2 * BLOCKS))
-        self.convs = nn.ModuleList((*down, *blocks, _conv(middle, half), _conv(half, width)))
+        up = (DoublingConv(middle, half, REPEATED), DoublingConv(half, width, REPEATED))
+        self.convs = nn.ModuleList((*down, *blocks, *up))
         """One before each normalized layer, in the same order."""
         self.paint = _conv(width, 3, 9, bias=True)
+
+    @property
+    def normalized(self) -> tuple[nn.Conv2d, ...]:
+        """The convolution before each normalized layer, in the same order."""
+        return tuple(conv for conv in self.convs if isinstance(conv, nn.Conv2d))
 
     def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
         return rgb
@@ -61,5 +68,5 @@ class Johnson(nn.Module):
             bent = F.relu(norm(layer, self.convs[layer](x)))
             x = x + norm(layer + 1, self.convs[layer + 1](bent))
         for layer in range(DOWN + 2 * BLOCKS, DOWN + 2 * BLOCKS + UP):
-            x = F.relu(norm(layer, self.convs[layer](F.interpolate(x, scale_factor=2, mode="nearest"))))
+            x = F.relu(norm(layer, self.convs[layer](x)))
         return (self.paint(x) / CODES).clamp(0, 1)[..., :height, :width]

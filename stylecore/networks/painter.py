@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylecore.canvas import CANVAS_CHANNELS, Drift, canvas
+from stylecore.networks.doubling import SMOOTH, DoublingConv
 from stylecore.normalize import Norm
 
 CELL_PX = 4
@@ -64,14 +65,21 @@ class Painter(nn.Module):
         self.width = width
         self.stem = _conv(3 * CELL_PX**2 + CANVAS_CHANNELS, width)
         self.blocks = nn.ModuleList(_Block(width, dilation) for dilation in DILATIONS)
-        self.to_half = _conv(width, width // 2)
-        self.to_full = _conv(width // 2, width // 4)
+        self.to_half = DoublingConv(width, width // 2, SMOOTH)
+        self.to_full = DoublingConv(width // 2, width // 4, SMOOTH)
         self.paint = _conv(width // 4, 3, bias=True)
 
     @property
     def norm_channels(self) -> tuple[int, ...]:
         """Channels of each normalized layer, in the order in which `norm` is asked."""
         return (self.width,) * (1 + 2 * len(self.blocks)) + (self.width // 2, self.width // 4)
+
+    @property
+    def normalized(self) -> tuple[nn.Conv2d, ...]:
+        """The convolution before each normalized layer, in the same order."""
+        blocks = (block for block in self.blocks if isinstance(block, _Block))
+        inner = (conv for block in blocks for conv in (block.first, block.second))
+        return (self.stem, *inner, self.to_half, self.to_full)
 
     def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
         """Frames with their canvas, (N,5,H,W): a tile of them is painted as the whole is."""
@@ -95,7 +103,7 @@ class Painter(nn.Module):
         for index, block in enumerate(self.blocks):
             x = block(x, norm, 1 + 2 * index)
         layer = 1 + 2 * len(self.blocks)
-        x = F.relu(norm(layer, self.to_half(F.interpolate(x, scale_factor=2, mode="bilinear"))))
-        x = F.relu(norm(layer + 1, self.to_full(F.interpolate(x, scale_factor=2, mode="bilinear"))))
+        x = F.relu(norm(layer, self.to_half(x)))
+        x = F.relu(norm(layer + 1, self.to_full(x)))
         strokes = self.paint(x)[..., :height, :width]
         return torch.sigmoid(torch.logit(ground, eps=_THIN) + strokes)

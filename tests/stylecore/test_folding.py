@@ -1,0 +1,39 @@
+"""Fast forms of a network are the network: doubling inside the convolution, statistics in the weights."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from stylecore.folding import folded
+from stylecore.networks.doubling import REPEATED, SMOOTH, DoublingConv
+from stylecore.normalize import FoldedNorm, FrozenNorm, SurveyNorm
+from stylecore.pack import blank_pack
+
+
+@pytest.mark.parametrize(("shares", "mode"), [(SMOOTH, "bilinear"), (REPEATED, "nearest")])
+def test_doubling_and_convolving_is_one_step(shares, mode):
+    torch.manual_seed(0)
+    conv, x = DoublingConv(5, 3, shares), torch.randn(2, 5, 9, 14)
+    conv.bias = torch.nn.Parameter(torch.randn(3))
+    doubled = F.interpolate(x, scale_factor=2, mode=mode)
+    expected = F.conv2d(F.pad(doubled, (1, 1, 1, 1), mode="reflect"), conv.weight, conv.bias)
+    with torch.no_grad():
+        made = conv(x)
+    inner = (..., slice(1, -1), slice(1, -1))
+    assert torch.allclose(made[inner], expected[inner], atol=1e-5)
+    if mode == "nearest":  # a reflected edge is a repeated one there
+        assert torch.allclose(made, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", ["painter", "johnson"])
+def test_folded_statistics_are_the_frozen_ones(network):
+    pack = blank_pack(network, ["plain"], seed=3, width=8)
+    torch.manual_seed(1)
+    pack.vectors["plain"] += 0.2 * torch.randn_like(pack.vectors["plain"])
+    rgb, survey = torch.rand(1, 3, 64, 96), SurveyNorm(pack.vectors["plain"], pack.prior)
+    with torch.no_grad():
+        pack.network(rgb, survey)
+        frozen = pack.network(rgb, FrozenNorm(survey.constants, survey.tint))
+        fast = folded(pack.network, survey.constants)(rgb, FoldedNorm(survey.tint))
+    assert (fast - frozen).abs().max() < 1e-4 and frozen.std() > 0.05
+    assert all(conv.bias is None for conv in pack.network.normalized), "the original is left alone"
