@@ -74,6 +74,8 @@ class TitleJob(Look):
     lossless: bool = False
     depth: int | None = None
     allow_drop: bool = False
+    strict: bool = False
+    """Refuse a damaged source instead of rendering what can be decoded of it."""
 
     @property
     def encode_spec(self) -> EncodeSpec:

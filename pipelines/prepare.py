@@ -41,7 +41,12 @@ class FilmPlan:
         """Every way in which the delivery will differ from the source, and what was made up."""
         woven, frames = self.index.interlaced_frames, len(self.index.frames)
         scan = f"{woven} of {frames} frames are interlaced: taken apart, one picture for each frame"
-        found = (*self.encoding.notes, self.index.clock_note, scan if woven else "")
+        found = (
+            self.index.damage_note,
+            *self.encoding.notes,
+            self.index.clock_note,
+            scan if woven else "",
+        )
         return tuple(note for note in found if note)
 
     @property
@@ -57,6 +62,7 @@ class FilmPlan:
 
 def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     """Shots, looks, shards, encoding and the fate of every track."""
+    _refuse_damage(job, index)
     suffix = Path(job.output).suffix
     cuts = find_cuts(index.cut_scores) if job.cuts is None else job.cuts
     shots = shots_from_cuts(cuts, len(index.frames))
@@ -127,6 +133,14 @@ def _shard_key(
 
 def _digest(*facts: object) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _refuse_damage(job: TitleJob, index: FilmIndex) -> None:
+    if job.strict and index.damage_note:
+        raise InputError(
+            f"{Path(job.source).name}: {index.damage_note}. "
+            "Repair or replace the file, or leave --strict out to go on with what there is"
+        )
 
 
 def _refuse_drops(job: TitleJob, fates: Sequence[Fate]) -> None:

@@ -1,9 +1,9 @@
-"""Untrusted media is read in child processes: there it may crash, hang or ask for all memory, and harm nobody.
+"""Untrusted media is read in child processes: one may crash, hang or ask for all memory, and harm nobody.
 
-A nursery, one small process that has loaded the rooms that read media and nothing else, forks a child for each
-reading within milliseconds. What a child finds comes back through a socket as bytes, never as pickles; a child
-that is ahead waits, because the socket is full. The nursery ends when its control socket closes, which the
-kernel does however we die, and takes its children along.
+A nursery, one small process that has loaded the rooms that read media and nothing else, forks a child for
+each reading within milliseconds. What a child finds comes back through a socket as bytes, never as pickles;
+a child that is ahead waits, because the socket is full. The nursery ends when its control socket closes,
+which the kernel does however we die, and takes its children along.
 """
 
 import ctypes
@@ -52,8 +52,10 @@ _LINE_BYTES = 4 << 20
 _PR_SET_PDEATHSIG = 1
 
 
-def read_in_child(name: str, work: Callable[..., Iterator[Message]], *given: Any) -> Iterator[list[bytearray]]:
-    """What `work(*given)`, a generator of buffers, yields in a child; `name` is the file that errors speak of.
+def read_in_child(
+    name: str, work: Callable[..., Iterator[Message]], *given: Any
+) -> Iterator[list[bytearray]]:
+    """What `work(*given)`, a generator of buffers, yields in a child; `name` is the file errors speak of.
 
     Errors of the project come out as they are; all other ends of the child are InputErrors.
     """
@@ -74,10 +76,12 @@ def read_in_child(name: str, work: Callable[..., Iterator[Message]], *given: Any
                 _NURSERY.kill(pid)
     except TimeoutError:
         raise InputError(
-            f"{name}: reading it gave nothing for {STALL_SECONDS} s and was stopped; damaged or on a dead disk"
+            f"{name}: reading gave nothing for {STALL_SECONDS} s and was stopped; repair or replace the file"
         ) from None
     except (ConnectionError, EOFError):
-        raise InputError(f"{name}: crashed its decoder or ran it out of memory; repair or replace the file") from None
+        raise InputError(
+            f"{name}: crashed its decoder or ran it out of memory; repair or replace the file"
+        ) from None
     except _Fault as fault:
         raise fault.error(name) from None
     finally:
@@ -202,7 +206,7 @@ def _start() -> socket.socket:
     with theirs:
         subprocess.Popen(
             [sys.executable, "-c", _START, *sys.path],
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

@@ -9,7 +9,7 @@ _PLACES_NAMED = 6
 
 
 def in_order(ticks: Sequence[int | None]) -> list[int]:
-    """Places of the longest run of ticks that rises; those without one stay. The others stand in the wrong place."""
+    """Places of the longest run of ticks that rises, and of those without one; the others stand wrong."""
     tails: list[int] = []
     heads: list[int] = []
     before: dict[int, int] = {}
@@ -53,7 +53,9 @@ def _even_step(ticks: Sequence[int]) -> Fraction:
     return Fraction(sum(even), len(even)) if 3 * len(even) >= 2 * len(gaps) else Fraction(0)
 
 
-def describe(concealed: Sequence[int], lost: Sequence[int], seconds: Sequence[Fraction], cut_short: str) -> str:
+def describe(
+    concealed: Sequence[int], lost: Sequence[int], seconds: Sequence[Fraction], cut_short: str
+) -> str:
     """One line: frames concealed, frames lost (as `lost_before` counts them), and where the file ends."""
     found = []
     if concealed:
@@ -79,7 +81,9 @@ def _ranges(numbers: Sequence[int]) -> list[str]:
     known = set(numbers)
     starts = [number for number in numbers if number - 1 not in known]
     stops = [number for number in numbers if number + 1 not in known]
-    return [str(first) if first == last else f"{first}-{last}" for first, last in zip(starts, stops, strict=True)]
+    return [
+        str(first) if first == last else f"{first}-{last}" for first, last in zip(starts, stops, strict=True)
+    ]
 
 
 def _listed(items: Sequence[str]) -> str:

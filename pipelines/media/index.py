@@ -96,7 +96,7 @@ class FilmIndex:
 
 
 class Indexing:
-    """One pass over a film, two if it is damaged: iterate for the frames seen so far, then ask for `index()`."""
+    """One pass over a film, two if it is damaged: iterate for frames seen so far, then ask for `index()`."""
 
     def __init__(self, path: Path, info: SourceInfo) -> None:
         self.path = path
@@ -256,7 +256,9 @@ class Indexing:
         declared, found = self.info.frames_declared, len(self.frames)
         shown = sum(1 for seen in self.packets if seen.pts is not None)
         if self.info.container == "AVI":  # it counts the places in its table, empty ones too
-            found = shown = max((stamp for stamp in self._stamps(self.frames) if stamp is not None), default=-1) + 1
+            found = shown = (
+                max((stamp for stamp in self._stamps(self.frames) if stamp is not None), default=-1) + 1
+            )
         if declared and max(shown, found) < declared:
             return f"the file ends at {shown} of {declared} declared frames"
         seconds, whole = self.seconds, self.info.duration_declared

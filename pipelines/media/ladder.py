@@ -133,7 +133,10 @@ class Ladder:
     def _ladder(self, frame: int) -> list[_Rung]:
         place = self._key_before(frame)
         keys = [self._keys[place - back] for back in range(3) if place - back > 0]
-        return [*(_Rung(key, True) for key in keys if self.proofs.packet_times[key] != NOWHERE), _Rung(0, False)]
+        return [
+            *(_Rung(key, True) for key in keys if self.proofs.packet_times[key] != NOWHERE),
+            _Rung(0, False),
+        ]
 
     def _climb(self, rung: _Rung, frames: FrameRange) -> Iterator[av.VideoFrame]:
         expected = frames.start

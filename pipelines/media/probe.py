@@ -184,7 +184,9 @@ def _probe(path: Path) -> Iterator[Message]:
 
 def _refuse_many(path: Path, container: InputContainer) -> None:
     if len(container.streams) > MAX_STREAMS:
-        raise InputError(f"{path.name}: has {len(container.streams)} streams; at most {MAX_STREAMS} are handled")
+        raise InputError(
+            f"{path.name}: has {len(container.streams)} streams; at most {MAX_STREAMS} are handled"
+        )
 
 
 def _main_video(path: Path, container: InputContainer) -> VideoStream:

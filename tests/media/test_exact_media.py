@@ -12,8 +12,8 @@ from conftest import draw, ffmpeg, index_film
 from pipelines.errors import AssemblyError, ConformError, EngineError, InputError, UsageError
 from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import conform
-from pipelines.media.encoding import EncodeSpec, make_encoding, nominal_rate
 from pipelines.media.decoding import checksum
+from pipelines.media.encoding import EncodeSpec, make_encoding, nominal_rate
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.parts import prove_decodable, write_part
 from pipelines.media.probe import probe
@@ -436,15 +436,12 @@ def test_what_is_no_film_is_refused(tmp_path, content, reason):
         probe(tmp_path / "x.mp4")
 
 
-@pytest.mark.parametrize(
-    ("share", "reason"), [(0.6, "cut short|damaged"), (0.1, "cut short|not a film|damaged")]
-)
-def test_a_cut_off_copy_is_refused(films, tmp_path, share, reason):
+def test_a_copy_of_the_head_alone_is_refused(films, tmp_path):
     whole = tmp_path / "faststart.mp4"
     ffmpeg("-i", str(films / "film.mp4"), "-c", "copy", "-movflags", "faststart", str(whole))
     data = whole.read_bytes()
-    (tmp_path / "cut.mp4").write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(InputError, match=reason):
+    (tmp_path / "cut.mp4").write_bytes(data[: len(data) // 100])
+    with pytest.raises(InputError, match="cut short|not a film|damaged"):
         index_film(tmp_path / "cut.mp4")
 
 
