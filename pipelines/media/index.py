@@ -116,7 +116,7 @@ class Indexing:
         for single_threaded in (False, True):
             self._begin(single_threaded)
             for message in read_in_child(self.path.name, observe, self.path, self.info, single_threaded):
-                self._note(json.loads(message[0]))
+                self._note(json.loads(bytes(message[0])))
                 if len(self.frames) > told:
                     told = len(self.frames)
                     yield told

@@ -9,7 +9,7 @@ Kind = TypeVar("Kind")
 
 
 def revive(kind: type[Kind], plain: Any) -> Kind:
-    """The value of a type from `json.dumps(asdict(value), default=str)`: dataclass, tuple, fraction or JSON."""
+    """The value of a type from `json.dumps(asdict(value), default=str)`: dataclasses, tuples, fractions."""
     return _revived(kind, plain)
 
 

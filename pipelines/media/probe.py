@@ -147,8 +147,8 @@ def configure(stream: VideoStream, single_threaded: bool = False) -> VideoCodecC
 
 def probe(path: Path) -> SourceInfo:
     """Read the headers and decode one frame; refuse what this version does not handle."""
-    (answer,) = read_in_child(path.name, _probe, path)
-    return revive(SourceInfo, json.loads(answer[0]))
+    answers = [json.loads(bytes(message[0])) for message in read_in_child(path.name, _probe, path)]
+    return revive(SourceInfo, answers[0])
 
 
 def _probe(path: Path) -> Iterator[Message]:
