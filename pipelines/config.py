@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipelines import schema
+from pipelines.credentials import masked
 from pipelines.errors import UsageError
 from pipelines.media.encoding import EncodeSpec
 from pipelines.storage import absolute_url
@@ -94,7 +95,11 @@ class TitleJob(Look):
 
 
 def make_job(options: dict[str, Any]) -> TitleJob:
-    """A job from options; paths made absolute, the work folder beside the output unless given."""
+    """A job from options; paths made absolute, the work folder beside the output unless given.
+
+    Credentials in URLs stay out of it: see `pipelines.credentials`.
+    """
+    recall_urls()
     try:
         job = TitleJob(**{key: value for key, value in options.items() if value is not None})
         job.encode_spec  # noqa: B018  checks codec and quality
@@ -146,6 +151,12 @@ def load_job_file(path: Path, overrides: dict[str, Any]) -> TitleJob:
     if not isinstance(document, dict):
         raise UsageError(f"{path}: a job file holds options such as `source:` and `output:`")
     return make_job({**document, **{key: value for key, value in overrides.items() if value is not None}})
+
+
+def recall_urls() -> None:
+    """Learn the URLs in $STYLEREEL_URLS, divided by spaces: those whose credentials no stored job holds."""
+    for url in os.environ.get("STYLEREEL_URLS", "").split():
+        masked(url)
 
 
 def cache_folder() -> Path:

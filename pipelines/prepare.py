@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipelines.config import TitleJob
+from pipelines.credentials import hide_secrets
 from pipelines.errors import InputError, UsageError
 from pipelines.looks import looks_of_shots
 from pipelines.media.encoding import Encoding, make_encoding
@@ -138,7 +139,7 @@ def _digest(*facts: object) -> str:
 def _refuse_damage(job: TitleJob, index: FilmIndex) -> None:
     if job.strict and index.damage_note:
         raise InputError(
-            f"{Path(job.source).name}: {index.damage_note}. "
+            f"{Path(hide_secrets(job.source)).name}: {index.damage_note}. "
             "Repair or replace the file, or leave --strict out to go on with what there is"
         )
 

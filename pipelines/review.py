@@ -11,10 +11,10 @@ import av
 from PIL import Image
 
 from pipelines.config import TitleJob
+from pipelines.credentials import hide_secrets
 from pipelines.media.conform import ConformReport
 from pipelines.media.frames import FrameReader
 from pipelines.prepare import FilmPlan
-from pipelines.storage import hide_secrets
 from stylecore.orientation import Orientation
 
 _SHOTS_SHOWN = 12

@@ -6,10 +6,11 @@ import pytest
 from conftest import index_film
 
 from pipelines import manifest
+from pipelines.credentials import hide_secrets
 from pipelines.errors import InputError, StorageError
 from pipelines.manifest import FAILED, OK, WITHDRAWN, ShardResult
 from pipelines.plan import plan_segments, plan_shards
-from pipelines.storage import Store, explained, fetch_source, hide_secrets, split_url
+from pipelines.storage import Store, explained, fetch_source, split_url
 from pipelines.timeline import shots_from_cuts
 
 
