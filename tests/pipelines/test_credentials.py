@@ -64,8 +64,8 @@ def test_what_was_never_told_is_asked_for():
 
 def test_texts_of_others_are_scrubbed():
     masked("https://ann:pa55%2Bw0rd@host/film.mp4?sig=f00dcafe")
-    text = "403 at url='https://ann:pa55%2Bw0rd@host/film.mp4?sig=f00dcafe' for ann:pa55+w0rd and https://x/y?token=z and f00dcafe"
-    assert scrub(text) == "403 at url='https://***@host/film.mp4?***' for *** and https://x/y?*** and ***"
+    text = "403 at 'https://ann:pa55%2Bw0rd@host/film.mp4?sig=f00dcafe' for ann:pa55+w0rd, https://x/y?z=1 f00dcafe"
+    assert scrub(text) == "403 at 'https://***@host/film.mp4?***' for ***, https://x/y?*** ***"
 
 
 class Vault(MemoryFileSystem):
@@ -126,12 +126,7 @@ def test_nothing_that_is_kept_holds_a_secret(rendered, tmp_path_factory, capsys)
     prefect = list(texts(tmp_path_factory.getbasetemp() / "prefect0"))
     assert any(b"vault://***@host" in data for _, data in prefect), "Prefect has seen the job"
     for path, data in [*stored, *prefect]:
-        found = [
-            data[max(0, data.find(secret.encode()) - 200) :][:400]
-            for secret in SECRETS
-            if secret.encode() in data
-        ]
-        assert not found, (path, found)
+        assert [secret for secret in SECRETS if secret.encode() in data] == [], path
 
 
 def test_a_retry_asks_for_what_is_not_stored_and_takes_it_from_the_environment(rendered, monkeypatch, capsys):
