@@ -1,4 +1,4 @@
-"""Packets of a damaged broadcast that no file can hold: at a time that has passed, or AAC without its head."""
+"""Packets of a damaged broadcast that no file can hold: their time has passed, or AAC has lost its head."""
 
 from collections import defaultdict
 from pathlib import Path

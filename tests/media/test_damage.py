@@ -10,8 +10,10 @@ from conftest import draw, ffmpeg, index_film
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.commands.render import delivery_lines
 from pipelines.config import make_job
 from pipelines.errors import InputError
+from pipelines.flows.run import run_title
 from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import conform
 from pipelines.media.damage import describe, in_order, lost_before
@@ -122,6 +124,8 @@ def test_what_can_be_decoded_is_kept_at_its_time(damaged, name):
         assert [(frame.pts, checksum(frame)) for frame in reader.read(frames)] == [
             (number, found[number][1]) for number in frames
         ]
+    some = sorted(generator.sample(range(len(found)), 4))
+    assert [(frame.pts, checksum(frame)) for frame in reader.pick(some)] == [(n, found[n][1]) for n in some]
 
 
 @pytest.mark.parametrize("name", ["more.mp4", "clusters.mkv", "packets.ts", "lost.mp4"])
@@ -181,6 +185,32 @@ def test_damage_is_told_in_the_plan_and_refused_on_demand(damaged, tmp_path, nam
     with pytest.raises(InputError) as refusal:
         plan_film(make_job({**places, "device": "cpu", "strict": True}), *facts)
     assert SAID[name] in str(refusal.value) and "--strict" in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["packets.ts", "stamps.ts"])
+def test_sound_that_no_container_takes_is_left_out_and_told(damaged, tmp_path, name):
+    made = delivered(damaged / name, ".mkv", tmp_path / "made", 999)
+    with av.open(str(made)) as after, av.open(str(damaged / name)) as before:
+        kept, there = (
+            [packet.size for packet in film.demux(audio=0) if packet.size] for film in (after, before)
+        )
+    assert 0 < len(kept) < len(there)
+
+
+@pytest.mark.parametrize("style", ["identity", pytest.param("painter", marks=pytest.mark.long)])
+def test_a_damaged_film_comes_out_the_same_by_any_shards(damaged, pack, tmp_path, prefect_api, style):
+    """Through the whole flow, surveys and all; and the delivery, its page and the plan tell the damage."""
+    style = f"{pack}#plain" if style == "painter" else style
+    made = []
+    for shard_frames in (999, 17):
+        output = tmp_path / f"{shard_frames}.mp4"
+        places = {"source": str(damaged / "lost.mp4"), "output": str(output), "style": style}
+        facts = run_title(make_job({**places, "device": "cpu", "shard_frames": shard_frames}))
+        note = index_film(damaged / "lost.mp4")[1].damage_note
+        assert note in facts["notes"] and note in Path(facts["report"]).read_text()
+        assert any(note in line for line in delivery_lines(facts))
+        made.append(output.read_bytes())
+    assert made[0] == made[1]
 
 
 def test_a_whole_film_is_not_called_damaged(damaged, tmp_path):
