@@ -14,6 +14,7 @@ from pipelines.commands.styles import styles
 from pipelines.commands.train import train
 from pipelines.commands.work import clean, report, retry, status
 from pipelines.config import cache_folder
+from pipelines.credentials import scrub
 from pipelines.errors import StylereelError
 from stylecore.errors import StyleError
 
@@ -36,20 +37,24 @@ def run(arguments: list[str]) -> int:
         err.show()
         return err.exit_code
     except StylereelError as err:
-        click.echo(f"stylereel: {err}", err=True)
+        click.echo(f"stylereel: {_one_line(err)}", err=True)
         return err.exit_code
     except StyleError as err:
-        click.echo(f"stylereel: {err}", err=True)
+        click.echo(f"stylereel: {_one_line(err)}", err=True)
         return 2
     except (KeyboardInterrupt, click.Abort):
         click.echo("stylereel: stopped; the same command continues", err=True)
         return 130
     except Exception as err:
-        click.echo(
-            f"stylereel: a fault of stylereel's own, {type(err).__name__}: {err}; {_keep_trace()}", err=True
-        )
+        what = f"{type(err).__name__}: {_one_line(err)}"
+        click.echo(f"stylereel: a fault of stylereel's own, {what}; {_keep_trace()}", err=True)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _one_line(err: Exception) -> str:
+    """An error's text without credentials, and without what a file's name may do to a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in scrub(str(err)))
 
 
 def _keep_trace() -> str:
@@ -57,7 +62,7 @@ def _keep_trace() -> str:
     path = cache_folder() / "last-error.txt"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(traceback.format_exc())
+        path.write_text(scrub(traceback.format_exc()))
     except OSError:
         return "its trace could not be written"
     return f"its trace is in {path}, please report it"

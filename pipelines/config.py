@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipelines import schema
+from pipelines.credentials import masked
 from pipelines.errors import UsageError
 from pipelines.media.fitting import EncodeSpec
 from pipelines.storage import absolute_url
@@ -75,6 +76,8 @@ class TitleJob(Look):
     depth: int | None = None
     hdr: str = "keep"
     allow_drop: bool = False
+    strict: bool = False
+    """Refuse a damaged source instead of rendering what can be decoded of it."""
 
     @property
     def encode_spec(self) -> EncodeSpec:
@@ -95,7 +98,11 @@ class TitleJob(Look):
 
 
 def make_job(options: dict[str, Any]) -> TitleJob:
-    """A job from options; paths made absolute, the work folder beside the output unless given."""
+    """A job from options; paths made absolute, the work folder beside the output unless given.
+
+    Credentials in URLs stay out of it: see `pipelines.credentials`.
+    """
+    recall_urls()
     try:
         job = TitleJob(**{key: value for key, value in options.items() if value is not None})
         job.encode_spec  # noqa: B018  checks codec and quality
@@ -147,6 +154,12 @@ def load_job_file(path: Path, overrides: dict[str, Any]) -> TitleJob:
     if not isinstance(document, dict):
         raise UsageError(f"{path}: a job file holds options such as `source:` and `output:`")
     return make_job({**document, **{key: value for key, value in overrides.items() if value is not None}})
+
+
+def recall_urls() -> None:
+    """Learn the URLs in $STYLEREEL_URLS, divided by spaces: those whose credentials no stored job holds."""
+    for url in os.environ.get("STYLEREEL_URLS", "").split():
+        masked(url)
 
 
 def cache_folder() -> Path:

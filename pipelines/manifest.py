@@ -92,8 +92,14 @@ def save_index(store: Store, key: str, index: FilmIndex) -> None:
         for frame, (facts, score) in enumerate(zip(index.frames, index.cut_scores, strict=True))
     ]
     base = index.timeline.time_base
-    last = str(index.timeline.last_duration)
-    facts = {"time_base": str(base), "last_duration": last, "clock_note": index.clock_note}
+    facts = {
+        "time_base": str(base),
+        "last_duration": str(index.timeline.last_duration),
+        "clock_note": index.clock_note,
+        "lost_after": str(index.lost_after),
+        "cut_short": index.cut_short,
+        "single_threaded": str(int(index.single_threaded)),
+    }
     store.write(f"index/{key}/frames.parquet", _parquet(schema.FRAMES, rows, facts))
 
 
@@ -113,6 +119,9 @@ def load_index(store: Store, key: str) -> FilmIndex | None:
         tuple(columns["cut_score"]),
         Timeline(Fraction(head["time_base"]), tuple(columns["pts"]), int(head["last_duration"])),
         head["clock_note"],
+        int(head["lost_after"]),
+        head["cut_short"],
+        head["single_threaded"] == "1",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipelines.config import TitleJob
+from pipelines.credentials import hide_secrets
 from pipelines.errors import InputError, UsageError
 from pipelines.looks import looks_of_shots
 from pipelines.media.encoding import Encoding, make_encoding
@@ -41,7 +42,12 @@ class FilmPlan:
         """Every way in which the delivery will differ from the source, and what was made up."""
         woven, frames = self.index.interlaced_frames, len(self.index.frames)
         scan = f"{woven} of {frames} frames are interlaced: taken apart, one picture for each frame"
-        found = (*self.encoding.notes, self.index.clock_note, scan if woven else "")
+        found = (
+            self.index.damage_note,
+            *self.encoding.notes,
+            self.index.clock_note,
+            scan if woven else "",
+        )
         return tuple(note for note in found if note)
 
     @property
@@ -57,6 +63,7 @@ class FilmPlan:
 
 def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     """Shots, looks, shards, encoding and the fate of every track."""
+    _refuse_damage(job, index)
     suffix = Path(job.output).suffix
     cuts = find_cuts(index.cut_scores) if job.cuts is None else job.cuts
     shots = shots_from_cuts(cuts, len(index.frames))
@@ -127,6 +134,14 @@ def _shard_key(
 
 def _digest(*facts: object) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _refuse_damage(job: TitleJob, index: FilmIndex) -> None:
+    if job.strict and index.damage_note:
+        raise InputError(
+            f"{Path(hide_secrets(job.source)).name}: {index.damage_note}. "
+            "Repair or replace the file, or leave --strict out to go on with what there is"
+        )
 
 
 def _refuse_drops(job: TitleJob, fates: Sequence[Fate]) -> None:

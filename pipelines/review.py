@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ import av
 from PIL import Image
 
 from pipelines.config import TitleJob
+from pipelines.credentials import hide_secrets
 from pipelines.media.conform import ConformReport
+from pipelines.media.frames import FrameReader
 from pipelines.prepare import FilmPlan
-from pipelines.storage import hide_secrets
 from stylecore.orientation import Orientation
 
 _SHOTS_SHOWN = 12
@@ -65,7 +66,8 @@ def write_page(path: Path, source: Path, delivery: Path, film: FilmPlan, facts: 
     shots = _spread(film.shots, _SHOTS_SHOWN)
     wanted = [(shot.frames.start + shot.frames.stop) // 2 for shot in shots]
     held = film.yuv_format.orientation
-    before, after = (_pictures(file, index, wanted, held) for file, index in _films(source, delivery, film))
+    before = [_shown(frame, held) for frame in FrameReader(source, film.info, film.index).pick(wanted)]
+    after = [_shown(frame, held) for frame in _delivered(delivery, wanted)]
     rows = "".join(
         f"<figure><img src='{old}' alt='source'><img src='{new}' alt='delivery'>"
         f"<figcaption>shot {shot.number}, frames {shot.frames}, frame {frame}</figcaption></figure>"
@@ -80,21 +82,19 @@ def _spread(items: Sequence[Any], most: int) -> list[Any]:
     return [items[position * (len(items) - 1) // (most - 1)] for position in range(most)]
 
 
-def _films(source: Path, delivery: Path, film: FilmPlan) -> list[tuple[Path, int]]:
-    return [(source, film.info.video_index), (delivery, 0)]
+def _delivered(delivery: Path, wanted: Sequence[int]) -> Iterator[av.VideoFrame]:
+    chosen = set(wanted)
+    with av.open(str(delivery)) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            if number in chosen:
+                yield frame
+            if number >= max(chosen):
+                return
 
 
-def _pictures(path: Path, stream: int, wanted: Sequence[int], held: Orientation) -> list[str]:
-    """The frames as data URLs of JPEG pictures, upright."""
-    found, left = [], sorted(wanted)
-    with av.open(str(path)) as container:
-        for number, frame in enumerate(container.decode(container.streams[stream])):
-            if left and number == left[0]:
-                left.pop(0)
-                found.append(_data_url(_upright(frame.to_image(), held)))
-            if not left:
-                break
-    return found
+def _shown(frame: av.VideoFrame, held: Orientation) -> str:
+    """A frame as the data URL of a JPEG picture, upright."""
+    return _data_url(_upright(frame.to_image(), held))
 
 
 def _upright(picture: Image.Image, held: Orientation) -> Image.Image:

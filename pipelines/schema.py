@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-VERSION = 3
+VERSION = 4
 
 PACKETS = pa.schema(
     [
@@ -26,6 +26,8 @@ FRAMES = pa.schema(
         ("interlaced", pa.bool_()),
         ("moved_down", pa.float64()),
         ("moved_right", pa.float64()),
+        ("concealed", pa.bool_()),
+        ("lost_before", pa.int32()),
         ("cut_score", pa.float32()),
     ]
 )

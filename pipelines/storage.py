@@ -9,20 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from pipelines.errors import InputError, StorageError
-
-
-def hide_secrets(url: str) -> str:
-    """The URL without user, password and query, for people and logs."""
-    parts = urlsplit(url)
-    if not parts.scheme or "@" not in parts.netloc and not parts.query:
-        return url
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+from pipelines.credentials import hide_secrets, masked, scrub, whole
+from pipelines.errors import InputError, StorageError, UsageError
 
 
 @contextmanager
@@ -35,7 +27,19 @@ def explained(doing: str, place: str) -> Iterator[None]:
             raise StorageError(f"{doing} {place}: the disk is full; free some space and run again") from err
         if isinstance(err, PermissionError) or err.errno == errno.EROFS:
             raise StorageError(f"{doing} {place}: may not be written or read; choose another place") from err
-        raise StorageError(f"{doing} {place}: {err.strerror or err}; choose another place") from err
+        raise StorageError(
+            f"{doing} {place}: {scrub(err.strerror or str(err))}; choose another place"
+        ) from err
+
+
+def _locate(url: str) -> tuple[Any, str]:
+    """The file system and the path there; a plain path is taken as it is, whatever letters it has."""
+    if "://" not in url:
+        return LocalFileSystem(), url
+    try:
+        return fsspec.core.url_to_fs(whole(url))
+    except (ValueError, ImportError) as err:
+        raise UsageError(f"{hide_secrets(url)}: {scrub(str(err))}") from err
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,10 @@ class Store:
 
     @property
     def _fs(self) -> Any:
-        return fsspec.core.url_to_fs(self.url)[0]
+        return _locate(self.url)[0]
 
     def _path(self, name: str) -> str:
-        return f"{fsspec.core.url_to_fs(self.url)[1].rstrip('/')}/{name}".rstrip("/")
+        return f"{_locate(self.url)[1].rstrip('/')}/{name}".rstrip("/")
 
     def local_folder(self) -> Path | None:
         """The folder itself when it is on this machine's disk."""
@@ -174,25 +178,30 @@ def _copy_here(fs: Any, path: str, target: Path) -> None:
 
 def split_url(url: str) -> tuple[Store, str]:
     """A file's URL as its folder and its name."""
-    fs, path = fsspec.core.url_to_fs(url)
-    folder, _, name = path.rpartition("/")
-    return Store(fs.unstrip_protocol(folder or "/")), name
+    folder, _, name = url.rpartition("/")
+    return Store(f"{folder}/" if folder.endswith((":/", ":")) or not folder else folder), name
 
 
 def fetch_source(url: str, folder: Path) -> Path:
     """The film as a local file; a missing one is an InputError."""
+    shown = hide_secrets(url)
     try:
-        store, name = split_url(url)
-    except (ValueError, ImportError) as err:
-        raise InputError(f"{hide_secrets(url)}: {err}") from err
-    if store.size(name) is None:
-        raise InputError(f"{hide_secrets(url)}: not found")
-    return store.fetch(name, folder)
+        fs, path = _locate(url)
+    except UsageError as err:
+        raise InputError(str(err)) from err
+    with explained("reading", shown):
+        if not fs.exists(path):
+            raise InputError(f"{shown}: not found")
+        if isinstance(fs, LocalFileSystem):
+            return Path(path)
+        target = folder / shown.rpartition("/")[2]
+        _copy_here(fs, path, target)
+    return target
 
 
 def absolute_url(place: str) -> str:
-    """A URL as it is; a path made absolute."""
-    return place if "://" in place else str(Path(place).expanduser().absolute())
+    """A URL, its credentials masked; a path made absolute."""
+    return masked(place) if "://" in place else str(Path(place).expanduser().absolute())
 
 
 def free_bytes(folder: Path) -> int:

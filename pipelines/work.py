@@ -12,12 +12,13 @@ from filelock import FileLock, Timeout
 
 from pipelines import manifest
 from pipelines.config import TitleJob, cache_folder, make_job
+from pipelines.credentials import hide_secrets
 from pipelines.errors import UsageError
 from pipelines.indexed import ensure_index
 from pipelines.manifest import OK, WITHDRAWN, ShardResult
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan, plan_film
-from pipelines.storage import Store, explained, fetch_source, hide_secrets
+from pipelines.storage import Store, explained, fetch_source
 
 _OURS = ("index", "plan", "results", "parts", "scratch", "job.json", "delivery.json", "report.html")
 

@@ -60,6 +60,7 @@ def style_options(command: Command) -> Command:
         click.option("--preset", help="Encoder preset, such as veryfast or slow."),
         click.option("--lossless", is_flag=True, default=None, help="A master: decodes to the exact frames."),
         click.option("--allow-drop", is_flag=True, default=None, help="Go on when a track cannot be kept."),
+        click.option("--strict", is_flag=True, default=None, help="Refuse a source that is damaged."),
     ]
     for option in reversed(options):
         command = option(command)

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from pipelines import manifest, progress
 from pipelines.config import TitleJob, cache_folder, prefect_server_given
+from pipelines.credentials import hide_secrets
 from pipelines.errors import EngineError, StylereelError, UsageError
 from pipelines.flows.server import EmbeddedServer, answers, pointed_at, quiet_prefect
 from pipelines.looks import check_styles
@@ -22,7 +23,7 @@ from pipelines.media.encoding import container_of
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan
 from pipelines.review import write_page
-from pipelines.storage import hide_secrets, split_url
+from pipelines.storage import split_url
 from pipelines.work import (
     Work,
     clear_scratch,

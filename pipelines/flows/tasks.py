@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from pipelines import manifest, progress
 from pipelines.config import TitleJob
+from pipelines.credentials import scrub
 from pipelines.errors import EngineError, StylereelError
 from pipelines.manifest import FAILED, OK, ShardResult
 from pipelines.media.assemble import PartFile, assemble
@@ -80,7 +81,8 @@ def render_title_shard(job: TitleJob, source: Path, shard: int) -> str:
         # Whatever it is, it is this shard's: it is recorded, and the film's other shards go on.
         target.unlink(missing_ok=True)
         _record_failure(work, base, err, time.perf_counter() - began)
-        return str(err) if isinstance(err, StylereelError) else f"{type(err).__name__}: {err}"
+        text = scrub(str(err))
+        return text if isinstance(err, StylereelError) else f"{type(err).__name__}: {text}"
     return ""
 
 
@@ -108,7 +110,12 @@ def _published(work: Work, base: ShardResult, target: Path, made: RenderedShard)
 
 
 def _record_failure(work: Work, base: ShardResult, err: Exception, seconds: float) -> None:
-    facts = {**vars(base), "wall_seconds": seconds, "error_class": type(err).__name__, "error_text": str(err)}
+    facts = {
+        **vars(base),
+        "wall_seconds": seconds,
+        "error_class": type(err).__name__,
+        "error_text": scrub(str(err)),
+    }
     try:
         manifest.record(work.store, ShardResult(**facts))
     except StylereelError:

@@ -1,6 +1,7 @@
 """Join parts packet by packet onto the source's timestamps, and copy everything else across once."""
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
 from pipelines.errors import AssemblyError
+from pipelines.media.broadcast import unfit_packets
+from pipelines.media.decoding import packets_of
 from pipelines.media.encoding import container_of
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
 from pipelines.media.parts import parameter_sets, read_part
@@ -70,13 +73,18 @@ def assemble(
             if fate.action == CONVERTED and fate.track.kind == "subtitle":
                 converted = stack.enter_context(_converted_subtitle(source, fate, target))
                 made = _copy_stream(out, converted.streams[0], original.streams[fate.track.index])
-                feeds.append(_source_packets(converted, {0: made}))
+                feeds.append(_source_packets(converted, {0: made}, frozenset()))
             elif fate.action != DROPPED:
                 _add_track(out, original, fate, streams)
         _copy_head(out, original)
-        feeds.append(_source_packets(original, streams))
-        for _, _, packet in heapq.merge(*feeds, key=lambda item: item[:2]):
-            out.mux(packet)
+        feeds.append(_source_packets(original, streams, unfit_packets(source, info)))
+        try:
+            for _, _, packet in heapq.merge(*feeds, key=lambda item: item[:2]):
+                out.mux(packet)
+        except av.FFmpegError as err:
+            raise AssemblyError(
+                f"{target.name}: the container takes no more ({err.strerror}); try an output named .mkv"
+            ) from err
 
 
 def _refuse_mismatch(parts: Sequence[PartFile], timeline: Timeline) -> None:
@@ -171,16 +179,21 @@ def _converted_subtitle(source: Path, fate: Fate, target: Path) -> InputContaine
     return av.open(str(made))
 
 
-def _source_packets(container: InputContainer, streams: dict[int, Stream]) -> Iterator[_Timed]:
+def _source_packets(
+    container: InputContainer, streams: dict[int, Stream], unfit: frozenset[tuple[int, int]]
+) -> Iterator[_Timed]:
     if not streams:
         return
-    wanted = [container.streams[index] for index in streams]
-    for packet in container.demux(wanted):
+    places = Counter[int]()
+    for packet in packets_of(container, *(container.streams[index] for index in streams)):
         stamp = packet.dts if packet.dts is not None else packet.pts
         if stamp is None:
             continue
         seconds = float(stamp * packet.time_base)
         index = packet.stream.index
+        places[index] += packet.pts is not None
+        if (index, places[index] - 1) in unfit:
+            continue
         packet.stream = streams[index]
         yield seconds, index + 1, packet
 

@@ -1,6 +1,7 @@
 """Prove a delivery: every frame, every timestamp, every copied packet. Reads both files anew."""
 
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -9,6 +10,8 @@ from pathlib import Path
 import av
 
 from pipelines.errors import ConformError
+from pipelines.media.broadcast import unfit_packets
+from pipelines.media.decoding import packets_of
 from pipelines.media.encoding import container_of
 from pipelines.media.probe import SourceInfo, open_source
 from pipelines.media.tracks import DROPPED, KEPT, Fate
@@ -56,6 +59,8 @@ class _Stream:
     crcs: list[int] = field(default_factory=list)
     stamps: list[Fraction] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    unfit: int = 0
+    """Damaged packets that no container can hold."""
 
 
 def conform(
@@ -83,20 +88,26 @@ def conform(
         )
     rounds = tolerance or info.container != "mov/mp4"
     tracks = _prove_tracks(
-        delivery, source, fates, made_streams, shift, 2 * _MKV_TOLERANCE if rounds else tolerance
+        delivery, source, info, fates, made_streams, shift, 2 * _MKV_TOLERANCE if rounds else tolerance
     )
     chapters, missing = _prove_head(delivery, source)
     return ConformReport(len(shown), worst, shift, chapters, tracks, missing)
 
 
-def _scan(path: Path) -> dict[int, _Stream]:
+def _scan(path: Path, unfit: frozenset[tuple[int, int]] = frozenset()) -> dict[int, _Stream]:
     """Payload checksums and times of every stream, by index."""
     found: dict[int, _Stream] = {}
+    places = Counter[int]()
     with open_source(path) as container:
-        for packet in container.demux():
+        for packet in packets_of(container):
             if packet.pts is None:
                 continue
-            seen = found.setdefault(packet.stream.index, _Stream())
+            index = packet.stream.index
+            seen, place = found.setdefault(index, _Stream()), places[index]
+            places[index] += 1
+            if (index, place) in unfit:
+                seen.unfit += 1
+                continue
             seen.crcs.append(zlib.crc32(_payload(packet)))
             seen.stamps.append(packet.pts * packet.time_base)
             seen.sizes.append(packet.size)
@@ -126,12 +137,13 @@ def _worst(shown: Sequence[Fraction], expected: Sequence[Fraction], shift: Fract
 def _prove_tracks(
     delivery: Path,
     source: Path,
+    info: SourceInfo,
     fates: Sequence[Fate],
     made: dict[int, _Stream],
     shift: Fraction,
     tolerance: Fraction,
 ) -> tuple[TrackProof, ...]:
-    original = _scan(source)
+    original = _scan(source, unfit_packets(source, info))
     proofs, position = [], 1
     for fate in fates:
         as_stream = _is_stream(fate, delivery)
@@ -169,15 +181,16 @@ def _prove_track(
             )
     elif fate.track.kind == "subtitle" and fate.action != DROPPED:
         worst = _prove_cues(name, before, after, shift)
+    left_out = f"{before.unfit} damaged packets left out" if before.unfit else ""
     return TrackProof(
         index=track.index,
         kind=track.kind,
         codec=fate.codec or track.codec,
         language=track.language,
         action=fate.action,
-        reason=fate.reason,
+        reason="; ".join(filter(None, [fate.reason, left_out])),
         packets=len(after.crcs),
-        payload_equal=before.crcs == after.crcs,
+        payload_equal=before.crcs == after.crcs and not before.unfit,
         worst_error_seconds=worst,
     )
 

@@ -9,7 +9,7 @@ _PLACES_NAMED = 6
 
 
 def in_order(ticks: Sequence[int | None]) -> list[int]:
-    """Places of the longest run of ticks that rises; those without one stay. The others stand in the wrong place."""
+    """Places of the longest run of ticks that rises, and of those without one; the others stand wrong."""
     tails: list[int] = []
     heads: list[int] = []
     before: dict[int, int] = {}

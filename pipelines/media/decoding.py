@@ -1,4 +1,4 @@
-"""Decode a stream packet by packet, going on after errors; a frame's identity travels as its packet's ordinal."""
+"""Demux and decode packet by packet, and go on after errors."""
 
 import zlib
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def is_end(packet: av.Packet) -> bool:
 
 
 def packets_of(container: InputContainer, *streams: VideoStream) -> Iterator[av.Packet]:
-    """Packets of these streams (of all, if none is named) to the last that can be had, and the empty ones at the end.
+    """Packets of these streams (of all, if none is named) and the empty ones at the end.
 
     A demuxer that stumbles is asked to go on.
     """

@@ -34,6 +34,7 @@ class FrameReader:
         ):
             frame = av.VideoFrame(self.info.width, self.info.height, self.info.pixel_format)
             (frame.pts,) = FRAME_HEAD.unpack(head)
+            frame.colorspace, frame.color_range = self.info.colour.matrix, self.info.colour.range
             for view, plane in zip(plane_arrays(frame), planes, strict=True):
                 view[:] = np.frombuffer(plane, view.dtype).reshape(view.shape)
             yield frame

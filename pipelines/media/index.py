@@ -96,7 +96,7 @@ class FilmIndex:
 
 
 class Indexing:
-    """One pass over a film, two if it is damaged: iterate for the frames seen so far, then ask for `index()`."""
+    """One pass over a film, two if it is damaged: iterate for frames seen so far, then ask for `index()`."""
 
     def __init__(self, path: Path, info: SourceInfo) -> None:
         self.path = path
@@ -116,7 +116,7 @@ class Indexing:
         for single_threaded in (False, True):
             self._begin(single_threaded)
             for message in read_in_child(self.path.name, observe, self.path, self.info, single_threaded):
-                self._note(json.loads(message[0]))
+                self._note(json.loads(bytes(message[0])))
                 if len(self.frames) > told:
                     told = len(self.frames)
                     yield told

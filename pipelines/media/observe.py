@@ -55,7 +55,7 @@ class FrameSeen:
 
 
 def observe(path: Path, info: SourceInfo, single_threaded: bool) -> Iterator[Message]:
-    """JSON, a message a packet: `packet`, and the `frames` that came out; then `seconds`, where it all ends."""
+    """JSON, a message a packet: `packet`, and the `frames` that came out; then `seconds`, where all ends."""
     limit_memory(info.picture_bytes)
     with open_source(path) as container:
         stream = container.streams[info.video_index]
@@ -65,7 +65,7 @@ def observe(path: Path, info: SourceInfo, single_threaded: bool) -> Iterator[Mes
         for packet in packets_of(container):
             if packet.pts is not None and packet.time_base:
                 end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
-            if packet.stream_index != info.video_index:
+            if packet.stream.index != info.video_index:
                 continue
             seen = None if is_end(packet) else _packet_facts(packet)
             if seen is not None:

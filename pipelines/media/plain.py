@@ -9,12 +9,12 @@ Kind = TypeVar("Kind")
 
 
 def revive(kind: type[Kind], plain: Any) -> Kind:
-    """The value of a type from `json.dumps(asdict(value), default=str)`; dataclasses, tuples and fractions."""
+    """The value of a type from `json.dumps(asdict(value), default=str)`: dataclasses, tuples, fractions."""
     return _revived(kind, plain)
 
 
 def _revived(kind: Any, plain: Any) -> Any:
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)
         return kind(**{field.name: _revived(hints[field.name], plain[field.name]) for field in fields(kind)})
     if get_origin(kind) is tuple:

@@ -135,8 +135,8 @@ def configure(stream: VideoStream, single_threaded: bool = False) -> VideoCodecC
 
 def probe(path: Path) -> SourceInfo:
     """Read the headers and decode one frame; refuse what this version does not handle."""
-    (answer,) = read_in_child(path.name, _probe, path)
-    info = revive(SourceInfo, json.loads(answer[0]))
+    answers = [json.loads(bytes(message[0])) for message in read_in_child(path.name, _probe, path)]
+    info = revive(SourceInfo, answers[0])
     return replace(info, colour=replace(info.colour, chroma_site=_chroma_site(path, info)))
 
 

@@ -409,15 +409,12 @@ def test_what_is_no_film_is_refused(tmp_path, content, reason):
         probe(tmp_path / "x.mp4")
 
 
-@pytest.mark.parametrize(
-    ("share", "reason"), [(0.6, "cut short|damaged"), (0.1, "cut short|not a film|damaged")]
-)
-def test_a_cut_off_copy_is_refused(films, tmp_path, share, reason):
+def test_a_copy_of_the_head_alone_is_refused(films, tmp_path):
     whole = tmp_path / "faststart.mp4"
     ffmpeg("-i", str(films / "film.mp4"), "-c", "copy", "-movflags", "faststart", str(whole))
     data = whole.read_bytes()
-    (tmp_path / "cut.mp4").write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(InputError, match=reason):
+    (tmp_path / "cut.mp4").write_bytes(data[: len(data) // 100])
+    with pytest.raises(InputError, match="cut short|not a film|damaged"):
         index_film(tmp_path / "cut.mp4")
 
 

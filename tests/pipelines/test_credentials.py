@@ -1,0 +1,144 @@
+"""Credentials of URLs: used, and found in nothing that is stored, shown or sent to Prefect."""
+
+import io
+import json
+from pathlib import Path
+
+import fsspec
+import pyarrow.parquet as pq
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from pipelines import credentials
+from pipelines.cli import run
+from pipelines.config import make_job
+from pipelines.credentials import hide_secrets, masked, scrub, whole
+from pipelines.errors import UsageError
+from pipelines.flows.run import run_title
+
+SECRETS = ("pa55w0rdXQ", "AKIA77", "f00dcafe")
+
+
+@pytest.fixture(autouse=True)
+def _forgetful(monkeypatch):
+    """What one test has been told no other knows."""
+    monkeypatch.setattr(credentials, "_users", {})
+    monkeypatch.setattr(credentials, "_queries", {})
+
+
+@pytest.mark.parametrize(
+    ("url", "kept", "shown"),
+    [
+        ("https://ann:pa55w0rdXQ@host/film.mp4", "https://***@host/film.mp4", "https://host/film.mp4"),
+        ("https://host/film.mp4?token=pa55w0rdXQ", "https://host/film.mp4?***", "https://host/film.mp4"),
+        (
+            "https://b.s3.host/my film.mp4?X-Amz-Credential=AKIA77/x/s3&X-Amz-Signature=f00dcafe",
+            "https://b.s3.host/my film.mp4?***",
+            "https://b.s3.host/my film.mp4",
+        ),
+        (
+            "sftp://ann:pa55%40w0rd@host:22/a/b.mkv?x#y",
+            "sftp://***@host:22/a/b.mkv?***#y",
+            "sftp://host:22/a/b.mkv",
+        ),
+        (
+            "simplecache::https://ann:pa55w0rdXQ@host/f",
+            "simplecache::https://***@host/f",
+            "simplecache::https://host/f",
+        ),
+        ("s3://bucket/film.mp4", "s3://bucket/film.mp4", "s3://bucket/film.mp4"),
+        ("/films/what?.mp4", "/films/what?.mp4", "/films/what?.mp4"),
+        ("memory://x/what?.mp4", "memory://x/what?.mp4", "memory://x/what?.mp4"),
+    ],
+)
+def test_a_url_is_masked_and_made_whole_again(url, kept, shown):
+    assert masked(url) == kept and masked(kept) == kept
+    assert whole(kept) == whole(url) == url
+    assert hide_secrets(url) == hide_secrets(kept) == shown
+
+
+def test_what_was_never_told_is_asked_for():
+    with pytest.raises(UsageError, match=r"^https://host/film.mp4: .*STYLEREEL_URLS"):
+        whole("https://***@host/film.mp4")
+
+
+def test_texts_of_others_are_scrubbed():
+    masked("https://ann:pa55%2Bw0rd@host/film.mp4?sig=f00dcafe")
+    text = (
+        "403 at 'https://ann:pa55%2Bw0rd@host/film.mp4?sig=f00dcafe' for ann:pa55+w0rd, ftp://x/y?z f00dcafe"
+    )
+    assert scrub(text) == "403 at 'https://***@host/film.mp4?***' for ***, ftp://x/y?*** ***"
+
+
+class Vault(MemoryFileSystem):
+    """A store that opens for one user and one signature only."""
+
+    protocol = "vault"
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return "/" + path.rpartition("@")[2].partition("?")[0].removeprefix("vault://").lstrip("/")
+
+    @staticmethod
+    def _get_kwargs_from_urls(url):
+        return {"url": url}
+
+    def __init__(self, url="", **options):
+        super().__init__(**options)
+        self.open_to = "ann:pa55w0rdXQ@" in url and "Signature=f00dcafe" in url
+
+    def info(self, path, **options):
+        if not self.open_to:
+            raise PermissionError(path)
+        return super().info(path, **options)
+
+    def exists(self, path, **options):
+        return bool(self.info(path, **options)) if self.open_to else self.info(path)
+
+
+SOURCE = "vault://ann:pa55w0rdXQ@host/film.mp4?X-Amz-Credential=AKIA77/x&X-Amz-Signature=f00dcafe"
+
+
+@pytest.fixture
+def rendered(film, tmp_path, prefect_api):
+    fsspec.register_implementation("vault", Vault, clobber=True)
+    MemoryFileSystem().pipe_file("/host/film.mp4", film.read_bytes())
+    options = {"style": "identity", "device": "cpu", "preset": "ultrafast", "shard_frames": 40}
+    job = make_job({"source": SOURCE, "output": str(tmp_path / "out.mp4"), **options})
+    return run_title(job), Path(job.work)
+
+
+def texts(folder: Path):
+    """Every file's bytes, and what is compressed in tables."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield path, path.read_bytes()
+        if path.suffix == ".parquet":
+            table = pq.read_table(io.BytesIO(path.read_bytes()))
+            yield path, f"{table.to_pylist()} {table.schema.metadata}".encode()
+
+
+def test_nothing_that_is_kept_holds_a_secret(rendered, tmp_path_factory, capsys):
+    facts, work = rendered
+    assert json.loads((work / "job.json").read_text())["source"] == "vault://***@host/film.mp4?***"
+    stored = [(work, json.dumps(facts).encode()), *texts(work)]
+    for command in (["status", str(work)], ["status", str(work), "--json"], ["report", str(work)]):
+        assert run(command) == 0
+        stored.append((Path(command[0]), "".join(capsys.readouterr()).encode()))
+    prefect = list(texts(tmp_path_factory.getbasetemp() / "prefect0"))
+    assert any(b"vault://***@host" in data for _, data in prefect), "Prefect has seen the job"
+    for path, data in [*stored, *prefect]:
+        assert [secret for secret in SECRETS if secret.encode() in data] == [], path
+
+
+def test_a_retry_asks_for_what_is_not_stored_and_takes_it_from_the_environment(rendered, monkeypatch, capsys):
+    _, work = rendered
+    monkeypatch.setattr(credentials, "_users", {})
+    monkeypatch.setattr(credentials, "_queries", {})
+    capsys.readouterr()
+    assert run(["retry", str(work), "--shots", "2"]) == 2
+    _, err = capsys.readouterr()
+    assert err.startswith("stylereel: vault://host/film.mp4: ") and "STYLEREEL_URLS" in err
+    monkeypatch.setenv("STYLEREEL_URLS", f"https://x:y@else/where {SOURCE}")
+    assert run(["retry", str(work), "--shots", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["shards_rendered"] == 1
