@@ -9,6 +9,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from math import ceil
 
 from pipelines.timeline import FrameRange, Timeline
 
@@ -37,9 +38,7 @@ def parse_timecode(text: str, rate: Fraction) -> int:
     seconds, count, drop = _read(text, counted_rate(rate))
     dropped, minutes = _dropped(rate) if drop else 0, seconds // 60
     if count < dropped and seconds % 60 == 0 and minutes % 10:
-        raise ValueError(
-            f"{text} is a name that drop-frame counting skips; the next is {text[:-2]}{dropped:02}"
-        )
+        raise ValueError(f"{text}: drop-frame counting skips this name; the next is {text[:-2]}{dropped:02}")
     return seconds * counted_rate(rate) + count - dropped * (minutes - minutes // 10)
 
 
@@ -61,7 +60,7 @@ def _dropped(rate: Fraction) -> int:
 
 
 def parse_span(text: str) -> tuple[str, str]:
-    """Both ends of `A-B` as they are written, either may be left out; ValueError if it is nothing like that."""
+    """Both ends of `A-B` as they are written; an open one is empty. ValueError if it is nothing like that."""
     first, dash, stop = (piece.strip() for piece in text.partition("-"))
     if not dash or not (first or stop):
         raise ValueError("write FIRST-END, such as 240-480, 00:00:10:00-00:00:20:00, 240- or -480")
@@ -109,10 +108,9 @@ class Counting:
             return format_timecode(frame, self.rate)
         end = self.timeline.duration
         seconds = end if frame == len(self.timeline) else self.timeline.seconds(frame)
+        base = counted_rate(self.rate)
         # Rounded up: the name's own time must not lie before the frame is shown.
-        return format_timecode(
-            -int(-seconds * counted_rate(self.rate) // 1), Fraction(counted_rate(self.rate))
-        )
+        return format_timecode(ceil(seconds * base), Fraction(base))
 
     def _frame(self, text: str) -> int:
         if text.isdecimal():
@@ -122,7 +120,7 @@ class Counting:
         seconds, count, drop = _read(text, counted_rate(self.rate))
         if drop:
             raise ValueError(
-                f"{text}: drop-frame counting (with ;) needs a constant rate, and this film's varies"
+                f"{text}: drop-frame counting (with ;) needs a constant rate; this film's varies"
             )
         return self._shown_at(seconds + Fraction(count, counted_rate(self.rate)))
 

@@ -36,7 +36,7 @@ def test_every_dropped_number_is_refused(minutes, rate):
     for count in range(DROP_RATES[rate]):
         name = f"{minutes // 60:02}:{minutes % 60:02}:00;{count:02}"
         if minutes % 10:
-            with pytest.raises(ValueError, match="skips; the next is"):
+            with pytest.raises(ValueError, match="skips this name; the next is"):
                 parse_timecode(name, rate)
         else:
             assert format_timecode(parse_timecode(name, rate), rate, drop=True) == name
