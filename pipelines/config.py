@@ -12,6 +12,7 @@ from pipelines import schema
 from pipelines.errors import UsageError
 from pipelines.media.encoding import EncodeSpec
 from pipelines.storage import absolute_url
+from pipelines.timecode import parse_span
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
 from stylecore.errors import StyleError
 from stylecore.spec import COLOR_MODES, EngineSpec
@@ -64,6 +65,8 @@ class TitleJob(Look):
     """Key frames along the whole film, instead of `looks`."""
     cuts: tuple[int, ...] | None = None
     """First frames of shots, when the user knows better than the detector."""
+    range: str = ""
+    """The frames to deliver, `A-B` in frame numbers or timecodes; all of them unless given."""
     shard_frames: int = Field(DEFAULT_SHARD_FRAMES, ge=1)
     batch: int = Field(1, ge=1)
     tile: int = Field(0, ge=0)
@@ -100,6 +103,7 @@ def make_job(options: dict[str, Any]) -> TitleJob:
         first = err.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"{where}: {first['msg']} (found {first['input']!r})") from err
+    _refuse_malformed_range(job.range)
     output = absolute_url(job.output)
     work = absolute_url(job.work) if job.work else f"{output}.stylereel"
     places = {"source": absolute_url(job.source), "output": output, "work": work}
@@ -108,6 +112,14 @@ def make_job(options: dict[str, Any]) -> TitleJob:
         key.model_copy(update={"style": key.style and absolute_style(key.style)}) for key in job.key_frames
     )
     return _settled(job).model_copy(update={**places, "looks": looks, "key_frames": keys})
+
+
+def _refuse_malformed_range(text: str) -> None:
+    try:
+        if text:
+            parse_span(text)
+    except ValueError as err:
+        raise UsageError(f"range {text!r}: {err}") from err
 
 
 _AnyLook = TypeVar("_AnyLook", bound=Look)

@@ -14,6 +14,7 @@ from pipelines.config import TitleJob
 from pipelines.media.conform import ConformReport
 from pipelines.prepare import FilmPlan
 from pipelines.storage import hide_secrets
+from pipelines.timeline import FrameRange, Shot
 from stylecore.orientation import Orientation
 
 _SHOTS_SHOWN = 12
@@ -24,7 +25,7 @@ def describe_delivery(
     job: TitleJob, film: FilmPlan, report: ConformReport, sha256: str, size: int, rendered: int
 ) -> dict[str, Any]:
     """Everything proved about a delivery, as plain values."""
-    timeline = film.index.timeline
+    timeline, _ = film.excerpt
     return {
         "output": hide_secrets(job.output),
         "work": hide_secrets(job.work),
@@ -63,9 +64,10 @@ def describe_delivery(
 def write_page(path: Path, source: Path, delivery: Path, film: FilmPlan, facts: Mapping[str, Any]) -> None:
     """An HTML page that needs nothing beside it: facts, tracks, and one frame of each shot in both films."""
     shots = _spread(film.shots, _SHOTS_SHOWN)
-    wanted = [(shot.frames.start + shot.frames.stop) // 2 for shot in shots]
-    held = film.yuv_format.orientation
-    before, after = (_pictures(file, index, wanted, held) for file, index in _films(source, delivery, film))
+    wanted = [_middle(shot, film.frames) for shot in shots]
+    held, first = film.yuv_format.orientation, film.frames.start
+    before = _pictures(source, film.info.video_index, wanted, held)
+    after = _pictures(delivery, 0, [frame - first for frame in wanted], held)
     rows = "".join(
         f"<figure><img src='{old}' alt='source'><img src='{new}' alt='delivery'>"
         f"<figcaption>shot {shot.number}, frames {shot.frames}, frame {frame}</figcaption></figure>"
@@ -80,8 +82,11 @@ def _spread(items: Sequence[Any], most: int) -> list[Any]:
     return [items[position * (len(items) - 1) // (most - 1)] for position in range(most)]
 
 
-def _films(source: Path, delivery: Path, film: FilmPlan) -> list[tuple[Path, int]]:
-    return [(source, film.info.video_index), (delivery, 0)]
+def _middle(shot: Shot, frames: FrameRange) -> int:
+    """The middle of what is delivered of a shot."""
+    shown = shot.frames.overlap(frames)
+    assert shown is not None, "a plan holds only shots of its range"
+    return (shown.start + shown.stop) // 2
 
 
 def _pictures(path: Path, stream: int, wanted: Sequence[int], held: Orientation) -> list[str]:

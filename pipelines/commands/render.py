@@ -87,12 +87,12 @@ def plan(source: str, output: str | None, as_json: bool, **options: Any) -> None
 
 def plan_facts(job: TitleJob, film: FilmPlan, left: list[int]) -> dict[str, Any]:
     """A plan as plain values."""
-    info, timeline = film.info, film.index.timeline
+    info, (timeline, _) = film.info, film.excerpt
     folder = open_work(job.work).store.local_folder()
     return {
         "source": job.source,
         "picture": f"{info.width}x{info.height} {info.pixel_format} {info.codec} in {info.container}",
-        "frames": len(film.index.frames),
+        "frames": len(film.frames),
         "seconds": float(timeline.duration),
         "mean_rate": str(film.encoding.rate),
         "colour": f"{film.yuv_format.matrix}, {'full' if film.yuv_format.full_range else 'limited'} range",

@@ -17,6 +17,7 @@ from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import ConformReport, conform
 from pipelines.render import RenderedShard, render_shard
 from pipelines.storage import explained, split_url
+from pipelines.timeline import FrameRange
 from pipelines.work import (
     Work,
     file_sha256,
@@ -43,8 +44,8 @@ def plan_title(job: TitleJob, source: Path) -> list[int]:
     record_plan(job, work, film)
     left = pending(work, film)
     ranges = [film.shards[number - 1].frames for number in left]
-    shots_left = sum(1 for shot in film.shots if any(shot.frames.stop - 1 in frames for frames in ranges))
-    total, shots = len(film.index.frames), len(film.shots)
+    shots_left = sum(1 for shot in film.shots if any(film.ends_in(shot, frames) for frames in ranges))
+    total, shots = len(film.frames), len(film.shots)
     done = total - sum(map(len, ranges))
     progress.begin("render", total, done, shots=shots, shots_done=shots - shots_left)
     return left
@@ -126,11 +127,14 @@ def assemble_title(job: TitleJob, source: Path) -> Path:
         if found is None:
             raise EngineError(f"shard {shard.number} is missing or altered; run again to render it anew")
         result, path = found
-        parts.append(PartFile(path, shard.frames, result.reorder))
+        first = film.frames.start
+        shown = FrameRange(shard.frames.start - first, shard.frames.stop - first)
+        parts.append(PartFile(path, shown, result.reorder))
     target = work.scratch / "delivery" / f"{film.key}{Path(job.output).suffix}"
     with explained("writing", str(target)):
         target.parent.mkdir(parents=True, exist_ok=True)
-        assemble(parts, film.index.timeline, source, film.info, film.fates, target)
+        timeline, window = film.excerpt
+        assemble(parts, timeline, source, film.info, film.fates, target, window)
     return target
 
 
@@ -142,7 +146,8 @@ def conform_title(job: TitleJob, source: Path, delivery: Path) -> ConformReport:
     progress.begin("conform", unit="")
     rows = manifest.standing(manifest.attempts(work.store))
     crcs = [crc for key in film.shard_keys for crc in rows[key].packet_crcs]
-    return conform(delivery, source, film.info, film.index.timeline, crcs, film.fates)
+    timeline, window = film.excerpt
+    return conform(delivery, source, film.info, timeline, crcs, film.fates, window)
 
 
 @task(task_run_name="publish", cache_policy=NO_CACHE, persist_result=False)

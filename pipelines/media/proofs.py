@@ -3,7 +3,7 @@
 import zlib
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -51,8 +51,13 @@ class Scanned:
 
     def only(self, chosen: Sequence[int]) -> "Scanned":
         """Some of its packets, by place."""
-        lists = (self.crcs, self.stamps, self.durations, self.sizes)
-        return Scanned(self.kind, self.tick, *([values[place] for place in chosen] for values in lists))
+        return replace(
+            self,
+            crcs=[self.crcs[place] for place in chosen],
+            stamps=[self.stamps[place] for place in chosen],
+            durations=[self.durations[place] for place in chosen],
+            sizes=[self.sizes[place] for place in chosen],
+        )
 
 
 def scan(path: Path) -> list[Scanned]:

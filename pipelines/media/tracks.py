@@ -1,5 +1,6 @@
 """What becomes of every track, chapter and tag of a source: kept, converted or dropped, and why. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.media.encoding import container_of
@@ -46,6 +47,16 @@ def decide(info: SourceInfo, suffix: str) -> list[Fate]:
     return [
         _drop(fate.track, f"mov cannot hold {fate.codec}: name the output .mp4 or .mkv")
         if fate.action == KEPT and fate.codec in _NOT_IN_MOV
+        else fate
+        for fate in fates
+    ]
+
+
+def decide_for_excerpt(fates: Sequence[Fate]) -> list[Fate]:
+    """The fates when a range is delivered: another picture cannot begin between its key frames."""
+    return [
+        _drop(fate.track, "another picture track cannot be cut to a range without encoding it anew")
+        if fate.track.kind == "video" and fate.track.role != "cover" and fate.action != DROPPED
         else fate
         for fate in fates
     ]
