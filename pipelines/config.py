@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipelines import schema
 from pipelines.errors import UsageError
 from pipelines.media.encoding import EncodeSpec
+from pipelines.media.pictures import check_pattern, is_sequence
 from pipelines.storage import absolute_url
 from pipelines.timecode import parse_span
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
@@ -71,17 +72,26 @@ class TitleJob(Look):
     batch: int = Field(1, ge=1)
     tile: int = Field(0, ge=0)
     device: str = "auto"
-    codec: str = "h264"
+    codec: str | None = None
+    """H.264 unless given; pictures have none."""
     quality: int | None = None
-    preset: str = "medium"
+    preset: str | None = None
     lossless: bool = False
     depth: int | None = None
     allow_drop: bool = False
 
     @property
     def encode_spec(self) -> EncodeSpec:
-        """The encoding asked for."""
-        return EncodeSpec(self.codec, self.quality, self.preset, self.lossless, self.depth)
+        """The encoding asked for; pictures are made from parts without loss."""
+        if is_sequence(self.output):
+            return EncodeSpec("ffv1", depth=self.depth)
+        codec, preset = self.codec or "h264", self.preset or "medium"
+        return EncodeSpec(codec, self.quality, preset, self.lossless, self.depth)
+
+    @property
+    def place(self) -> str:
+        """What is published: the output, or the folder that its pictures fill."""
+        return self.output.rpartition("/")[0] if is_sequence(self.output) else self.output
 
     @property
     def engine_spec(self) -> EngineSpec:
@@ -104,9 +114,11 @@ def make_job(options: dict[str, Any]) -> TitleJob:
         where = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"{where}: {first['msg']} (found {first['input']!r})") from err
     _refuse_malformed_range(job.range)
+    _refuse_codec_for_pictures(job)
     output = absolute_url(job.output)
-    work = absolute_url(job.work) if job.work else f"{output}.stylereel"
-    places = {"source": absolute_url(job.source), "output": output, "work": work}
+    job = job.model_copy(update={"output": output})
+    work = absolute_url(job.work) if job.work else f"{job.place}.stylereel"
+    places = {"source": absolute_url(job.source), "work": work}
     looks = tuple(_settled(look) for look in job.looks)
     keys = tuple(
         key.model_copy(update={"style": key.style and absolute_style(key.style)}) for key in job.key_frames
@@ -120,6 +132,20 @@ def _refuse_malformed_range(text: str) -> None:
             parse_span(text)
     except ValueError as err:
         raise UsageError(f"range {text!r}: {err}") from err
+
+
+def _refuse_codec_for_pictures(job: TitleJob) -> None:
+    if not is_sequence(job.output):
+        return
+    check_pattern(job.output)
+    given = [
+        name for name in ("codec", "quality", "preset", "lossless") if getattr(job, name) not in (None, False)
+    ]
+    if given:
+        raise UsageError(
+            f"{given[0]}: pictures are delivered without a codec and without loss; leave it out "
+            "(--depth 10 or 12 gives deeper ones)"
+        )
 
 
 _AnyLook = TypeVar("_AnyLook", bound=Look)

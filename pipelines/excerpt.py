@@ -1,7 +1,7 @@
 """A range of a film's frames on a clock of its own, and what of the other tracks goes with it. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from pipelines.timeline import FrameRange, Timeline
@@ -68,6 +68,18 @@ def excerpt(timeline: Timeline, frames: FrameRange) -> tuple[Timeline, Window]:
         first_frame=frames.start,
     )
     return cut, window
+
+
+def pictures_excerpt(timeline: Timeline, frames: FrameRange) -> tuple[Timeline, Window]:
+    """The same for pictures, whose first is always shown at time 0.
+
+    What lies beside them then cannot begin earlier: without a picture in it, nothing would tell by how much.
+    """
+    first = timeline.pts[frames.start]
+    cut, window = excerpt(timeline, frames)
+    moved = tuple(pts - cut.pts[0] for pts in cut.pts)
+    begin = first * timeline.time_base
+    return replace(cut, pts=moved), replace(window, start=begin, origin=begin, early=False)
 
 
 def ends(begins: Sequence[Fraction], durations: Sequence[Fraction]) -> list[Fraction]:

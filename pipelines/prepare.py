@@ -9,14 +9,15 @@ from pathlib import Path
 
 from pipelines.config import TitleJob
 from pipelines.errors import InputError, UsageError
-from pipelines.excerpt import Window, excerpt
+from pipelines.excerpt import Window, excerpt, pictures_excerpt
 from pipelines.looks import looks_of_shots
-from pipelines.media.encoding import Encoding, make_encoding
+from pipelines.media.encoding import Encoding, encode_parts, make_encoding
 from pipelines.media.index import FilmIndex
+from pipelines.media.pictures import Pictures, is_sequence, make_pictures
 from pipelines.media.probe import SourceInfo
 from pipelines.media.scan import with_context
 from pipelines.media.shots import find_cuts
-from pipelines.media.tracks import DROPPED, Fate, decide, decide_for_excerpt
+from pipelines.media.tracks import DROPPED, Fate, decide, decide_for_excerpt, decide_for_pictures
 from pipelines.plan import Shard, cut_shards, plan_segments, plan_shards
 from pipelines.planes import painted_format, yuv_format
 from pipelines.timecode import Counting
@@ -42,12 +43,15 @@ class FilmPlan:
     shard_keys: tuple[str, ...]
     encoding: Encoding
     fates: tuple[Fate, ...]
+    pictures: Pictures | None
+    """The form of the delivery where it is not one file."""
     key: str
 
     @cached_property
     def excerpt(self) -> tuple[Timeline, Window]:
         """When the delivered frames are shown, and what else of the film goes with them."""
-        return excerpt(self.index.timeline, self.frames)
+        cut = pictures_excerpt if self.pictures else excerpt
+        return cut(self.index.timeline, self.frames)
 
     def ends_in(self, shot: Shot, frames: FrameRange) -> bool:
         """Whether a run of frames holds the last one of a shot that is delivered."""
@@ -58,7 +62,13 @@ class FilmPlan:
         """Every way in which the delivery will differ from the source, and what was made up."""
         woven, frames = self.index.interlaced_frames, len(self.index.frames)
         scan = f"{woven} of {frames} frames are interlaced: taken apart, one picture for each frame"
-        found = (self._range_note, *self.encoding.notes, self.index.clock_note, scan if woven else "")
+        found = (
+            self._range_note,
+            self._pictures_note,
+            *self.encoding.notes,
+            self.index.clock_note,
+            scan if woven else "",
+        )
         return tuple(note for note in found if note)
 
     @property
@@ -76,6 +86,16 @@ class FilmPlan:
         )
 
     @property
+    def _pictures_note(self) -> str:
+        if self.pictures is None:
+            return ""
+        names = [self.pictures.name(frame) for frame in (self.frames.start, self.frames.stop - 1)]
+        held = self.pictures.sidecar_name(self.fates) or "no sound or subtitles, chapters are lost"
+        return (
+            f"pictures {names[0]} to {names[1]}: {self.pictures.samples}; {self.pictures.index_name}, {held}"
+        )
+
+    @property
     def yuv_format(self) -> YuvFormat:
         """How the source's planes mean colour."""
         return yuv_format(self.info)
@@ -88,17 +108,17 @@ class FilmPlan:
 
 def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     """Shots, looks, shards, encoding and the fate of every track."""
-    suffix = Path(job.output).suffix
     cuts = find_cuts(index.cut_scores) if job.cuts is None else job.cuts
     shots = shots_from_cuts(cuts, len(index.frames))
     styles = looks_of_shots(job, shots)
-    encoding = make_encoding(job.encode_spec, info, index.timeline, suffix)
+    encoding = _encoding(job, info, index.timeline)
     frames = _frames(job, index.timeline, encoding)
     shards = cut_shards(plan_shards(plan_segments(shots), job.shard_frames), frames)
     shown = [number for number, shot in enumerate(shots) if shot.frames.overlap(frames)]
     shots, styles = shots[shown[0] : shown[-1] + 1], styles[shown[0] : shown[-1] + 1]
     keys = [_shard_key(job, info, index, shots, styles, encoding, shard) for shard in shards]
-    fates = _fates(info, suffix, whole=len(frames) == len(index.frames))
+    pictures = make_pictures(job.output, encoding, frames.stop - 1) if is_sequence(job.output) else None
+    fates = _fates(job, info, whole=len(frames) == len(index.frames))
     _refuse_drops(job, fates)
     return FilmPlan(
         info=info,
@@ -110,6 +130,7 @@ def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
         shard_keys=tuple(keys),
         encoding=encoding,
         fates=fates,
+        pictures=pictures,
         key=_digest(keys, str(frames), [asdict(shot) for shot in shots], [asdict(style) for style in styles])[
             :16
         ],
@@ -128,8 +149,17 @@ def _frames(job: TitleJob, timeline: Timeline, encoding: Encoding) -> FrameRange
         ) from err
 
 
-def _fates(info: SourceInfo, suffix: str, whole: bool) -> tuple[Fate, ...]:
-    fates = decide(info, suffix)
+def _encoding(job: TitleJob, info: SourceInfo, timeline: Timeline) -> Encoding:
+    """How the parts are encoded: as they are delivered, or without loss for the pictures made of them."""
+    if is_sequence(job.output):
+        return encode_parts(job.encode_spec, info, timeline)
+    return make_encoding(job.encode_spec, info, timeline, Path(job.output).suffix)
+
+
+def _fates(job: TitleJob, info: SourceInfo, whole: bool) -> tuple[Fate, ...]:
+    if is_sequence(job.output):
+        return tuple(decide_for_pictures(info))
+    fates = decide(info, Path(job.output).suffix)
     return tuple(fates if whole else decide_for_excerpt(fates))
 
 

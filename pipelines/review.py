@@ -12,6 +12,7 @@ from PIL import Image
 
 from pipelines.config import TitleJob
 from pipelines.media.conform import ConformReport
+from pipelines.media.pictures import screen_pixels
 from pipelines.prepare import FilmPlan
 from pipelines.storage import hide_secrets
 from pipelines.timeline import FrameRange, Shot
@@ -61,19 +62,33 @@ def describe_delivery(
     }
 
 
-def write_page(path: Path, source: Path, delivery: Path, film: FilmPlan, facts: Mapping[str, Any]) -> None:
-    """An HTML page that needs nothing beside it: facts, tracks, and one frame of each shot in both films."""
-    shots = _spread(film.shots, _SHOTS_SHOWN)
-    wanted = [_middle(shot, film.frames) for shot in shots]
+def shown_frames(film: FilmPlan) -> list[int]:
+    """The frames of the film that the page shows: one of each shot, or of shots spread over all."""
+    return [_middle(shot, film.frames) for shot in _spread(film.shots, _SHOTS_SHOWN)]
+
+
+def write_page(
+    path: Path, source: Path, delivered: Sequence[Path], film: FilmPlan, facts: Mapping[str, Any]
+) -> None:
+    """An HTML page that needs nothing beside it: facts, tracks, and some frames in both films.
+
+    `delivered` is the film, or the pictures of the shown frames.
+    """
+    shots, wanted = _spread(film.shots, _SHOTS_SHOWN), shown_frames(film)
     held, first = film.yuv_format.orientation, film.frames.start
     before = _pictures(source, film.info.video_index, wanted, held)
-    after = _pictures(delivery, 0, [frame - first for frame in wanted], held)
+    if film.pictures:
+        after = [_data_url(Image.fromarray(screen_pixels(file, film.pictures))) for file in delivered]
+    else:
+        after = _pictures(delivered[0], 0, [frame - first for frame in wanted], held)
     rows = "".join(
         f"<figure><img src='{old}' alt='source'><img src='{new}' alt='delivery'>"
         f"<figcaption>shot {shot.number}, frames {shot.frames}, frame {frame}</figcaption></figure>"
         for shot, frame, old, new in zip(shots, wanted, before, after, strict=True)
     )
-    path.write_text(_PAGE.format(title=html.escape(delivery.name), facts=_facts_table(facts), rows=rows))
+    path.write_text(
+        _PAGE.format(title=html.escape(Path(facts["output"]).name), facts=_facts_table(facts), rows=rows)
+    )
 
 
 def _spread(items: Sequence[Any], most: int) -> list[Any]:

@@ -11,12 +11,14 @@ from prefect.cache_policies import NO_CACHE
 
 from pipelines import manifest, progress
 from pipelines.config import TitleJob
+from pipelines.delivery import assemble_delivery, conform_delivery, publish_delivery
 from pipelines.errors import EngineError, StylereelError
 from pipelines.manifest import FAILED, OK, ShardResult
-from pipelines.media.assemble import PartFile, assemble
-from pipelines.media.conform import ConformReport, conform
+from pipelines.media.assemble import PartFile
+from pipelines.media.conform import ConformReport
+from pipelines.prepare import FilmPlan
 from pipelines.render import RenderedShard, render_shard
-from pipelines.storage import explained, split_url
+from pipelines.storage import explained
 from pipelines.timeline import FrameRange
 from pipelines.work import (
     Work,
@@ -122,20 +124,24 @@ def assemble_title(job: TitleJob, source: Path) -> Path:
     work = open_work(job.work)
     film = load_film(job, work, source)
     progress.begin("assemble", unit="")
-    parts = []
+    parts = _parts(work, film)
+    target = work.scratch / "delivery" / f"{film.key}{Path(job.output).suffix}"
+    with explained("writing", str(target)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        assemble_delivery(film, parts, source, target)
+    return target
+
+
+def _parts(work: Work, film: FilmPlan) -> list[PartFile]:
+    """All parts of a film, whole, on this machine."""
+    parts, first = [], film.frames.start
     for shard, found in zip(film.shards, finished_parts(work, film), strict=True):
         if found is None:
             raise EngineError(f"shard {shard.number} is missing or altered; run again to render it anew")
         result, path = found
-        first = film.frames.start
         shown = FrameRange(shard.frames.start - first, shard.frames.stop - first)
         parts.append(PartFile(path, shown, result.reorder))
-    target = work.scratch / "delivery" / f"{film.key}{Path(job.output).suffix}"
-    with explained("writing", str(target)):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        timeline, window = film.excerpt
-        assemble(parts, timeline, source, film.info, film.fates, target, window)
-    return target
+    return parts
 
 
 @task(task_run_name="conform", cache_policy=NO_CACHE, persist_result=False)
@@ -146,15 +152,12 @@ def conform_title(job: TitleJob, source: Path, delivery: Path) -> ConformReport:
     progress.begin("conform", unit="")
     rows = manifest.standing(manifest.attempts(work.store))
     crcs = [crc for key in film.shard_keys for crc in rows[key].packet_crcs]
-    timeline, window = film.excerpt
-    return conform(delivery, source, film.info, timeline, crcs, film.fates, window)
+    return conform_delivery(film, _parts(work, film) if film.pictures else [], crcs, source, delivery)
 
 
 @task(task_run_name="publish", cache_policy=NO_CACHE, persist_result=False)
-def publish_title(job: TitleJob, delivery: Path) -> tuple[str, int]:
+def publish_title(job: TitleJob, source: Path, delivery: Path) -> tuple[str, int]:
     """Put the proved delivery in its place; its sha256 and size."""
+    film = load_film(job, open_work(job.work), source)
     progress.begin("publish", unit="")
-    sha256, size = file_sha256(delivery), delivery.stat().st_size
-    store, name = split_url(job.output)
-    store.publish(delivery, name)
-    return sha256, size
+    return publish_delivery(job, film, delivery)

@@ -13,8 +13,9 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
 from pipelines.excerpt import WHOLE, Window, ends
-from pipelines.media.encoding import container_of, nominal_rate
+from pipelines.media.encoding import CONTAINERS, nominal_rate
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
+from pipelines.media.probe import SourceInfo, open_source
 from pipelines.media.tracks import CONVERTED, DROPPED, Fate
 from pipelines.timecode import format_timecode, parse_timecode
 
@@ -40,7 +41,7 @@ Timed = tuple[float, int, av.Packet]
 def open_target(target: Path) -> OutputContainer:
     """A new file of the container that its name says."""
     options = {"fflags": "+bitexact"}
-    if container_of(target.suffix) == "mov/mp4":
+    if CONTAINERS.get(target.suffix.lower()) == "mov/mp4":
         # The default movie clock of 1 ms would round every track's start; the bit rate noted in btrt is
         # the first part's, and would differ with the shard plan.
         options |= {
@@ -49,6 +50,20 @@ def open_target(target: Path) -> OutputContainer:
             "write_btrt": "0",
         }
     return av.open(str(target), "w", container_options=options)
+
+
+def write_sidecar(
+    source: Path, info: SourceInfo, fates: Sequence[Fate], window: Window, target: Path
+) -> None:
+    """A file with everything but the picture."""
+    with ExitStack() as stack:
+        original = stack.enter_context(open_source(source))
+        out = stack.enter_context(open_target(target))
+        feeds = carry_tracks(stack, out, original, fates, window, target)
+        copy_head(out, original, original.streams[info.video_index], window)
+        mux(out, feeds)
+    for fate in fates:
+        _converted_file(fate, target).unlink(missing_ok=True)
 
 
 def mux(out: OutputContainer, feeds: Sequence[Iterator[Timed]]) -> None:
@@ -148,9 +163,13 @@ def _at_start(tags: dict[str, str], window: Window, picture: Stream) -> dict[str
         return {key: value for key, value in tags.items() if key != "timecode"}
 
 
-def _converted_subtitle(source: Path, fate: Fate, target: Path) -> InputContainer:
+def _converted_file(fate: Fate, target: Path) -> Path:
     suffix = ".mp4" if fate.codec == "mov_text" else ".mkv"
-    made = target.with_name(f"{target.stem}.subtitle{fate.track.index}{suffix}")
+    return target.with_name(f"{target.stem}.subtitle{fate.track.index}{suffix}")
+
+
+def _converted_subtitle(source: Path, fate: Fate, target: Path) -> InputContainer:
+    made = _converted_file(fate, target)
     run(convert_subtitle_graph(source, fate.track.index, fate.codec, made), _SUBTITLE_TIMEOUT_SECONDS)
     return av.open(str(made))
 

@@ -84,18 +84,24 @@ def container_of(suffix: str) -> str:
 
 def make_encoding(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix: str) -> Encoding:
     """Fit the wish to the source; refuses what the codec or the container cannot hold."""
-    family = container_of(suffix)
+    family, encoding = container_of(suffix), encode_parts(spec, info, timeline)
+    codec = next(name for name, codec in CODECS.items() if codec.encoder == encoding.encoder)
+    if suffix.lower() not in CODECS[codec].suffixes:
+        into = " or ".join(CODECS[codec].suffixes)
+        why = f" ({'; '.join(encoding.notes)})" if encoding.notes else ""
+        raise UsageError(f"{codec.upper()} does not go into {suffix}{why}; name the output {into}")
+    if family == info.container:
+        return encoding
+    return replace(encoding, notes=(*encoding.notes, f"container {info.container} -> {family}"))
+
+
+def encode_parts(spec: EncodeSpec, info: SourceInfo, timeline: Timeline) -> Encoding:
+    """Fit the wish to the source, whatever becomes of the parts."""
     codec, pixels, notes = _fit(spec, info)
     colour = info.colour
     if codec == "prores" and colour.full_range:
         # QuickTime has no tag for full range: players would take it for limited.
         colour, notes = replace(colour, range=1, full_range=False), [*notes, "full range -> limited range"]
-    if suffix.lower() not in CODECS[codec].suffixes:
-        into = " or ".join(CODECS[codec].suffixes)
-        why = f" ({'; '.join(notes)})" if notes else ""
-        raise UsageError(f"{codec.upper()} does not go into {suffix}{why}; name the output {into}")
-    if family != info.container:
-        notes = [*notes, f"container {info.container} -> {family}"]
     quality = CODECS[codec].quality if spec.quality is None else spec.quality
     options = encoder_options(codec, pixels, quality, spec.preset, spec.threads, spec.lossless)
     return Encoding(

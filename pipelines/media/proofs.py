@@ -12,7 +12,7 @@ from av.container import InputContainer
 
 from pipelines.errors import ConformError
 from pipelines.excerpt import WHOLE, Window, ends
-from pipelines.media.encoding import container_of
+from pipelines.media.encoding import CONTAINERS
 from pipelines.media.probe import open_source
 from pipelines.media.tracks import DROPPED, KEPT, Fate
 
@@ -129,7 +129,7 @@ def _is_stream(fate: Fate, delivery: Path) -> bool:
         or fate.track.role in ("chapters", "timecode")
     ):
         return False
-    return not (fate.track.role == "cover" and container_of(delivery.suffix) == "matroska/webm")
+    return not (fate.track.role == "cover" and CONTAINERS.get(delivery.suffix.lower()) != "mov/mp4")
 
 
 def _in_window(track: Scanned, fate: Fate, window: Window) -> Scanned:
