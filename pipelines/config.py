@@ -138,9 +138,8 @@ def _refuse_codec_for_pictures(job: TitleJob) -> None:
     if not is_sequence(job.output):
         return
     check_pattern(job.output)
-    given = [
-        name for name in ("codec", "quality", "preset", "lossless") if getattr(job, name) not in (None, False)
-    ]
+    wish = {name: getattr(job, name) for name in ("codec", "quality", "preset", "lossless")}
+    given = [name for name, value in wish.items() if value is not None and value is not False]
     if given:
         raise UsageError(
             f"{given[0]}: pictures are delivered without a codec and without loss; leave it out "

@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 from pipelines import manifest, progress
 from pipelines.config import TitleJob, cache_folder, prefect_server_given
-from pipelines.errors import EngineError, StylereelError, UsageError
 from pipelines.delivery import fetch_delivered, fingerprint, refuse_unwritable
+from pipelines.errors import EngineError, StylereelError, UsageError
 from pipelines.flows.server import EmbeddedServer, answers, pointed_at, quiet_prefect
 from pipelines.looks import check_styles
 from pipelines.media.encoding import container_of

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -16,7 +17,7 @@ from pipelines.media.rgb import coded_light
 from pipelines.media.tracks import DROPPED, Fate
 
 SUFFIXES = (".png", ".tif", ".tiff", ".exr")
-Rgb = NDArray[np.number]
+Rgb = NDArray[Any]
 """A picture (H,W,3): uint8, uint16, or float16 and float32 in linear light."""
 
 _NUMBER = re.compile(r"%0?(\d*)d")

@@ -137,8 +137,13 @@ def test_sound_stays_with_the_picture(flashes, name, tmp_path):
         assert abs((beep - flash) - lead[number]) <= 0.001, f"flash {number}"
 
 
-@pytest.mark.parametrize("name", ["aac.mp4", "late.mp4", "vfr.mp4", "aac.ts"])
-@pytest.mark.parametrize(("start", "stop"), [(0, 40), (31, 60), (90, 96), (47, 48), (0, 96)])
+@pytest.mark.parametrize(
+    ("name", "start", "stop"),
+    [
+        *(("aac.mp4", 0, 40), ("aac.mp4", 47, 48), ("aac.mp4", 0, 96), ("late.mp4", 31, 60)),
+        *(("vfr.mp4", 31, 60), ("vfr.mp4", 90, 96), ("aac.ts", 31, 60), ("aac.ts", 0, 40)),
+    ],
+)
 def test_frames_and_ticks_are_those_of_the_film(flashes, name, start, stop, tmp_path):
     target, index, report, _ = delivered(flashes / name, FrameRange(start, stop), ".mp4", tmp_path)
     assert report.frames == stop - start and report.worst_error_seconds == report.shift_seconds == 0
