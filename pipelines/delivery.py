@@ -16,8 +16,8 @@ from pipelines.storage import hide_secrets, split_url
 from pipelines.work import file_sha256
 
 
-def refuse_unwritable(job: TitleJob) -> None:
-    """Raise now what would otherwise be raised after hours of work."""
+def refuse_foreign_folder(job: TitleJob) -> None:
+    """Raise if the folder that pictures are to fill holds anything but an earlier delivery of them."""
     store, name = split_url(job.place)
     if is_sequence(job.output) and store.names(name) and not store.size(f"{name}/{index_name(job.output)}"):
         pattern = job.output.rpartition("/")[2]
@@ -25,7 +25,12 @@ def refuse_unwritable(job: TitleJob) -> None:
             f"{hide_secrets(job.place)}: holds other things, and pictures need a folder of their own; "
             f"name the output {name}/frames/{pattern}"
         )
-    store.refuse_unwritable()
+
+
+def refuse_unwritable(job: TitleJob) -> None:
+    """Raise now what would otherwise be raised after hours of work."""
+    refuse_foreign_folder(job)
+    split_url(job.place)[0].refuse_unwritable()
 
 
 def assemble_delivery(film: FilmPlan, parts: Sequence[PartFile], source: Path, target: Path) -> None:

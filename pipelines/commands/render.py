@@ -7,6 +7,7 @@ import click
 
 from pipelines.commands.common import console, json_option, print_result, resolve_device, style_options
 from pipelines.config import TitleJob, cache_folder, load_job_file, make_job
+from pipelines.delivery import refuse_foreign_folder
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
@@ -77,6 +78,7 @@ def plan(source: str, output: str | None, as_json: bool, **options: Any) -> None
         options["work"] = options["work"] or str(cache_folder() / "plans" / Path(source).stem)
     job = job_from_arguments(source, output, options)
     check_styles(job)
+    refuse_foreign_folder(job)
     work = open_work(job.work)
     with Display(console()):
         film = load_film(job, work, find_source(job, work))

@@ -1,6 +1,7 @@
 """Ranges: exactly these frames as the whole film has them, and exactly the packets that overlap them."""
 
 import zlib
+from functools import cache
 from pathlib import Path
 
 import av
@@ -30,9 +31,12 @@ MASTER = EncodeSpec(lossless=True)
 FLASH_EVERY = 12
 
 
+indexed = cache(index_film)
+
+
 def delivered(source, frames, suffix, folder, spec=MASTER):
     """The identity pipeline of the media rooms alone, for a range."""
-    info, index, reader = index_film(source)
+    info, index, reader = indexed(source)
     encoding = make_encoding(spec, info, index.timeline, suffix)
     shots = shots_from_cuts([30, 56], len(index.frames))
     parts, crcs = [], []

@@ -99,8 +99,9 @@ def test_every_frame_is_a_picture(clips, kind, tmp_path):
             coded = np.where(coded < 0.081, coded / 4.5, ((coded + 0.099) / 1.099) ** (1 / 0.45))
         else:
             found = found.astype(float) / np.iinfo(dtype).max
-        # ffmpeg's chroma comes out a little other at edges; the mean tells a wrong matrix, range or order.
-        assert np.abs(found - coded).mean() < (0.03 if source.stem == "held" else 0.006)
+        # ffmpeg sites chroma a little otherwise, most where it is turned or odd; a wrong matrix, range or
+        # order would be told by the mean all the same.
+        assert np.abs(found - coded).mean() < (0.03 if source.stem in ("held", "odd") else 0.006)
     assert dtype == np.uint8 or len(np.unique(found)) > 256
     if dtype != np.float16:
         with Image.open(files[0]) as picture:
