@@ -23,7 +23,7 @@ def refuse_foreign_folder(job: TitleJob) -> None:
         pattern = job.output.rpartition("/")[2]
         raise UsageError(
             f"{hide_secrets(job.place)}: holds other things, and pictures need a folder of their own; "
-            f"name the output {name}/frames/{pattern}"
+            f"name the output {hide_secrets(job.place)}/frames/{pattern}"
         )
 
 
