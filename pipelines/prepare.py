@@ -131,9 +131,7 @@ def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
         encoding=encoding,
         fates=fates,
         pictures=pictures,
-        key=_digest(keys, str(frames), [asdict(shot) for shot in shots], [asdict(style) for style in styles])[
-            :16
-        ],
+        key=_digest(keys, str(frames), [*map(asdict, shots)], [*map(asdict, styles)])[:16],
     )
 
 

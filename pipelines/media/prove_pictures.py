@@ -25,8 +25,8 @@ from pipelines.timeline import Timeline
 _SIDECAR_TOLERANCE = Fraction(1, 1000)
 _CODES = 1
 """Rounding may fall to either side: pictures may be one code value from the proof's own conversion."""
-_HALF_FLOAT = 2.0**-9
-"""A half float keeps eleven bits; two of them go to the curve, which is steepest in the dark."""
+_HALF_FLOAT = 2.0**-8
+"""Told back through its curve, a half float is this near: curves climb steeply in the dark."""
 _MOST_THREADS = 8
 
 

@@ -1,5 +1,6 @@
 """Ranges: exactly these frames as the whole film has them, and exactly the packets that overlap them."""
 
+import json
 import zlib
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import draw, ffmpeg, index_film
 
+from pipelines.cli import run
 from pipelines.config import make_job
 from pipelines.errors import ConformError, InputError, UsageError
 from pipelines.excerpt import WHOLE, excerpt
@@ -328,9 +330,10 @@ def decoded(path):
 
 
 def test_a_range_is_painted_as_in_the_whole_film(film, tmp_path, pack, prefect_api):
-    """Through the real flow: survey and drift are the film's, and its finished shards count here too."""
+    """Survey, drift and key frames are the film's, and its finished shards count here too."""
     work = str(tmp_path / "work")
-    same = {"lossless": True, "cuts": (20, 60), "work": work}
+    grows = ({"frame": 0, "strength": 0.2}, {"frame": 90, "strength": 1, "style": f"{pack}#other"})
+    same = {"lossless": True, "cuts": (20, 60), "work": work, "key_frames": grows}
     whole = run_title(job_for(film, tmp_path / "whole.mp4", pack, **same), page=False)
     part = run_title(job_for(film, tmp_path / "part.mp4", pack, range="00:00:00:10-85", **same))
     assert (whole["shards"], part["shards"], part["shards_rendered"]) == (3, 3, 2)
@@ -355,3 +358,13 @@ def test_no_range_of_the_film_is_refused_with_its_length(film, tmp_path, pack, t
     with pytest.raises(UsageError, match=says):
         plan_film(job_for(film, tmp_path / "out.mp4", pack, range=text), *index_film(film)[:2])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "frames"), [("-00:00:01:00", 24), ("90-", 6), ("00:00:01:00-00:00:02:12", 36)]
+)
+def test_the_plan_tells_the_range(film, tmp_path, capsys, text, frames):
+    job = ["plan", str(film), str(tmp_path / "out.mp4"), "--style", "identity", "--range", text, "--json"]
+    assert run(job) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["frames"] == frames and f": {frames} of 96 frames" in facts["notes"][0]
