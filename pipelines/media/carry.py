@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ _STREAM_TAGS_OF_FILE = {
     "_STATISTICS_TAGS",
 }
 _SUBTITLE_TIMEOUT_SECONDS = 600
+COARSEST_TICK = Fraction(1, 8000)
+"""Packets are moved by whole ticks, so that their distances stay exact; no coarser ones than this."""
 
 Timed = tuple[float, int, av.Packet]
 """A packet for the muxer, with its second and a number that orders what falls on the same one."""
@@ -216,7 +219,6 @@ def _fit(packet: av.Packet, span: tuple[Fraction, Fraction], window: Window) -> 
     Sound cannot be cut, so its first packet may begin before time 0; a cue begins with the excerpt.
     """
     begin, end = span
-    shift = round(window.origin / packet.time_base)
     if packet.stream.type == "subtitle":
         if not window.overlaps(begin, end):
             return False
@@ -227,6 +229,18 @@ def _fit(packet: av.Packet, span: tuple[Fraction, Fraction], window: Window) -> 
         return True
     if not window.takes(begin, end):
         return False
+    _refine(packet)
+    shift = round(window.origin / packet.time_base)
     packet.pts = None if packet.pts is None else packet.pts - shift
     packet.dts = None if packet.dts is None else packet.dts - shift
     return True
+
+
+def _refine(packet: av.Packet) -> None:
+    """Count in finer ticks where the packet's own are too coarse to move it by: AVI counts whole packets."""
+    parts = ceil(packet.time_base / COARSEST_TICK)
+    if parts > 1:
+        packet.pts = None if packet.pts is None else packet.pts * parts
+        packet.dts = None if packet.dts is None else packet.dts * parts
+        packet.duration = (packet.duration or 0) * parts
+        packet.time_base = packet.time_base / parts

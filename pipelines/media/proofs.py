@@ -12,6 +12,7 @@ from av.container import InputContainer
 
 from pipelines.errors import ConformError
 from pipelines.excerpt import WHOLE, Window, ends
+from pipelines.media.carry import COARSEST_TICK
 from pipelines.media.encoding import CONTAINERS
 from pipelines.media.probe import open_source
 from pipelines.media.tracks import DROPPED, KEPT, Fate
@@ -106,7 +107,7 @@ def prove_tracks(
         if _is_stream(fate, delivery):
             before = _in_window(original[fate.track.index], fate, window)
             after = _taken(left, fate, before)
-        allowed = tolerance if window.whole else tolerance + before.tick / 2
+        allowed = tolerance if window.whole else tolerance + min(before.tick, COARSEST_TICK) / 2
         proofs.append(_prove_track(delivery, fate, before, after, shift, allowed))
     return tuple(proofs)
 

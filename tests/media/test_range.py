@@ -75,6 +75,7 @@ def flashes(media: Path) -> Path:
         "mp3.mkv": (44100, X264, ["-c:a", "mp3"]),
         "aac.ts": (48000, X264, ["-c:a", "aac"]),
         "pcm.mov": (48000, X264, ["-c:a", "pcm_s16le"]),
+        "mp3.avi": (48000, ["-c:v", "mpeg4", "-q:v", "2", "-bf", "0"], ["-c:a", "mp3"]),
         "late.mp4": (48000, X264, ["-c:a", "aac", "-output_ts_offset", "7"]),
     }
     for name, (rate, video, audio) in coats.items():
@@ -121,6 +122,8 @@ SYNC = {
     "mp3": ("mp3.mkv", ".mkv", 43, 90),
     "transport stream": ("aac.ts", ".mp4", 33, 80),
     "pcm": ("pcm.mov", ".mov", 5, 50),
+    "avi": ("mp3.avi", ".mkv", 31, 70),
+    "avi into mp4": ("mp3.avi", ".mp4", 20, 61),
     "a film that starts late": ("late.mp4", ".mp4", 25, 70),
     "to the end": ("aac.mp4", ".mp4", 50, 96),
     "from the start": ("aac.mp4", ".mkv", 0, 40),
