@@ -12,7 +12,9 @@ from pipelines import schema
 from pipelines.credentials import masked
 from pipelines.errors import UsageError
 from pipelines.media.fitting import EncodeSpec
+from pipelines.media.pictures import check_pattern, is_sequence
 from pipelines.storage import absolute_url
+from pipelines.timecode import parse_span
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
 from stylecore.errors import StyleError
 from stylecore.spec import COLOR_MODES, EngineSpec
@@ -65,13 +67,16 @@ class TitleJob(Look):
     """Key frames along the whole film, instead of `looks`."""
     cuts: tuple[int, ...] | None = None
     """First frames of shots, when the user knows better than the detector."""
+    range: str = ""
+    """The frames to deliver, `A-B` in frame numbers or timecodes; all of them unless given."""
     shard_frames: int = Field(DEFAULT_SHARD_FRAMES, ge=1)
     batch: int = Field(1, ge=1)
     tile: int = Field(0, ge=0)
     device: str = "auto"
-    codec: str = "h264"
+    codec: str | None = None
+    """H.264 unless given; pictures have none."""
     quality: int | None = None
-    preset: str = "medium"
+    preset: str | None = None
     lossless: bool = False
     depth: int | None = None
     hdr: str = "keep"
@@ -81,10 +86,22 @@ class TitleJob(Look):
 
     @property
     def encode_spec(self) -> EncodeSpec:
-        """The encoding asked for."""
+        """The encoding asked for; pictures are made from parts without loss."""
+        as_pictures = is_sequence(self.output)
         return EncodeSpec(
-            self.codec, self.quality, self.preset, self.lossless, self.depth, self.hdr, self.allow_drop
+            codec="ffv1" if as_pictures else self.codec or "h264",
+            quality=self.quality,
+            preset=self.preset or "medium",
+            lossless=self.lossless,
+            depth=self.depth,
+            hdr=self.hdr,
+            allow_drop=self.allow_drop,
         )
+
+    @property
+    def place(self) -> str:
+        """What is published: the output, or the folder that its pictures fill."""
+        return self.output.rpartition("/")[0] if is_sequence(self.output) else self.output
 
     @property
     def engine_spec(self) -> EngineSpec:
@@ -110,14 +127,38 @@ def make_job(options: dict[str, Any]) -> TitleJob:
         first = err.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"{where}: {first['msg']} (found {first['input']!r})") from err
+    _refuse_malformed_range(job.range)
+    _refuse_codec_for_pictures(job)
     output = absolute_url(job.output)
-    work = absolute_url(job.work) if job.work else f"{output}.stylereel"
-    places = {"source": absolute_url(job.source), "output": output, "work": work}
+    job = job.model_copy(update={"output": output})
+    work = absolute_url(job.work) if job.work else f"{job.place}.stylereel"
+    places = {"source": absolute_url(job.source), "work": work}
     looks = tuple(_settled(look) for look in job.looks)
     keys = tuple(
         key.model_copy(update={"style": key.style and absolute_style(key.style)}) for key in job.key_frames
     )
     return _settled(job).model_copy(update={**places, "looks": looks, "key_frames": keys})
+
+
+def _refuse_malformed_range(text: str) -> None:
+    try:
+        if text:
+            parse_span(text)
+    except ValueError as err:
+        raise UsageError(f"range {text!r}: {err}") from err
+
+
+def _refuse_codec_for_pictures(job: TitleJob) -> None:
+    if not is_sequence(job.output):
+        return
+    check_pattern(job.output)
+    wish = {name: getattr(job, name) for name in ("codec", "quality", "preset", "lossless")}
+    given = [name for name, value in wish.items() if value is not None and value is not False]
+    if given:
+        raise UsageError(
+            f"{given[0]}: pictures are delivered without a codec and without loss; leave it out "
+            "(--depth 10 or 12 gives deeper ones)"
+        )
 
 
 _AnyLook = TypeVar("_AnyLook", bound=Look)

@@ -137,11 +137,10 @@ def save_plan(
     """Timeline, shots and shards; the same key always means the same content."""
     if store.size(f"plan/{plan_key}/shards.parquet"):
         return
-    shot_of = _owners((number.frames for number in shots), len(index.frames))
-    segments = [segment for shard in shards for segment in shard.segments]
-    segment_of, shard_of = (
-        _owners(ranges, len(index.frames)) for ranges in (segments, [shard.frames for shard in shards])
-    )
+    frames, segments = len(index.frames), [segment for shard in shards for segment in shard.segments]
+    shot_of = _owners([(shot.number, shot.frames) for shot in shots], frames)
+    segment_of = _owners(enumerate(segments, start=1), frames)
+    shard_of = _owners([(shard.number, shard.frames) for shard in shards], frames)
     rows = [
         {
             "frame": frame,
@@ -181,10 +180,10 @@ def save_plan(
     store.write(f"plan/{plan_key}/shards.parquet", _parquet(schema.SHARDS, shard_rows, {}))
 
 
-def _owners(ranges: Iterable[FrameRange], frames: int) -> list[int]:
-    """For each frame, the number (from 1) of the range that holds it."""
+def _owners(ranges: Iterable[tuple[int, FrameRange]], frames: int) -> list[int]:
+    """For each frame, the number (from 1) of the range that holds it; 0 where none does."""
     owners = [0] * frames
-    for number, held in enumerate(ranges, start=1):
+    for number, held in ranges:
         for frame in held:
             owners[frame] = number
     return owners

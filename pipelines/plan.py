@@ -7,6 +7,8 @@ a run of whole segments: what one task renders.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from pipelines.timeline import FrameRange, Shot
 
@@ -52,3 +54,22 @@ def plan_shards(segments: Sequence[FrameRange], shard_frames: int) -> list[Shard
         else:
             runs.append([segment])
     return [Shard(number, tuple(run)) for number, run in enumerate(runs, start=1)]
+
+
+def cut_shards(shards: Sequence[Shard], frames: FrameRange) -> list[Shard]:
+    """The film's shards cut to a range of its frames: those wholly inside stay as they are, and so do their
+    parts. A first or last segment too short to encode alone joins its neighbour."""
+    owned = [
+        (shard.number, piece)
+        for shard in shards
+        for segment in shard.segments
+        if (piece := segment.overlap(frames)) is not None
+    ]
+    if len(owned) > 1 and len(owned[0][1]) < SEGMENT_MIN_FRAMES:
+        owner, second = owned[1]
+        owned[:2] = [(owner, FrameRange(frames.start, second.stop))]
+    if len(owned) > 1 and len(owned[-1][1]) < SEGMENT_MIN_FRAMES:
+        owner, before = owned[-2]
+        owned[-2:] = [(owner, FrameRange(before.start, frames.stop))]
+    runs = [tuple(piece for _, piece in run) for _, run in groupby(owned, itemgetter(0))]
+    return [Shard(number, run) for number, run in enumerate(runs, start=1)]

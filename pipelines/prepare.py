@@ -4,38 +4,59 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pipelines.config import TitleJob
 from pipelines.credentials import hide_secrets
 from pipelines.errors import InputError, UsageError
+from pipelines.excerpt import Window, excerpt, pictures_excerpt
 from pipelines.looks import looks_of_shots
-from pipelines.media.encoding import Encoding, make_encoding
+from pipelines.media.encoding import Encoding, encode_parts, make_encoding
 from pipelines.media.index import FilmIndex
+from pipelines.media.pictures import Pictures, is_sequence, make_pictures
 from pipelines.media.probe import SourceInfo
 from pipelines.media.scan import with_context
 from pipelines.media.shots import find_cuts
-from pipelines.media.tracks import DROPPED, Fate, decide
-from pipelines.plan import Shard, plan_segments, plan_shards
+from pipelines.media.tracks import DROPPED, Fate, decide, decide_for_excerpt, decide_for_pictures
+from pipelines.plan import Shard, cut_shards, plan_segments, plan_shards
 from pipelines.planes import painted_format, yuv_format
-from pipelines.timeline import FrameRange, Shot, shots_from_cuts
+from pipelines.timecode import Counting
+from pipelines.timeline import FrameRange, Shot, Timeline, shots_from_cuts
 from stylecore.pixels import YuvFormat
 from stylecore.spec import ENGINE_VERSION, StyleSpec
 
 
 @dataclass(frozen=True)
 class FilmPlan:
-    """What will be done, decided before any engine starts. `styles[i]` is the look of `shots[i]`."""
+    """What will be done, decided before any engine starts. `styles[i]` is the look of `shots[i]`.
+
+    Shots keep their numbers and frames in the film, also where only some of their frames are delivered.
+    """
 
     info: SourceInfo
     index: FilmIndex
+    frames: FrameRange
+    """The frames that are delivered."""
     shots: tuple[Shot, ...]
     styles: tuple[StyleSpec, ...]
     shards: tuple[Shard, ...]
     shard_keys: tuple[str, ...]
     encoding: Encoding
     fates: tuple[Fate, ...]
+    pictures: Pictures | None
+    """The form of the delivery where it is not one file."""
     key: str
+
+    @cached_property
+    def excerpt(self) -> tuple[Timeline, Window]:
+        """When the delivered frames are shown, and what else of the film goes with them."""
+        cut = pictures_excerpt if self.pictures else excerpt
+        return cut(self.index.timeline, self.frames)
+
+    def ends_in(self, shot: Shot, frames: FrameRange) -> bool:
+        """Whether a run of frames holds the last one of a shot that is delivered."""
+        return min(shot.frames.stop, self.frames.stop) - 1 in frames
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -44,11 +65,37 @@ class FilmPlan:
         scan = f"{woven} of {frames} frames are interlaced: taken apart, one picture for each frame"
         found = (
             self.index.damage_note,
+            self._range_note,
+            self._pictures_note,
             *self.encoding.notes,
             self.index.clock_note,
             scan if woven else "",
         )
         return tuple(note for note in found if note)
+
+    @property
+    def _range_note(self) -> str:
+        frames, timeline = self.frames, self.index.timeline
+        if len(frames) == len(timeline):
+            return ""
+        counting = Counting(timeline, self.encoding.rate)
+        begin = timeline.seconds(frames.start)
+        end = begin + self.excerpt[0].duration
+        first, stop = counting.name(frames.start), counting.name(frames.stop)
+        return (
+            f"range {frames}: {len(frames)} of {len(timeline)} frames, timecode {first} to {stop}, "
+            f"{float(begin):.3f} to {float(end):.3f} s of the film"
+        )
+
+    @property
+    def _pictures_note(self) -> str:
+        if self.pictures is None:
+            return ""
+        names = [self.pictures.name(frame) for frame in (self.frames.start, self.frames.stop - 1)]
+        held = self.pictures.sidecar_name(self.fates) or "no sound or subtitles, chapters are lost"
+        return (
+            f"pictures {names[0]} to {names[1]}: {self.pictures.samples}; {self.pictures.index_name}, {held}"
+        )
 
     @property
     def yuv_format(self) -> YuvFormat:
@@ -64,39 +111,67 @@ class FilmPlan:
 def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     """Shots, looks, shards, encoding and the fate of every track."""
     _refuse_damage(job, index)
-    suffix = Path(job.output).suffix
     cuts = find_cuts(index.cut_scores) if job.cuts is None else job.cuts
     shots = shots_from_cuts(cuts, len(index.frames))
     styles = looks_of_shots(job, shots)
-    encoding = make_encoding(job.encode_spec, info, index.timeline, suffix)
-    shards = plan_shards(plan_segments(shots), job.shard_frames)
+    encoding = _encoding(job, info, index.timeline)
+    frames = _frames(job, index.timeline, encoding)
+    shards = cut_shards(plan_shards(plan_segments(shots), job.shard_frames), frames)
+    shown = [number for number, shot in enumerate(shots) if shot.frames.overlap(frames)]
+    shots, styles = shots[shown[0] : shown[-1] + 1], styles[shown[0] : shown[-1] + 1]
     keys = [_shard_key(job, info, index, shots, styles, encoding, shard) for shard in shards]
-    fates = tuple(decide(info, suffix))
+    pictures = make_pictures(job.output, encoding, frames.stop - 1) if is_sequence(job.output) else None
+    fates = _fates(job, info, whole=len(frames) == len(index.frames))
     _refuse_drops(job, fates)
     return FilmPlan(
         info=info,
         index=index,
+        frames=frames,
         shots=tuple(shots),
         styles=tuple(styles),
         shards=tuple(shards),
         shard_keys=tuple(keys),
         encoding=encoding,
         fates=fates,
-        key=_digest(keys, [asdict(shot) for shot in shots], [asdict(style) for style in styles])[:16],
+        pictures=pictures,
+        key=_digest(keys, str(frames), [*map(asdict, shots)], [*map(asdict, styles)])[:16],
     )
+
+
+def _frames(job: TitleJob, timeline: Timeline, encoding: Encoding) -> FrameRange:
+    """The frames that the job wants delivered."""
+    whole, counting = FrameRange(0, len(timeline)), Counting(timeline, encoding.rate)
+    try:
+        return counting.range(job.range) if job.range else whole
+    except ValueError as err:
+        raise UsageError(
+            f"range {job.range}: {err}; the film has {len(timeline)} frames, "
+            f"{counting.name(0)} to {counting.name(len(timeline))} at {float(encoding.rate):.6g} fps"
+        ) from err
+
+
+def _encoding(job: TitleJob, info: SourceInfo, timeline: Timeline) -> Encoding:
+    """How the parts are encoded: as they are delivered, or without loss for the pictures made of them."""
+    if is_sequence(job.output):
+        return encode_parts(job.encode_spec, info, timeline)
+    return make_encoding(job.encode_spec, info, timeline, Path(job.output).suffix)
+
+
+def _fates(job: TitleJob, info: SourceInfo, whole: bool) -> tuple[Fate, ...]:
+    if is_sequence(job.output):
+        return tuple(decide_for_pictures(info))
+    fates = decide(info, Path(job.output).suffix)
+    return tuple(fates if whole else decide_for_excerpt(fates))
 
 
 def shards_of_shots(film: FilmPlan, numbers: Sequence[int]) -> list[int]:
     """Numbers of the shards that hold any frame of the shots."""
     unknown = set(numbers) - {shot.number for shot in film.shots}
     if unknown:
-        raise UsageError(f"shot {min(unknown)} is not in this film; it has shots 1-{len(film.shots)}")
+        first, last = film.shots[0].number, film.shots[-1].number
+        raise UsageError(f"shot {min(unknown)} is not in this film or range; it has shots {first}-{last}")
     wanted = [shot.frames for shot in film.shots if shot.number in set(numbers)]
-    return [
-        shard.number
-        for shard in film.shards
-        if any(frames.start < shard.frames.stop and shard.frames.start < frames.stop for frames in wanted)
-    ]
+    return [shard.number for shard in film.shards if any(shard.frames.overlap(frames) for frames in wanted)]
 
 
 def _shard_key(
@@ -110,9 +185,7 @@ def _shard_key(
 ) -> str:
     """Identity of a shard's result: the pixels that go in, everything done to them, and nothing else."""
     touched = [
-        (shot, style)
-        for shot, style in zip(shots, styles, strict=True)
-        if shot.frames.start < shard.frames.stop and shard.frames.start < shot.frames.stop
+        (shot, style) for shot, style in zip(shots, styles, strict=True) if shot.frames.overlap(shard.frames)
     ]
     first, last = touched[0][0].frames.start, touched[-1][0].frames.stop
     seen = FrameRange(first, last)

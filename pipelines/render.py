@@ -108,23 +108,22 @@ def _painted(
 ) -> Iterator[list[PlaneArray]]:
     frames = ahead(_timed(reader.read(shard.frames), clock), _DEPTH + engine.batch)
     for shot, style in zip(film.shots, film.styles, strict=True):
-        inside = min(shot.frames.stop, shard.frames.stop) - max(shot.frames.start, shard.frames.start)
-        if inside <= 0:
+        mine = shot.frames.overlap(shard.frames)
+        if mine is None:
             continue
         stylizer = open_stylizer(style, film.painted_format, engine)
         state = _survey(film, shot, reader, stylizer, clock)
-        mine = islice(frames, inside)
-        place = max(shot.frames.start, shard.frames.start)
-        mattes = _mattes(film, style, FrameRange(place, place + inside))
+        coming, place = islice(frames, len(mine)), mine.start
+        mattes = _mattes(film, style, mine)
         drifts = _drifts(film, shot)
-        while batch := [_planes(film, frame) for frame in islice(mine, engine.batch)]:
+        while batch := [_planes(film, frame) for frame in islice(coming, engine.batch)]:
             allowed = list(islice(mattes, len(batch))) or None
             began, first = time.perf_counter(), place - shot.frames.start
             made = stylizer.stylize(batch, state, first, allowed, drifts[first : first + len(batch)])
             place += len(batch)
             clock.network += time.perf_counter() - began
             yield from (painted_arrays(planes) for planes in made)
-        if shot.frames.stop <= shard.frames.stop:
+        if film.ends_in(shot, shard.frames):
             progress.advance(0, shots=1)
 
 

@@ -14,7 +14,9 @@ from pipelines.config import TitleJob
 from pipelines.credentials import hide_secrets
 from pipelines.media.conform import ConformReport
 from pipelines.media.frames import FrameReader
+from pipelines.media.pictures import screen_pixels
 from pipelines.prepare import FilmPlan
+from pipelines.timeline import FrameRange, Shot
 from stylecore.orientation import Orientation
 
 _SHOTS_SHOWN = 12
@@ -25,7 +27,7 @@ def describe_delivery(
     job: TitleJob, film: FilmPlan, report: ConformReport, sha256: str, size: int, rendered: int
 ) -> dict[str, Any]:
     """Everything proved about a delivery, as plain values."""
-    timeline = film.index.timeline
+    timeline, _ = film.excerpt
     return {
         "output": hide_secrets(job.output),
         "work": hide_secrets(job.work),
@@ -61,25 +63,47 @@ def describe_delivery(
     }
 
 
-def write_page(path: Path, source: Path, delivery: Path, film: FilmPlan, facts: Mapping[str, Any]) -> None:
-    """An HTML page that needs nothing beside it: facts, tracks, and one frame of each shot in both films."""
-    shots = _spread(film.shots, _SHOTS_SHOWN)
-    wanted = [(shot.frames.start + shot.frames.stop) // 2 for shot in shots]
-    held = film.yuv_format.orientation
+def shown_frames(film: FilmPlan) -> list[int]:
+    """The frames of the film that the page shows: one of each shot, or of shots spread over all."""
+    return [_middle(shot, film.frames) for shot in _spread(film.shots, _SHOTS_SHOWN)]
+
+
+def write_page(
+    path: Path, source: Path, delivered: Sequence[Path], film: FilmPlan, facts: Mapping[str, Any]
+) -> None:
+    """An HTML page that needs nothing beside it: facts, tracks, and some frames in both films.
+
+    `delivered` is the film, or the pictures of the shown frames.
+    """
+    shots, wanted = _spread(film.shots, _SHOTS_SHOWN), shown_frames(film)
+    held, first = film.yuv_format.orientation, film.frames.start
     before = [_shown(frame, held) for frame in FrameReader(source, film.info, film.index).pick(wanted)]
-    after = [_shown(frame, held) for frame in _delivered(delivery, wanted)]
+    if film.pictures:
+        after = [_data_url(Image.fromarray(screen_pixels(file, film.pictures))) for file in delivered]
+    else:
+        frames = _delivered(delivered[0], [frame - first for frame in wanted])
+        after = [_shown(frame, held) for frame in frames]
     rows = "".join(
         f"<figure><img src='{old}' alt='source'><img src='{new}' alt='delivery'>"
         f"<figcaption>shot {shot.number}, frames {shot.frames}, frame {frame}</figcaption></figure>"
         for shot, frame, old, new in zip(shots, wanted, before, after, strict=True)
     )
-    path.write_text(_PAGE.format(title=html.escape(delivery.name), facts=_facts_table(facts), rows=rows))
+    path.write_text(
+        _PAGE.format(title=html.escape(Path(facts["output"]).name), facts=_facts_table(facts), rows=rows)
+    )
 
 
 def _spread(items: Sequence[Any], most: int) -> list[Any]:
     if len(items) <= most:
         return list(items)
     return [items[position * (len(items) - 1) // (most - 1)] for position in range(most)]
+
+
+def _middle(shot: Shot, frames: FrameRange) -> int:
+    """The middle of what is delivered of a shot."""
+    shown = shot.frames.overlap(frames)
+    assert shown is not None, "a plan holds only shots of its range"
+    return (shown.start + shown.stop) // 2
 
 
 def _delivered(delivery: Path, wanted: Sequence[int]) -> Iterator[av.VideoFrame]:

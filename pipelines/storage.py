@@ -90,6 +90,23 @@ class Store:
                 fs.put_file(str(file), path)
                 file.unlink()
 
+    def publish_folder(self, folder: Path, name: str, last: str) -> None:
+        """Move a finished local folder there whole or not at all, in place of what was there.
+
+        Where folders cannot be moved, file after file is put there, the one named `last` at the end.
+        """
+        with explained("writing", hide_secrets(f"{self.url}/{name}")):
+            fs, path = self._fs, self._path(name)
+            if isinstance(fs, LocalFileSystem):
+                _move_folder(folder, Path(path))
+                return
+            if fs.exists(path):
+                fs.rm(path, recursive=True)
+            fs.makedirs(path, exist_ok=True)
+            for file in sorted(folder.iterdir(), key=lambda file: (file.name == last, file.name)):
+                fs.put_file(str(file), f"{path}/{file.name}")
+            shutil.rmtree(folder)
+
     def refuse_unwritable(self) -> None:
         """Raise now what would otherwise be raised after hours of work."""
         name = f".stylereel-{uuid.uuid4().hex[:8]}"
@@ -161,6 +178,27 @@ def _move(file: Path, target: Path) -> None:
         finally:
             partial.unlink(missing_ok=True)
         file.unlink()
+
+
+def _move_folder(folder: Path, target: Path) -> None:
+    """A folder that holds things cannot be replaced in one step: the old one is set aside for a moment."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.iterdir():
+        if left.name.startswith(f".{target.name}.") and left.name.endswith(".partial"):
+            shutil.rmtree(left, ignore_errors=True)
+    new, old = (target.with_name(f".{target.name}.{state}.partial") for state in ("new", "old"))
+    try:
+        os.rename(folder, new)
+    except OSError as err:
+        if err.errno != errno.EXDEV:
+            raise
+        shutil.copytree(folder, new)
+        shutil.rmtree(folder)
+    os.sync()  # once, rather than for each of many thousand files
+    if target.exists():
+        os.rename(target, old)
+    os.rename(new, target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _copy_here(fs: Any, path: str, target: Path) -> None:

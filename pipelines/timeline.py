@@ -28,6 +28,11 @@ class FrameRange:
     def __str__(self) -> str:
         return f"{self.start}:{self.stop}"
 
+    def overlap(self, other: "FrameRange") -> "FrameRange | None":
+        """The frames that are in both, if any."""
+        start, stop = max(self.start, other.start), min(self.stop, other.stop)
+        return FrameRange(start, stop) if start < stop else None
+
     def split(self, pieces: int) -> list["FrameRange"]:
         """Consecutive pieces whose lengths differ by at most one frame."""
         edges = [self.start + len(self) * index // pieces for index in range(pieces + 1)]
@@ -58,6 +63,10 @@ class Timeline:
 
     def __len__(self) -> int:
         return len(self.pts)
+
+    def seconds(self, frame: int) -> Fraction:
+        """When a frame is shown, counted from the first one."""
+        return (self.pts[frame] - self.pts[0]) * self.time_base
 
     def duration_ticks(self, frame: int) -> int:
         """Ticks for which one frame stays."""

@@ -167,7 +167,7 @@ MOMENTS = {
     "second shard": ("pipelines.media.parts:_frame", 45, "", 2),
     "third shard recorded": ("pipelines.manifest:record", 3, "", 1),
     "assembling": ("pipelines.media.assemble:read_part", 2, "", 0),
-    "conforming": ("pipelines.media.conform:_prove_head", 1, "", 0),
+    "conforming": ("pipelines.media.conform:prove_head", 1, "", 0),
     "publishing": ("pipelines.storage:_move", 1, "out.mp4'", 0),
     "published, not noted": ("pipelines.storage:Store.write", 1, "delivery.json", 0),
 }

@@ -54,7 +54,7 @@ def test_every_command_of_the_readme_works(desk, capsys):
         # Two steps under a judge of random weights may leave a fault, which `check` is there to say.
         allowed = {0, 1} if arguments[:2] == ["styles", "check"] else {0}
         assert run(arguments) in allowed, f"{line}\n{capsys.readouterr().err}"
-    made = "painted soft harbour-read blend inside cut grown harbour"
+    made = "painted soft harbour-read blend inside cut grown harbour part"
     for name in (
         *(f"{stem}.mp4" for stem in made.split()),
         "master.mkv",
@@ -62,6 +62,9 @@ def test_every_command_of_the_readme_works(desk, capsys):
         "starry-night.onnx",
     ):
         assert (desk / name).stat().st_size > 10_000, name
+    pictures = sorted(path.name for path in (desk / "frames").glob("*.png"))
+    assert pictures == [f"frame_{number:06d}.png" for number in range(24, 72)]
+    assert {path.name for path in (desk / "frames").iterdir()} == {*pictures, "frame.json", "frame.mka"}
 
 
 def test_the_demo_draws_and_renders_its_film(tmp_path, prefect_api, capsys):

@@ -46,6 +46,11 @@ def style_options(command: Command) -> Command:
             "--matte", metavar="FILE", help="Grey picture, or film with as many frames: where to paint."
         ),
         click.option("--paint", type=click.Choice(["inside", "outside"]), help="Which side of the matte."),
+        click.option(
+            "--range",
+            metavar="A-B",
+            help="Only these frames, B left out: 240-480, 00:00:10:00-00:00:20:00, 240- or -480.",
+        ),
         click.option("--work", help="Where finished shards are kept; default: beside OUTPUT."),
         click.option("--shard-frames", type=int, help="Most frames one task renders."),
         click.option("--batch", type=int, help="Frames per call on a GPU."),

@@ -7,6 +7,7 @@ import click
 
 from pipelines.commands.common import console, json_option, print_result, resolve_device, style_options
 from pipelines.config import TitleJob, cache_folder, load_job_file, make_job
+from pipelines.delivery import refuse_foreign_folder
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
@@ -77,6 +78,7 @@ def plan(source: str, output: str | None, as_json: bool, **options: Any) -> None
         options["work"] = options["work"] or str(cache_folder() / "plans" / Path(source).stem)
     job = job_from_arguments(source, output, options)
     check_styles(job)
+    refuse_foreign_folder(job)
     work = open_work(job.work)
     with Display(console()):
         film = load_film(job, work, find_source(job, work))
@@ -87,12 +89,12 @@ def plan(source: str, output: str | None, as_json: bool, **options: Any) -> None
 
 def plan_facts(job: TitleJob, film: FilmPlan, left: list[int]) -> dict[str, Any]:
     """A plan as plain values."""
-    info, timeline = film.info, film.index.timeline
+    info, (timeline, _) = film.info, film.excerpt
     folder = open_work(job.work).store.local_folder()
     return {
         "source": job.source,
         "picture": f"{info.width}x{info.height} {info.pixel_format} {info.codec} in {info.container}",
-        "frames": len(film.index.frames),
+        "frames": len(film.frames),
         "seconds": float(timeline.duration),
         "mean_rate": str(film.encoding.rate),
         "colour": f"{film.yuv_format.matrix}, {'full' if film.yuv_format.full_range else 'limited'} range",

@@ -16,19 +16,20 @@ from typing import Any, NoReturn
 from pipelines import manifest, progress
 from pipelines.config import TitleJob, cache_folder, prefect_server_given
 from pipelines.credentials import hide_secrets
+from pipelines.delivery import fetch_delivered, fingerprint, refuse_unwritable
 from pipelines.errors import EngineError, StylereelError, UsageError
 from pipelines.flows.server import EmbeddedServer, answers, pointed_at, quiet_prefect
 from pipelines.looks import check_styles
 from pipelines.media.encoding import container_of
+from pipelines.media.pictures import is_sequence
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan
-from pipelines.review import write_page
+from pipelines.review import shown_frames, write_page
 from pipelines.storage import split_url
 from pipelines.work import (
     Work,
     clear_scratch,
     erase,
-    file_sha256,
     find_source,
     load_film,
     lock_work,
@@ -38,10 +39,11 @@ from pipelines.work import (
 
 def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
     """Render a film, or what of it is missing; the delivery's facts, with the path of its page."""
-    container_of(Path(job.output).suffix)
+    if not is_sequence(job.output):
+        container_of(Path(job.output).suffix)
     check_styles(job)
     work = open_work(job.work)
-    split_url(job.output)[0].refuse_unwritable()
+    refuse_unwritable(job)
     lock = lock_work(work)
     try:
         clear_scratch(work)
@@ -142,9 +144,11 @@ def _delivered(job: TitleJob, work: Work, film: FilmPlan) -> dict[str, Any] | No
     facts = manifest.load_json(work.store, "delivery.json")
     if facts is None or facts["plan"] != film.key or facts["output"] != hide_secrets(job.output):
         return None
-    store, name = split_url(job.output)
+    store, name = split_url(job.place)
     folder = store.local_folder()
-    if folder is None or store.size(name) != facts["bytes"] or file_sha256(folder / name) != facts["sha256"]:
+    if folder is None or store.size(name) is None:
+        return None
+    if fingerprint(folder / name) != (facts["sha256"], facts["bytes"]):
         return None
     rows = manifest.standing(manifest.attempts(work.store))
     if any(key not in rows or rows[key].state != manifest.OK for key in film.shard_keys):
@@ -165,10 +169,9 @@ def write_report(job: TitleJob, work: Work) -> str:
 def _with_page(
     job: TitleJob, work: Work, source: Path, film: FilmPlan, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    store, name = split_url(job.output)
-    delivery = store.fetch(name, work.scratch / "page")
+    delivered = fetch_delivered(job, film, shown_frames(film), work.scratch / "page")
     page = work.scratch / "report.html"
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_page(page, source, delivery, film, facts)
+    write_page(page, source, delivered, film, facts)
     work.store.publish(page, "report.html")
     return {**facts, "report": hide_secrets(f"{job.work}/report.html")}

@@ -12,12 +12,15 @@ from prefect.cache_policies import NO_CACHE
 from pipelines import manifest, progress
 from pipelines.config import TitleJob
 from pipelines.credentials import scrub
+from pipelines.delivery import assemble_delivery, conform_delivery, publish_delivery
 from pipelines.errors import EngineError, StylereelError
 from pipelines.manifest import FAILED, OK, ShardResult
-from pipelines.media.assemble import PartFile, assemble
-from pipelines.media.conform import ConformReport, conform
+from pipelines.media.assemble import PartFile
+from pipelines.media.conform import ConformReport
+from pipelines.prepare import FilmPlan
 from pipelines.render import RenderedShard, render_shard
-from pipelines.storage import explained, split_url
+from pipelines.storage import explained
+from pipelines.timeline import FrameRange
 from pipelines.work import (
     Work,
     file_sha256,
@@ -44,8 +47,8 @@ def plan_title(job: TitleJob, source: Path) -> list[int]:
     record_plan(job, work, film)
     left = pending(work, film)
     ranges = [film.shards[number - 1].frames for number in left]
-    shots_left = sum(1 for shot in film.shots if any(shot.frames.stop - 1 in frames for frames in ranges))
-    total, shots = len(film.index.frames), len(film.shots)
+    shots_left = sum(1 for shot in film.shots if any(film.ends_in(shot, frames) for frames in ranges))
+    total, shots = len(film.frames), len(film.shots)
     done = total - sum(map(len, ranges))
     progress.begin("render", total, done, shots=shots, shots_done=shots - shots_left)
     return left
@@ -128,17 +131,24 @@ def assemble_title(job: TitleJob, source: Path) -> Path:
     work = open_work(job.work)
     film = load_film(job, work, source)
     progress.begin("assemble", unit="")
-    parts = []
+    parts = _parts(work, film)
+    target = work.scratch / "delivery" / f"{film.key}{Path(job.output).suffix}"
+    with explained("writing", str(target)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        assemble_delivery(film, parts, source, target)
+    return target
+
+
+def _parts(work: Work, film: FilmPlan) -> list[PartFile]:
+    """All parts of a film, whole, on this machine."""
+    parts, first = [], film.frames.start
     for shard, found in zip(film.shards, finished_parts(work, film), strict=True):
         if found is None:
             raise EngineError(f"shard {shard.number} is missing or altered; run again to render it anew")
         result, path = found
-        parts.append(PartFile(path, shard.frames, result.reorder))
-    target = work.scratch / "delivery" / f"{film.key}{Path(job.output).suffix}"
-    with explained("writing", str(target)):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        assemble(parts, film.index.timeline, source, film.info, film.fates, target)
-    return target
+        shown = FrameRange(shard.frames.start - first, shard.frames.stop - first)
+        parts.append(PartFile(path, shown, result.reorder))
+    return parts
 
 
 @task(task_run_name="conform", cache_policy=NO_CACHE, persist_result=False)
@@ -149,14 +159,12 @@ def conform_title(job: TitleJob, source: Path, delivery: Path) -> ConformReport:
     progress.begin("conform", unit="")
     rows = manifest.standing(manifest.attempts(work.store))
     crcs = [crc for key in film.shard_keys for crc in rows[key].packet_crcs]
-    return conform(delivery, source, film.info, film.index.timeline, crcs, film.fates)
+    return conform_delivery(film, _parts(work, film) if film.pictures else [], crcs, source, delivery)
 
 
 @task(task_run_name="publish", cache_policy=NO_CACHE, persist_result=False)
-def publish_title(job: TitleJob, delivery: Path) -> tuple[str, int]:
+def publish_title(job: TitleJob, source: Path, delivery: Path) -> tuple[str, int]:
     """Put the proved delivery in its place; its sha256 and size."""
+    film = load_film(job, open_work(job.work), source)
     progress.begin("publish", unit="")
-    sha256, size = file_sha256(delivery), delivery.stat().st_size
-    store, name = split_url(job.output)
-    store.publish(delivery, name)
-    return sha256, size
+    return publish_delivery(job, film, delivery)

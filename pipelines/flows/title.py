@@ -44,7 +44,7 @@ def stylize_title(job: TitleJob) -> dict[str, Any]:
         )
     delivery = assemble_title(job, source)
     report = conform_title(job, source, delivery)
-    sha256, size = publish_title(job, delivery)
+    sha256, size = publish_title(job, source, delivery)
     work = open_work(job.work)
     film = load_film(job, work, find_source(job, work))
     facts = describe_delivery(job, film, report, sha256, size, rendered=len(left))

@@ -1,7 +1,5 @@
-"""Join parts packet by packet onto the source's timestamps, and copy everything else across once."""
+"""Join parts packet by packet onto the source's timestamps, beside everything else of the source."""
 
-import heapq
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,41 +11,21 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
 from pipelines.errors import AssemblyError
-from pipelines.media.broadcast import unfit_packets
-from pipelines.media.decoding import packets_of
-from pipelines.media.encoding import container_of
-from pipelines.media.ffmpeg import convert_subtitle_graph, run
+from pipelines.excerpt import WHOLE, Window
+from pipelines.media.carry import Timed, carry_tracks, copy_head, copy_stream_tags, mux, open_target
 from pipelines.media.parts import parameter_sets, read_part
 from pipelines.media.probe import SourceInfo, open_source
-from pipelines.media.tracks import CONVERTED, DROPPED, Fate
+from pipelines.media.tracks import Fate
 from pipelines.timeline import FrameRange, Timeline
-
-# Written by the muxer itself, or true only of the source's own file.
-_CONTAINER_TAGS_OF_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER"}
-_STREAM_TAGS_OF_FILE = {
-    "encoder",
-    "ENCODER",
-    "DURATION",
-    "BPS",
-    "NUMBER_OF_FRAMES",
-    "NUMBER_OF_BYTES",
-    "_STATISTICS_WRITING_APP",
-    "_STATISTICS_WRITING_DATE_UTC",
-    "_STATISTICS_TAGS",
-}
-_SUBTITLE_TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class PartFile:
-    """A finished part on this machine, the frames it shows and how far they are reordered."""
+    """A finished part on this machine, the delivery's frames it shows and how far they are reordered."""
 
     path: Path
     frames: FrameRange
     reorder: int
-
-
-_Timed = tuple[float, int, av.Packet]
 
 
 def assemble(
@@ -57,34 +35,24 @@ def assemble(
     info: SourceInfo,
     fates: Sequence[Fate],
     target: Path,
+    window: Window = WHOLE,
 ) -> None:
-    """Write the delivery to `target`: picture from the parts, all else from the source."""
+    """Write the delivery to `target`: picture from the parts, all else from the source.
+
+    For an excerpt the timeline is that of its frames, and the window says what else goes with them.
+    """
     _refuse_mismatch(parts, timeline)
     with ExitStack() as stack:
         original = stack.enter_context(open_source(source))
         described = stack.enter_context(av.open(str(parts[0].path)))
-        out = stack.enter_context(_open_target(target))
-        picture = _add_picture(out, described, original.streams[info.video_index], timeline)
+        out = stack.enter_context(open_target(target))
+        filmed = original.streams[info.video_index]
+        picture = _add_picture(out, described, filmed, timeline, window)
         if info.display_matrix:
             picture.set_display_matrix(info.display_matrix)
-        streams: dict[int, Stream] = {}
-        feeds: list[Iterator[_Timed]] = [_picture_packets(parts, timeline, picture)]
-        for fate in fates:
-            if fate.action == CONVERTED and fate.track.kind == "subtitle":
-                converted = stack.enter_context(_converted_subtitle(source, fate, target))
-                made = _copy_stream(out, converted.streams[0], original.streams[fate.track.index])
-                feeds.append(_source_packets(converted, {0: made}, frozenset()))
-            elif fate.action != DROPPED:
-                _add_track(out, original, fate, streams)
-        _copy_head(out, original)
-        feeds.append(_source_packets(original, streams, unfit_packets(source, info)))
-        try:
-            for _, _, packet in heapq.merge(*feeds, key=lambda item: item[:2]):
-                out.mux(packet)
-        except av.FFmpegError as err:
-            raise AssemblyError(
-                f"{target.name}: the container takes no more ({err.strerror}); try an output named .mkv"
-            ) from err
+        others = carry_tracks(stack, out, original, info, fates, window, target)
+        copy_head(out, original, filmed, window)
+        mux(out, [_picture_packets(parts, timeline, picture), *others])
 
 
 def _refuse_mismatch(parts: Sequence[PartFile], timeline: Timeline) -> None:
@@ -100,21 +68,8 @@ def _refuse_mismatch(parts: Sequence[PartFile], timeline: Timeline) -> None:
         raise AssemblyError(f"parts were encoded with {len(sets)} different settings; render them again")
 
 
-def _open_target(target: Path) -> OutputContainer:
-    options = {"fflags": "+bitexact"}
-    if container_of(target.suffix) == "mov/mp4":
-        # The default movie clock of 1 ms would round every track's start; the bit rate noted in btrt is
-        # the first part's, and would differ with the shard plan.
-        options |= {
-            "movie_timescale": "720000",
-            "movflags": "+faststart+use_metadata_tags",
-            "write_btrt": "0",
-        }
-    return av.open(str(target), "w", container_options=options)
-
-
 def _add_picture(
-    out: OutputContainer, described: InputContainer, original: Stream, timeline: Timeline
+    out: OutputContainer, described: InputContainer, original: Stream, timeline: Timeline, window: Window
 ) -> Stream:
     # Opaque: copied by what the part says, since for AV1 the decoder's name is not an encoder's.
     stream = out.add_stream_from_template(described.streams.video[0], opaque=True)
@@ -124,81 +79,11 @@ def _add_picture(
     if stream.codec_context.name.startswith("prores"):
         # The tag alone tells 4444 from 422; the muxer's own choice would be 422.
         stream.codec_context.codec_tag = described.streams.video[0].codec_context.codec_tag
-    _copy_tags(stream, original)
+    copy_stream_tags(stream, original, window)
     return stream
 
 
-def _copy_stream(out: OutputContainer, template: Stream, tagged: Stream) -> Stream:
-    stream = out.add_stream_from_template(template)
-    stream.time_base = template.time_base
-    _copy_tags(stream, tagged)
-    return stream
-
-
-def _copy_tags(stream: Stream, original: Stream) -> None:
-    stream.metadata.update(
-        {key: value for key, value in original.metadata.items() if key not in _STREAM_TAGS_OF_FILE}
-    )
-    stream.disposition = original.disposition
-
-
-def _add_track(
-    out: OutputContainer, original: InputContainer, fate: Fate, streams: dict[int, Stream]
-) -> None:
-    """A kept track: copied as a stream, or rebuilt as an attachment, or made by the muxer from tags."""
-    track, stream = fate.track, original.streams[fate.track.index]
-    if track.role in ("chapters", "timecode"):
-        return
-    if track.kind == "attachment":
-        out.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data)
-    elif track.role == "cover" and "matroska" in out.format.name:
-        name = stream.metadata.get("filename", "cover.png" if track.codec == "png" else "cover.jpg")
-        kind = "image/png" if track.codec == "png" else "image/jpeg"
-        out.add_attachment(name, stream.metadata.get("mimetype", kind), _cover_bytes(original, track.index))
-    else:
-        streams[track.index] = _copy_stream(out, stream, stream)
-
-
-def _cover_bytes(original: InputContainer, index: int) -> bytes:
-    with av.open(original.name) as again:
-        return next(bytes(packet) for packet in again.demux(again.streams[index]) if packet.size)
-
-
-def _copy_head(out: OutputContainer, original: InputContainer) -> None:
-    out.metadata.update(
-        {key: value for key, value in original.metadata.items() if key not in _CONTAINER_TAGS_OF_FILE}
-    )
-    if original.chapters():
-        out.set_chapters(original.chapters())
-
-
-def _converted_subtitle(source: Path, fate: Fate, target: Path) -> InputContainer:
-    suffix = ".mp4" if fate.codec == "mov_text" else ".mkv"
-    made = target.with_name(f"{target.stem}.subtitle{fate.track.index}{suffix}")
-    run(convert_subtitle_graph(source, fate.track.index, fate.codec, made), _SUBTITLE_TIMEOUT_SECONDS)
-    return av.open(str(made))
-
-
-def _source_packets(
-    container: InputContainer, streams: dict[int, Stream], unfit: frozenset[tuple[int, int]]
-) -> Iterator[_Timed]:
-    if not streams:
-        return
-    places = Counter[int]()
-    for packet in packets_of(container, *(container.streams[index] for index in streams)):
-        stamp = packet.dts if packet.dts is not None else packet.pts
-        if stamp is None:
-            continue
-        seconds = float(stamp * packet.time_base)
-        index = packet.stream.index
-        places[index] += packet.pts is not None
-        if (index, places[index] - 1) in unfit:
-            continue
-        packet.stream = streams[index]
-        yield seconds, index + 1, packet
-
-
-def _picture_packets(parts: Sequence[PartFile], timeline: Timeline, stream: Stream) -> Iterator[_Timed]:
+def _picture_packets(parts: Sequence[PartFile], timeline: Timeline, stream: Stream) -> Iterator[Timed]:
     """Packets on the source's clock: pts from the timeline, dts from the pts `delay` pictures earlier."""
     delay = max(part.reorder for part in parts)
     step = timeline.duration_ticks(0)

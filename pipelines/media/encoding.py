@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 
 import av
@@ -63,13 +63,21 @@ def container_of(suffix: str) -> str:
 
 def make_encoding(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix: str) -> Encoding:
     """Fit the wish to the source; refuses what the codec or the container cannot hold."""
-    family, made = container_of(suffix), fit(spec, info)
-    codec = CODECS[made.codec]
+    family, encoding = container_of(suffix), encode_parts(spec, info, timeline)
+    name, codec = next(item for item in CODECS.items() if item[1].encoder == encoding.encoder)
     if suffix.lower() not in codec.suffixes:
-        why = f" ({'; '.join(made.notes)})" if made.notes else ""
         into = " or ".join(codec.suffixes)
-        raise UsageError(f"{made.codec.upper()} does not go into {suffix}{why}; name the output {into}")
-    moved = (f"container {info.container} -> {family}",) if family != info.container else ()
+        why = f" ({'; '.join(encoding.notes)})" if encoding.notes else ""
+        raise UsageError(f"{name.upper()} does not go into {suffix}{why}; name the output {into}")
+    if family == info.container:
+        return encoding
+    return replace(encoding, notes=(*encoding.notes, f"container {info.container} -> {family}"))
+
+
+def encode_parts(spec: EncodeSpec, info: SourceInfo, timeline: Timeline) -> Encoding:
+    """Fit the wish to the source, whatever becomes of the parts."""
+    made = fit(spec, info)
+    codec = CODECS[made.codec]
     quality = codec.quality if spec.quality is None else spec.quality
     options = encoder_options(
         made.codec, made.pixel_format, made.colour, quality, spec.preset, spec.threads, spec.lossless
@@ -85,7 +93,7 @@ def make_encoding(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix
         sample_aspect=info.sample_aspect,
         colour=made.colour,
         part_suffix=codec.part_suffix,
-        notes=(*made.notes, *moved),
+        notes=made.notes,
     )
 
 

@@ -1,5 +1,6 @@
 """What becomes of every track, chapter and tag of a source: kept, converted or dropped, and why. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.media.encoding import container_of
@@ -46,6 +47,28 @@ def decide(info: SourceInfo, suffix: str) -> list[Fate]:
     return [
         _drop(fate.track, f"mov cannot hold {fate.codec}: name the output .mp4 or .mkv")
         if fate.action == KEPT and fate.codec in _NOT_IN_MOV
+        else fate
+        for fate in fates
+    ]
+
+
+def decide_for_excerpt(fates: Sequence[Fate]) -> list[Fate]:
+    """The fates when a range is delivered: another picture cannot begin between its key frames."""
+    return _without_pictures(fates, "another picture track cannot be cut to a range without encoding it anew")
+
+
+def decide_for_pictures(info: SourceInfo) -> list[Fate]:
+    """The fates beside pictures: in one Matroska file, if there is any sound or cue to put into it."""
+    fates = _without_pictures(decide(info, ".mkv"), "beside pictures there is no place for another one")
+    if any(fate.track.kind in ("audio", "subtitle") and fate.action != DROPPED for fate in fates):
+        return fates
+    return [_drop(fate.track, "there is no sound or subtitle beside which it could be put") for fate in fates]
+
+
+def _without_pictures(fates: Sequence[Fate], reason: str) -> list[Fate]:
+    return [
+        _drop(fate.track, reason)
+        if fate.track.kind == "video" and fate.track.role != "cover" and fate.action != DROPPED
         else fate
         for fate in fates
     ]

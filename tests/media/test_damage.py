@@ -18,7 +18,8 @@ from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import conform
 from pipelines.media.damage import describe, in_order, lost_before
 from pipelines.media.decoding import checksum
-from pipelines.media.encoding import EncodeSpec, make_encoding
+from pipelines.media.encoding import make_encoding
+from pipelines.media.fitting import EncodeSpec
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.parts import write_part
 from pipelines.media.probe import probe

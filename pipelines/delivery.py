@@ -1,0 +1,86 @@
+"""What is delivered, a film in one file or a folder of pictures: made from the parts, proved, measured."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.config import TitleJob
+from pipelines.credentials import hide_secrets
+from pipelines.errors import UsageError
+from pipelines.media.assemble import PartFile, assemble
+from pipelines.media.conform import ConformReport, conform
+from pipelines.media.pictures import index_name, is_sequence
+from pipelines.media.prove_pictures import conform_pictures
+from pipelines.prepare import FilmPlan
+from pipelines.sequence import write_sequence
+from pipelines.storage import split_url
+from pipelines.work import file_sha256
+
+
+def refuse_foreign_folder(job: TitleJob) -> None:
+    """Raise if the folder that pictures are to fill holds anything but an earlier delivery of them."""
+    store, name = split_url(job.place)
+    if is_sequence(job.output) and store.names(name) and not store.size(f"{name}/{index_name(job.output)}"):
+        pattern = job.output.rpartition("/")[2]
+        raise UsageError(
+            f"{hide_secrets(job.place)}: holds other things, and pictures need a folder of their own; "
+            f"name the output {hide_secrets(job.place)}/frames/{pattern}"
+        )
+
+
+def refuse_unwritable(job: TitleJob) -> None:
+    """Raise now what would otherwise be raised after hours of work."""
+    refuse_foreign_folder(job)
+    split_url(job.place)[0].refuse_unwritable()
+
+
+def assemble_delivery(film: FilmPlan, parts: Sequence[PartFile], source: Path, target: Path) -> None:
+    """Join the parts with everything else of the source; not yet proved."""
+    if film.pictures:
+        write_sequence(film, film.pictures, parts, source, target)
+        return
+    timeline, window = film.excerpt
+    assemble(parts, timeline, source, film.info, film.fates, target, window)
+
+
+def conform_delivery(
+    film: FilmPlan, parts: Sequence[PartFile], packet_crcs: Sequence[int], source: Path, delivery: Path
+) -> ConformReport:
+    """Prove a delivery against the source and what was rendered."""
+    timeline, window = film.excerpt
+    if film.pictures:
+        info, encoding = film.info, film.encoding
+        return conform_pictures(
+            delivery, film.pictures, parts, encoding, source, info, timeline, film.fates, window
+        )
+    return conform(delivery, source, film.info, timeline, packet_crcs, film.fates, window)
+
+
+def fetch_delivered(job: TitleJob, film: FilmPlan, frames: Sequence[int], folder: Path) -> list[Path]:
+    """What was published, on this machine: the film, or the pictures of some of its frames."""
+    store, name = split_url(job.place)
+    if film.pictures is None:
+        return [store.fetch(name, folder)]
+    return [store.fetch(f"{name}/{film.pictures.name(frame)}", folder) for frame in frames]
+
+
+def publish_delivery(job: TitleJob, film: FilmPlan, delivery: Path) -> tuple[str, int]:
+    """Put a proved delivery in its place; what `fingerprint` says of it."""
+    known = fingerprint(delivery)
+    store, name = split_url(job.place)
+    if film.pictures:
+        store.publish_folder(delivery, name, last=film.pictures.index_name)
+    else:
+        store.publish(delivery, name)
+    return known
+
+
+def fingerprint(path: Path) -> tuple[str, int]:
+    """SHA-256 and bytes of a file; of a folder, over its files by name."""
+    if path.is_file():
+        return file_sha256(path), path.stat().st_size
+    digest, size = hashlib.sha256(), 0
+    for file in sorted(path.iterdir()):
+        digest.update(f"{file.name} {file_sha256(file)}\n".encode())
+        size += file.stat().st_size
+    return digest.hexdigest(), size

@@ -1,0 +1,264 @@
+"""Carry everything beside the picture from a source into a delivery: tracks, attachments, chapters, tags."""
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.stream import Stream
+
+from pipelines.errors import AssemblyError
+from pipelines.excerpt import WHOLE, Window, ends
+from pipelines.media.broadcast import unfit_packets
+from pipelines.media.decoding import packets_of
+from pipelines.media.encoding import CONTAINERS, nominal_rate
+from pipelines.media.ffmpeg import convert_subtitle_graph, run
+from pipelines.media.probe import SourceInfo, open_source
+from pipelines.media.tracks import CONVERTED, DROPPED, Fate
+from pipelines.timecode import format_timecode, parse_timecode
+
+# Written by the muxer itself, or true only of the source's own file.
+_CONTAINER_TAGS_OF_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER"}
+_STREAM_TAGS_OF_FILE = {
+    "encoder",
+    "ENCODER",
+    "DURATION",
+    "BPS",
+    "NUMBER_OF_FRAMES",
+    "NUMBER_OF_BYTES",
+    "_STATISTICS_WRITING_APP",
+    "_STATISTICS_WRITING_DATE_UTC",
+    "_STATISTICS_TAGS",
+}
+_SUBTITLE_TIMEOUT_SECONDS = 600
+COARSEST_TICK = Fraction(1, 8000)
+"""Packets are moved by whole ticks, so that their distances stay exact; no coarser ones than this."""
+
+Timed = tuple[float, int, av.Packet]
+"""A packet for the muxer, with its second and a number that orders what falls on the same one."""
+
+
+def open_target(target: Path) -> OutputContainer:
+    """A new file of the container that its name says."""
+    options = {"fflags": "+bitexact"}
+    if CONTAINERS.get(target.suffix.lower()) == "mov/mp4":
+        # The default movie clock of 1 ms would round every track's start; the bit rate noted in btrt is
+        # the first part's, and would differ with the shard plan.
+        options |= {
+            "movie_timescale": "720000",
+            "movflags": "+faststart+use_metadata_tags",
+            "write_btrt": "0",
+        }
+    return av.open(str(target), "w", container_options=options)
+
+
+def write_sidecar(
+    source: Path, info: SourceInfo, fates: Sequence[Fate], window: Window, target: Path
+) -> None:
+    """A file with everything but the picture."""
+    with ExitStack() as stack:
+        original = stack.enter_context(open_source(source))
+        out = stack.enter_context(open_target(target))
+        feeds = carry_tracks(stack, out, original, info, fates, window, target)
+        copy_head(out, original, original.streams[info.video_index], window)
+        mux(out, feeds)
+    for fate in fates:
+        _converted_file(fate, target).unlink(missing_ok=True)
+
+
+def mux(out: OutputContainer, feeds: Sequence[Iterator[Timed]]) -> None:
+    """Write the packets of all feeds in the order of their times."""
+    try:
+        for _, _, packet in heapq.merge(*feeds, key=lambda item: item[:2]):
+            out.mux(packet)
+    except av.FFmpegError as err:
+        raise AssemblyError(
+            f"{Path(out.name).name}: the container takes no more ({err.strerror}); try an output named .mkv"
+        ) from err
+
+
+def carry_tracks(
+    stack: ExitStack,
+    out: OutputContainer,
+    original: InputContainer,
+    info: SourceInfo,
+    fates: Sequence[Fate],
+    window: Window,
+    target: Path,
+) -> list[Iterator[Timed]]:
+    """Give `out` a stream for every kept track; their packets in the window, a feed for each file."""
+    source = Path(original.name)
+    streams: dict[int, Stream] = {}
+    feeds: list[Iterator[Timed]] = []
+    for fate in fates:
+        if fate.action == CONVERTED and fate.track.kind == "subtitle":
+            converted = stack.enter_context(_converted_subtitle(source, fate, target))
+            made = _copy_stream(out, converted.streams[0], original.streams[fate.track.index])
+            feeds.append(_packets(converted, {0: made}, window, frozenset()))
+        elif fate.action != DROPPED:
+            _add_track(out, original, fate, streams)
+    return [*feeds, _packets(original, streams, window, unfit_packets(source, info))]
+
+
+def _add_track(
+    out: OutputContainer, original: InputContainer, fate: Fate, streams: dict[int, Stream]
+) -> None:
+    """A kept track: copied as a stream, or rebuilt as an attachment, or made by the muxer from tags."""
+    track, stream = fate.track, original.streams[fate.track.index]
+    if track.role in ("chapters", "timecode"):
+        return
+    if track.kind == "attachment":
+        out.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data)
+    elif track.role == "cover" and "matroska" in out.format.name:
+        name = stream.metadata.get("filename", "cover.png" if track.codec == "png" else "cover.jpg")
+        kind = "image/png" if track.codec == "png" else "image/jpeg"
+        out.add_attachment(name, stream.metadata.get("mimetype", kind), _cover_bytes(original, track.index))
+    else:
+        streams[track.index] = _copy_stream(out, stream, stream)
+
+
+def _copy_stream(out: OutputContainer, template: Stream, tagged: Stream) -> Stream:
+    stream = out.add_stream_from_template(template)
+    stream.time_base = template.time_base
+    copy_stream_tags(stream, tagged)
+    return stream
+
+
+def _cover_bytes(original: InputContainer, index: int) -> bytes:
+    with av.open(original.name) as again:
+        return next(bytes(packet) for packet in again.demux(again.streams[index]) if packet.size)
+
+
+def copy_stream_tags(stream: Stream, original: Stream, window: Window = WHOLE) -> None:
+    """Title, language and the like, and how players should treat the track."""
+    tags = {key: value for key, value in original.metadata.items() if key not in _STREAM_TAGS_OF_FILE}
+    stream.metadata.update(_at_start(tags, window, original))
+    stream.disposition = original.disposition
+
+
+def copy_head(out: OutputContainer, original: InputContainer, picture: Stream, window: Window) -> None:
+    """The film's own tags, and its chapters as far as they reach into the window."""
+    tags = {key: value for key, value in original.metadata.items() if key not in _CONTAINER_TAGS_OF_FILE}
+    out.metadata.update(_at_start(tags, window, picture))
+    chapters = original.chapters() if window.whole else cut_chapters(original.chapters(), window)
+    if chapters:
+        out.set_chapters(chapters)
+
+
+def cut_chapters(chapters: Sequence[Mapping[str, Any]], window: Window) -> list[Any]:
+    """The chapters that reach into the window, cut to it, on its clock."""
+    made = []
+    for chapter in chapters:
+        base = Fraction(chapter["time_base"])
+        begin, end = chapter["start"] * base, chapter["end"] * base
+        if window.overlaps(begin, end):
+            begin, end = window.cut(begin, end)
+            made.append({**chapter, "start": round(begin / base), "end": round(end / base)})
+    return made
+
+
+def _at_start(tags: dict[str, str], window: Window, picture: Stream) -> dict[str, str]:
+    """Tags whose timecode, if there is one, is that of the excerpt's first frame."""
+    if not window.first_frame or "timecode" not in tags or not picture.average_rate:
+        return tags
+    rate, first = nominal_rate(picture.average_rate), tags["timecode"]
+    try:
+        moved = parse_timecode(first, rate) + window.first_frame
+        return {**tags, "timecode": format_timecode(moved, rate, drop=";" in first)}
+    except ValueError:
+        return {key: value for key, value in tags.items() if key != "timecode"}
+
+
+def _converted_file(fate: Fate, target: Path) -> Path:
+    suffix = ".mp4" if fate.codec == "mov_text" else ".mkv"
+    return target.with_name(f"{target.stem}.subtitle{fate.track.index}{suffix}")
+
+
+def _converted_subtitle(source: Path, fate: Fate, target: Path) -> InputContainer:
+    made = _converted_file(fate, target)
+    run(convert_subtitle_graph(source, fate.track.index, fate.codec, made), _SUBTITLE_TIMEOUT_SECONDS)
+    return av.open(str(made))
+
+
+def _packets(
+    container: InputContainer,
+    streams: Mapping[int, Stream],
+    window: Window,
+    unfit: frozenset[tuple[int, int]],
+) -> Iterator[Timed]:
+    """Packets of the streams, in the window and on its clock, bound for their new streams."""
+    if not streams:
+        return
+    spans = {} if window.whole else _spans(container.name, list(streams))
+    places = Counter[int]()
+    for packet in packets_of(container, *(container.streams[index] for index in streams)):
+        stamp = _stamp(packet)
+        if stamp is None:
+            continue
+        index = packet.stream.index
+        places[index] += packet.pts is not None
+        if (index, places[index] - 1) in unfit:
+            next(spans.get(index, iter(())), None)
+            continue
+        if not window.whole and not packet.stream.disposition & av.stream.Disposition.attached_pic:
+            if not _fit(packet, next(spans[index]), window):
+                continue
+            stamp = _stamp(packet)
+        seconds = float(stamp * packet.time_base)
+        packet.stream = streams[index]
+        yield seconds, index + 1, packet
+
+
+def _stamp(packet: av.Packet) -> int | None:
+    return packet.dts if packet.dts is not None else packet.pts
+
+
+def _spans(name: str, wanted: Sequence[int]) -> dict[int, Iterator[tuple[Fraction, Fraction]]]:
+    """Begin and end of every packet with a time, stream by stream, in the order of the file."""
+    begins, durations = defaultdict(list), defaultdict(list)
+    with av.open(name) as container:
+        for packet in packets_of(container, *(container.streams[index] for index in wanted)):
+            if _stamp(packet) is not None:
+                begin = packet.pts if packet.pts is not None else packet.dts
+                begins[packet.stream.index].append(begin * packet.time_base)
+                durations[packet.stream.index].append((packet.duration or 0) * packet.time_base)
+    return {index: zip(begins[index], ends(begins[index], durations[index]), strict=True) for index in wanted}
+
+
+def _fit(packet: av.Packet, span: tuple[Fraction, Fraction], window: Window) -> bool:
+    """Move a packet onto the window's clock; False if it has no place there.
+
+    Sound cannot be cut, so its first packet may begin before time 0; a cue begins with the excerpt.
+    """
+    begin, end = span
+    if packet.stream.type == "subtitle":
+        if not window.overlaps(begin, end):
+            return False
+        begin, end = window.cut(begin, end)
+        packet.pts = packet.dts = round(begin / packet.time_base)
+        if packet.duration:
+            packet.duration = max(1, round(end / packet.time_base) - packet.pts)
+        return True
+    if not window.takes(begin, end):
+        return False
+    _refine(packet)
+    shift = round(window.origin / packet.time_base)
+    packet.pts = None if packet.pts is None else packet.pts - shift
+    packet.dts = None if packet.dts is None else packet.dts - shift
+    return True
+
+
+def _refine(packet: av.Packet) -> None:
+    """Count in finer ticks where the packet's own are too coarse to move it by: AVI counts whole packets."""
+    parts = ceil(packet.time_base / COARSEST_TICK)
+    if parts > 1:
+        packet.pts = None if packet.pts is None else packet.pts * parts
+        packet.dts = None if packet.dts is None else packet.dts * parts
+        packet.duration = (packet.duration or 0) * parts
+        packet.time_base = packet.time_base / parts

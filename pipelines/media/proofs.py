@@ -1,0 +1,240 @@
+"""Prove what was carried beside the picture: every packet, cue and chapter is the source's."""
+
+import zlib
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+
+from pipelines.errors import ConformError
+from pipelines.excerpt import WHOLE, Window, ends
+from pipelines.media.broadcast import unfit_packets
+from pipelines.media.carry import COARSEST_TICK
+from pipelines.media.decoding import packets_of
+from pipelines.media.encoding import CONTAINERS
+from pipelines.media.probe import SourceInfo, open_source
+from pipelines.media.tracks import DROPPED, KEPT, Fate
+
+_CUE_TOLERANCE = Fraction(1, 500)
+_CHAPTER_TOLERANCE = Fraction(1, 1000)
+"""mp4 counts its chapters in milliseconds."""
+_EMPTY_CUE_BYTES = 2
+"""mov_text fills the time between cues with samples that hold only their length, zero."""
+
+
+@dataclass(frozen=True)
+class TrackProof:
+    """One track of the source, compared packet by packet."""
+
+    index: int
+    kind: str
+    codec: str
+    language: str
+    action: str
+    reason: str
+    packets: int
+    payload_equal: bool
+    worst_error_seconds: Fraction
+
+
+@dataclass
+class Scanned:
+    """What a demuxing pass saw of one stream."""
+
+    kind: str = ""
+    tick: Fraction = Fraction(0)
+    crcs: list[int] = field(default_factory=list)
+    stamps: list[Fraction] = field(default_factory=list)
+    durations: list[Fraction] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    unfit: int = 0
+    """Damaged packets that no container can hold."""
+
+    def only(self, chosen: Sequence[int]) -> "Scanned":
+        """Some of its packets, by place."""
+        return replace(
+            self,
+            crcs=[self.crcs[place] for place in chosen],
+            stamps=[self.stamps[place] for place in chosen],
+            durations=[self.durations[place] for place in chosen],
+            sizes=[self.sizes[place] for place in chosen],
+        )
+
+
+def scan(path: Path, unfit: frozenset[tuple[int, int]] = frozenset()) -> list[Scanned]:
+    """Payload checksums and times of every stream, by index."""
+    places = Counter[int]()
+    with open_source(path) as container:
+        found = [Scanned(stream.type, Fraction(stream.time_base or 0)) for stream in container.streams]
+        for packet in packets_of(container):
+            if packet.pts is None:
+                continue
+            index = packet.stream.index
+            seen, place = found[index], places[index]
+            places[index] += 1
+            if (index, place) in unfit:
+                seen.unfit += 1
+                continue
+            seen.crcs.append(zlib.crc32(_payload(packet)))
+            seen.stamps.append(packet.pts * packet.time_base)
+            seen.durations.append((packet.duration or 0) * packet.time_base)
+            seen.sizes.append(packet.size)
+    return found
+
+
+def _payload(packet: av.Packet) -> bytes:
+    """A packet's bytes, without the ADTS header that AAC wears in transport streams only (ISO 13818-7)."""
+    data = bytes(packet)
+    adts = len(data) > 9 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0
+    if adts and packet.stream.codec_context.name == "aac":
+        return data[7:] if data[1] & 1 else data[9:]
+    return data
+
+
+def worst_error(shown: Sequence[Fraction], expected: Sequence[Fraction], shift: Fraction) -> Fraction:
+    """Largest distance from the expected time, after a shift."""
+    return max((abs(a - b - shift) for a, b in zip(shown, expected, strict=True)), default=Fraction(0))
+
+
+def prove_tracks(
+    delivery: Path,
+    made: Sequence[Scanned],
+    source: Path,
+    info: SourceInfo,
+    fates: Sequence[Fate],
+    window: Window,
+    shift: Fraction,
+    tolerance: Fraction,
+) -> tuple[TrackProof, ...]:
+    """Every track against its fate; `made` are the delivery's streams beside its picture."""
+    original, left = scan(source, unfit_packets(source, info)), deque(made)
+    proofs = []
+    for fate in fates:
+        before = after = Scanned()
+        if _is_stream(fate, delivery):
+            before = _in_window(original[fate.track.index], fate, window)
+            after = _taken(left, fate, before)
+        allowed = tolerance if window.whole else tolerance + min(before.tick, COARSEST_TICK) / 2
+        proofs.append(_prove_track(delivery, fate, before, after, shift, allowed))
+    return tuple(proofs)
+
+
+def _taken(left: deque[Scanned], fate: Fate, before: Scanned) -> Scanned:
+    """The delivery's next stream; none where the muxer left out a track without packets, as mp4's does."""
+    following = _filled(left[0], fate) if left else Scanned()
+    if not before.crcs and (following.crcs or following.kind != fate.track.kind):
+        return Scanned()
+    if left:
+        left.popleft()
+    return following
+
+
+def _is_stream(fate: Fate, delivery: Path) -> bool:
+    """Whether the track is a stream of packets in the delivery, in the order of the fates."""
+    if (
+        fate.action == DROPPED
+        or fate.track.kind == "attachment"
+        or fate.track.role in ("chapters", "timecode")
+    ):
+        return False
+    return not (fate.track.role == "cover" and CONTAINERS.get(delivery.suffix.lower()) != "mov/mp4")
+
+
+def _in_window(track: Scanned, fate: Fate, window: Window) -> Scanned:
+    """What of a source's track belongs into the delivery, at the times at which it belongs there."""
+    if window.whole or fate.track.role == "cover":
+        return track
+    is_cue = fate.track.kind == "subtitle"
+    inside = window.overlaps if is_cue else window.takes
+    spans = list(zip(track.stamps, ends(track.stamps, track.durations), strict=True))
+    chosen = track.only([place for place, span in enumerate(spans) if inside(*span)])
+    moved = [window.cut(*span)[0] if is_cue else span[0] - window.origin for span in spans if inside(*span)]
+    chosen.stamps = moved
+    return _filled(chosen, fate)
+
+
+def _filled(track: Scanned, fate: Fate) -> Scanned:
+    """Without the empty samples that stand for no cue in mp4: the muxer adds and ends them as it needs."""
+    if "mov_text" not in (fate.track.codec, fate.codec):
+        return track
+    return track.only([place for place, size in enumerate(track.sizes) if size > _EMPTY_CUE_BYTES])
+
+
+def _prove_track(
+    delivery: Path, fate: Fate, before: Scanned, after: Scanned, shift: Fraction, tolerance: Fraction
+) -> TrackProof:
+    track = fate.track
+    name = f"{delivery.name}: track {track.index} ({track.kind} {track.codec})"
+    if fate.action == KEPT and before.crcs != after.crcs:
+        raise ConformError(f"{name}: {len(after.crcs)} packets are not the source's {len(before.crcs)}")
+    worst = Fraction(0)
+    if fate.action == KEPT:
+        worst = worst_error(after.stamps, before.stamps, shift)
+        if worst > tolerance:
+            raise ConformError(
+                f"{name}: a packet is {float(worst) * 1000:.3f} ms from its time in the source"
+            )
+    elif fate.track.kind == "subtitle" and fate.action != DROPPED:
+        worst = _prove_cues(name, before, after, shift)
+    left_out = f"{before.unfit} damaged packets left out" if before.unfit else ""
+    return TrackProof(
+        index=track.index,
+        kind=track.kind,
+        codec=fate.codec or track.codec,
+        language=track.language,
+        action=fate.action,
+        reason="; ".join(filter(None, [fate.reason, left_out])),
+        packets=len(after.crcs),
+        payload_equal=before.crcs == after.crcs and not before.unfit,
+        worst_error_seconds=worst,
+    )
+
+
+def _prove_cues(name: str, before: Scanned, after: Scanned, shift: Fraction) -> Fraction:
+    """Every cue of the source starts at its time; the other form may add empty cues between."""
+    starts, worst = sorted(after.stamps), Fraction(0)
+    for stamp, size in zip(before.stamps, before.sizes, strict=True):
+        if size <= _EMPTY_CUE_BYTES:
+            continue
+        nearest = min((abs(start - shift - stamp) for start in starts), default=Fraction(1))
+        worst = max(worst, nearest)
+    if worst > _CUE_TOLERANCE:
+        raise ConformError(f"{name}: a converted cue is {float(worst) * 1000:.1f} ms off or missing")
+    return worst
+
+
+def prove_head(delivery: Path, source: Path, window: Window) -> tuple[int, tuple[str, ...]]:
+    """How many chapters were proved, and which of the source's tags the delivery does not hold."""
+    with open_source(delivery) as made, open_source(source) as original:
+        wanted, found = _chapters_in(original, window), _chapters_in(made, WHOLE)
+        same = len(wanted) == len(found) and all(
+            title == name and max(abs(begin - start), abs(end - stop)) <= _CHAPTER_TOLERANCE
+            for (begin, end, title), (start, stop, name) in zip(wanted, found, strict=True)
+        )
+        if not same:
+            raise ConformError(f"{delivery.name}: {len(found)} chapters are not the source's {len(wanted)}")
+        have = {key.lower(): value for key, value in made.metadata.items()}
+        own = {"major_brand", "minor_version", "compatible_brands", "encoder"}
+        if window.first_frame:
+            own.add("timecode")
+        missing = [
+            key
+            for key, value in original.metadata.items()
+            if key.lower() not in own and have.get(key.lower()) != value
+        ]
+        return len(found), tuple(sorted(missing))
+
+
+def _chapters_in(container: InputContainer, window: Window) -> list[tuple[Fraction, Fraction, str]]:
+    """Begin, end and title of the chapters that reach into the window, on its clock."""
+    facts = []
+    for chapter in container.chapters():
+        base = Fraction(chapter["time_base"])
+        span = chapter["start"] * base, chapter["end"] * base
+        if window.overlaps(*span):
+            facts.append((*window.cut(*span), chapter["metadata"].get("title", "")))
+    return facts
