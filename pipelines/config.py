@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipelines import schema
 from pipelines.errors import UsageError
 from pipelines.media.encoding import EncodeSpec
+from pipelines.media.scan import SCANS
 from pipelines.storage import absolute_url
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
 from stylecore.errors import StyleError
@@ -64,6 +65,8 @@ class TitleJob(Look):
     """Key frames along the whole film, instead of `looks`."""
     cuts: tuple[int, ...] | None = None
     """First frames of shots, when the user knows better than the detector."""
+    scan: str = Field("auto", pattern=f"^({'|'.join(SCANS)})$")
+    """What to do about interlacing."""
     shard_frames: int = Field(DEFAULT_SHARD_FRAMES, ge=1)
     batch: int = Field(1, ge=1)
     tile: int = Field(0, ge=0)

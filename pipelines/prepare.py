@@ -12,7 +12,7 @@ from pipelines.looks import looks_of_shots
 from pipelines.media.encoding import Encoding, make_encoding
 from pipelines.media.index import FilmIndex
 from pipelines.media.probe import SourceInfo
-from pipelines.media.scan import with_context
+from pipelines.media.scan import as_shown, needed
 from pipelines.media.shots import find_cuts
 from pipelines.media.tracks import DROPPED, Fate, decide
 from pipelines.plan import Shard, plan_segments, plan_shards
@@ -39,9 +39,7 @@ class FilmPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """Every way in which the delivery will differ from the source, and what was made up."""
-        woven, frames = self.index.interlaced_frames, len(self.index.frames)
-        scan = f"{woven} of {frames} frames are interlaced: taken apart, one picture for each frame"
-        found = (*self.encoding.notes, self.index.clock_note, scan if woven else "")
+        found = (*self.encoding.notes, self.index.clock_note, self.index.scan_note)
         return tuple(note for note in found if note)
 
     @property
@@ -57,7 +55,7 @@ class FilmPlan:
 
 def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     """Shots, looks, shards, encoding and the fate of every track."""
-    suffix = Path(job.output).suffix
+    suffix, index = Path(job.output).suffix, as_shown(index, job.scan)
     cuts = find_cuts(index.cut_scores) if job.cuts is None else job.cuts
     shots = shots_from_cuts(cuts, len(index.frames))
     styles = looks_of_shots(job, shots)
@@ -108,14 +106,13 @@ def _shard_key(
         if shot.frames.start < shard.frames.stop and shard.frames.start < shot.frames.stop
     ]
     first, last = touched[0][0].frames.start, touched[-1][0].frames.stop
-    seen = FrameRange(first, last)
-    if index.interlaced_frames:
-        seen = with_context(seen, len(index.frames))
-    crcs = [facts.crc for facts in index.frames[seen.start : seen.stop]]
+    stored, seen = index.stored or index, needed(index, FrameRange(first, last))
+    crcs = [facts.crc for facts in stored.frames[seen.start : seen.stop]]
+    made = [each.since(seen.start) for each in index.pictures[first:last]]
     return _digest(
         ENGINE_VERSION,
         crcs,
-        index.interlaced_frames > 0,
+        made,
         [(segment.start - first, len(segment)) for segment in shard.segments],
         [(shot.frames.start - first, len(shot.frames), style.digest) for shot, style in touched],
         encoding.digest,

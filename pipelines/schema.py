@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-VERSION = 3
+VERSION = 4
 
 PACKETS = pa.schema(
     [
@@ -26,6 +26,11 @@ FRAMES = pa.schema(
         ("interlaced", pa.bool_()),
         ("moved_down", pa.float64()),
         ("moved_right", pa.float64()),
+        ("top_first", pa.bool_()),
+        ("combing", pa.float64()),
+        ("combing_before", pa.float64()),
+        ("top_change", pa.float64()),
+        ("bottom_change", pa.float64()),
         ("cut_score", pa.float32()),
     ]
 )

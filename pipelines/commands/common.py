@@ -13,6 +13,7 @@ from pipelines.config import TitleJob
 from pipelines.demo.canvas import Picture
 from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS
+from pipelines.media.scan import SCANS
 from stylecore.spec import COLOR_MODES
 
 Command = Callable[..., Any]
@@ -45,6 +46,11 @@ def style_options(command: Command) -> Command:
             "--matte", metavar="FILE", help="Grey picture, or film with as many frames: where to paint."
         ),
         click.option("--paint", type=click.Choice(["inside", "outside"]), help="Which side of the matte."),
+        click.option(
+            "--scan",
+            type=click.Choice(SCANS),
+            help="Interlaced film: one picture a frame and film back from telecine (auto), or as fields.",
+        ),
         click.option("--work", help="Where finished shards are kept; default: beside OUTPUT."),
         click.option("--shard-frames", type=int, help="Most frames one task renders."),
         click.option("--batch", type=int, help="Frames per call on a GPU."),

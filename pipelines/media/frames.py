@@ -15,9 +15,10 @@ from pathlib import Path
 import av
 
 from pipelines.errors import InputError
+from pipelines.media.deinterlace import Window, make_pictures, split_fields
 from pipelines.media.index import FilmIndex, checksum, is_end
 from pipelines.media.probe import SourceInfo, configure, open_source
-from pipelines.media.scan import deinterlace, with_context
+from pipelines.media.scan import needed
 from pipelines.timeline import FrameRange
 
 _LANDING_TRIES = 64
@@ -42,15 +43,30 @@ class FrameReader:
         self.path = path
         self.info = info
         self.index = index
+        self._stored = index.stored or index
         self._keys = [ordinal for ordinal, facts in enumerate(index.packets) if facts.key] or [0]
-        self._frame_of_packet = {facts.packet: frame for frame, facts in enumerate(index.frames)}
+        self._frame_of_packet = {facts.packet: frame for frame, facts in enumerate(self._stored.frames)}
+        self._top_first = [facts.top_first for facts in self._stored.frames]
         self._landings = _unique_landings(index)
 
     def read(self, frames: FrameRange) -> Iterator[av.VideoFrame]:
-        """The frames of the range, in order, progressive, each with its film-wide frame number as `pts`."""
-        if not self.index.interlaced_frames:
-            return self._read_stored(frames)
-        return deinterlace(self._read_stored(with_context(frames, len(self.index.frames))), frames)
+        """The frames of the range as the index has them, in order, each with its film-wide number as `pts`."""
+        if self.index.stored is None:
+            yield from self._read_stored(frames)
+            return
+        pictures = self.index.pictures[frames.start : frames.stop]
+        made = make_pictures(pictures, self._window(frames), self._top_first)
+        for number, frame in zip(frames, made, strict=True):
+            frame.pts = number
+            yield frame
+
+    def read_fields(self, frames: FrameRange) -> Iterator[tuple[av.VideoFrame, av.VideoFrame]]:
+        """Each frame as two whole pictures, at the moment of its top field and at that of its bottom field."""
+        return split_fields(frames, self._window(frames), self._top_first)
+
+    def _window(self, frames: FrameRange) -> Window:
+        stored = needed(self.index, frames)
+        return Window(stored.start, self._read_stored(stored))
 
     def _read_stored(self, frames: FrameRange) -> Iterator[av.VideoFrame]:
         """The frames as they are stored, each proved."""
@@ -73,7 +89,7 @@ class FrameReader:
         """Some frames, ascending; those of one group of pictures are decoded in one go."""
         groups: list[list[int]] = []
         for frame in wanted:
-            if groups and self._key_before(frame) == self._key_before(groups[-1][0]):
+            if groups and self._group(frame) == self._group(groups[-1][0]):
                 groups[-1].append(frame)
             else:
                 groups.append([frame])
@@ -82,9 +98,13 @@ class FrameReader:
                 if frame.pts in group:
                     yield frame
 
+    def _group(self, frame: int) -> int:
+        """Where reading has to begin for a frame."""
+        return self._key_before(needed(self.index, FrameRange(frame, frame + 1)).start)
+
     def _key_before(self, frame: int) -> int:
-        """Position in `_keys` of the last key packet shown at or before a frame."""
-        place = bisect_right(self._keys, self.index.frames[frame].packet) - 1
+        """Position in `_keys` of the last key packet shown at or before a stored frame."""
+        place = bisect_right(self._keys, self._stored.frames[frame].packet) - 1
         while place > 0 and self._frame_of_packet.get(self._keys[place], frame) > frame:
             place -= 1
         return max(place, 0)
@@ -104,7 +124,7 @@ class FrameReader:
                     number = self._frame_of_packet.get(frame.pts, -1)
                     if number < expected:
                         continue
-                    if number != expected or checksum(frame) != self.index.frames[number].crc:
+                    if number != expected or checksum(frame) != self._stored.frames[number].crc:
                         raise _Missed
                     frame.pts = number
                     yield frame

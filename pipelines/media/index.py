@@ -6,7 +6,7 @@ may lie, repeat or be missing, ordinals cannot.
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from pipelines.errors import InputError
 from pipelines.media.camera import STILL, Small, move_between, shrink
 from pipelines.media.clock import Clock, ClockError, mend
+from pipelines.media.fields import FieldOrder, Lines, Picture, compare_fields, take_lines
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.probe import SourceInfo, configure, open_source
 from pipelines.media.shots import Signature, cut_scores, sign
@@ -54,11 +55,18 @@ class FrameFacts:
     moved_down: float
     moved_right: float
     """The picture's motion since the frame before, in fractions of its height."""
+    top_first: bool = True
+    """Whether the even lines of an interlaced frame are the earlier ones."""
+    combing: float = 0.0
+    combing_before: float = 0.0
+    top_change: float = 0.0
+    bottom_change: float = 0.0
+    """How its fields go together; see `fields.FieldFacts`."""
 
 
 @dataclass(frozen=True)
 class FilmIndex:
-    """Everything known about a film's frames."""
+    """Everything known about a film's frames: the stored ones, or the pictures made of them (`scan`)."""
 
     packets: tuple[PacketFacts, ...]
     frames: tuple[FrameFacts, ...]
@@ -66,10 +74,16 @@ class FilmIndex:
     timeline: Timeline
     clock_note: str = ""
     """What had to be mended in the source's timestamps."""
+    scan_note: str = ""
+    """What is done about interlacing."""
+    pictures: tuple[Picture, ...] = ()
+    """What each frame is made of; empty if frames are as they are stored."""
+    stored: "FilmIndex | None" = None
+    """The index of the stored frames, if `pictures` are made of them."""
 
     @cached_property
     def interlaced_frames(self) -> int:
-        """Frames that have to be taken apart before they can be painted."""
+        """Frames flagged as two moments in one."""
         return sum(facts.interlaced for facts in self.frames)
 
 
@@ -96,6 +110,8 @@ class Indexing:
         self.frames: list[FrameFacts] = []
         self.signatures: list[Signature] = []
         self.before: Small | None = None
+        self.order = FieldOrder()
+        self.lines: Lines | None = None
 
     def __iter__(self) -> Iterator[int]:
         with open_source(self.path) as container:
@@ -168,6 +184,8 @@ class Indexing:
         small, before = shrink(luma, bits), self.before
         move = STILL if before is None else move_between(before, small)
         self.before = small
+        top_first, lines = self.order.top_first(frame), take_lines(luma, bits)
+        fields, self.lines = compare_fields(self.lines, lines, top_first), lines
         signature = sign(luma, bits)
         self.signatures.append(signature)
         self.frames.append(
@@ -181,6 +199,8 @@ class Indexing:
                 frame.interlaced_frame,
                 move.down,
                 move.right,
+                top_first,
+                *astuple(fields),
             )
         )
 

@@ -1,63 +1,213 @@
-"""Interlaced pictures: two moments woven into one frame, taken apart into one whole picture a frame."""
+"""How the stored frames of a film become pictures: as they are, taken apart, or film won back from telecine. Pure.
 
-from collections.abc import Iterable, Iterator
-from fractions import Fraction
+Decided for the whole film from its index. What a picture is made of lies within two neighbouring frames (three
+where lines are made up), so any range of pictures can be made from a few frames more.
+"""
 
-import av
-from av.filter import Graph
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
 
-from pipelines.timeline import FrameRange
+from pipelines.errors import UsageError
+from pipelines.media.cadence import CYCLE, Cadence, find_cadence
+from pipelines.media.encoding import nominal_rate
+from pipelines.media.fields import Picture
+from pipelines.media.index import FilmIndex, FrameFacts
+from pipelines.timeline import FrameRange, Timeline
 
+SCANS = ("auto", "deinterlace", "progressive", "fields")
+"""What may be asked for: the best guess, one picture a frame, frames taken as whole, fields kept as fields."""
 CONTEXT_FRAMES = 1
-"""Frames on either side that a picture is made from."""
-_FILTER = "mode=send_frame:parity=auto:deint=interlaced"
-"""One frame for each, the first field's moment; frames flagged progressive pass untouched."""
+"""Frames on either side that lines are made up from."""
+_QUARTERS = 4
+"""Film frames begin at quarters of stored frames: 0, 1 1/4, 2 1/2, 3 3/4."""
+_STANDS_OUT = 6.0
+"""Combing, and twice the film's own, above which a woven picture is not whole."""
+_WHOLE = 0.75
+"""Frames are one moment if they are combed less than this part of what two moments would be."""
+_WINDOW = 10
+_LEAST_COMBING = 1.0
+
+_Film = tuple[Picture, int]
+"""A film frame: what it is made of and its start, in quarters of stored frames."""
 
 
-def with_context(frames: FrameRange, total: int) -> FrameRange:
-    """The range of frames that have to be decoded to deinterlace these."""
-    return FrameRange(max(0, frames.start - CONTEXT_FRAMES), min(total, frames.stop + CONTEXT_FRAMES))
+def as_shown(index: FilmIndex, scan: str = "auto") -> FilmIndex:
+    """The index of the pictures to be painted; `index` is of the stored frames."""
+    flagged, total = index.interlaced_frames, len(index.frames)
+    if scan == "progressive":
+        note = f"{flagged} of {total} frames are flagged interlaced: taken as whole, as asked"
+        return replace(index, scan_note=note if flagged else "")
+    if scan == "fields":
+        return _in_fields(index)
+    cadence = _cadence(index) if scan == "auto" else None
+    if cadence and not cadence.broken:
+        return _film(index, cadence)
+    if scan == "auto" and flagged and not cadence and _whole(index.frames):
+        note = f"{flagged} of {total} frames are flagged interlaced but hold one moment each: taken as whole"
+        return replace(index, scan_note=note)
+    return _taken_apart(index, cadence)
 
 
-def deinterlace(frames: Iterable[av.VideoFrame], wanted: FrameRange) -> Iterator[av.VideoFrame]:
-    """The wanted frames, progressive, from frames with context; `pts` are frame numbers, before and after.
-
-    ffmpeg's bwdif looks one frame back and one ahead, so any range gives the pictures of the whole film.
-    """
-    source = iter(frames)
-    first = next(source)
-    graph = _graph(first)
-    for frame in _through(graph, first, source):
-        number = int(frame.pts * frame.time_base)
-        if number in wanted:
-            frame.pts = number
-            yield frame
+def needed(index: FilmIndex, frames: FrameRange) -> FrameRange:
+    """The stored frames from which these frames of an index are made."""
+    if index.stored is None:
+        return frames
+    reach = [
+        (min(made.known) - made.made_up * CONTEXT_FRAMES, max(made.known) + made.made_up * CONTEXT_FRAMES)
+        for made in index.pictures[frames.start : frames.stop]
+    ]
+    first, last = min(low for low, _ in reach), max(high for _, high in reach)
+    return FrameRange(max(0, first), min(len(index.stored.frames), last + 1))
 
 
-def _graph(frame: av.VideoFrame) -> Graph:
-    graph = Graph()
-    entry = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)
+def is_soft_telecine(timeline: Timeline) -> bool:
+    """Whether whole frames are shown for two and three fields in turn: film by flags, as it should be."""
+    shown = [timeline.duration_ticks(frame) for frame in range(len(timeline) - 1)]
+    pairs = list(zip(shown, shown[1:], strict=False))
+    uneven = sum(4 * min(pair) < 3 * max(pair) and 5 * min(pair) > 3 * max(pair) for pair in pairs)
+    return len(pairs) >= 2 * CYCLE and uneven * 10 > len(pairs) * 9
+
+
+def _cadence(index: FilmIndex) -> Cadence | None:
+    changes = [
+        (facts.top_change, facts.bottom_change) if facts.top_first else (facts.bottom_change, facts.top_change)
+        for facts in index.frames
+    ]
+    return find_cadence([first for first, _ in changes], [second for _, second in changes])
+
+
+def _whole(frames: Sequence[FrameFacts]) -> bool:
+    """Whether fields of one frame always go together better than those of two frames; needs some motion."""
+    told = False
+    for start in range(0, max(1, len(frames) - _WINDOW + 1), _WINDOW // 2):
+        some = frames[start : start + _WINDOW]
+        own, other = sum(f.combing for f in some), sum(f.combing_before for f in some)
+        if max(own, other) > _LEAST_COMBING * len(some):
+            told = True
+            if own > _WHOLE * other:
+                return False
+    return told
+
+
+def _taken_apart(index: FilmIndex, cadence: Cadence | None) -> FilmIndex:
+    """One picture for each frame, the first field's moment; frames not flagged are left as they are."""
+    total, flagged = len(index.frames), index.interlaced_frames
+    apart = [facts.interlaced or cadence is not None for facts in index.frames]
+    if not any(apart):
+        return index
+    note = f"{flagged} of {total} frames are interlaced: taken apart, one picture for each frame"
+    if cadence:
+        note = (
+            f"telecined, but the 2:3 pattern breaks in {cadence.broken} of {cadence.windows} places: "
+            f"{total} frames taken apart, one picture for each frame"
+        )
+    pictures = [
+        _first_field(index, frame) if split else Picture(frame, frame) for frame, split in enumerate(apart)
+    ]
+    return replace(index, scan_note=note, pictures=tuple(pictures), stored=index)
+
+
+def _in_fields(index: FilmIndex) -> FilmIndex:
+    """The first fields of all frames; the second are read beside them and each is painted for itself."""
+    orders = {facts.top_first for facts in index.frames if facts.interlaced}
+    if len(orders) != 1:
+        why = "its field order changes" if orders else "no frame is flagged interlaced"
+        raise UsageError(f"scan fields: {why}; ask for --scan auto")
+    first = "top" if True in orders else "bottom"
+    total = len(index.frames)
+    note = f"interlaced, and kept so: each of {2 * total} fields painted for itself, {first} field first"
+    pictures = tuple(Picture(n, None) if first == "top" else Picture(None, n) for n in range(total))
+    return replace(index, scan_note=note, pictures=pictures, stored=index)
+
+
+def _first_field(index: FilmIndex, frame: int) -> Picture:
+    return Picture(frame, None) if index.frames[frame].top_first else Picture(None, frame)
+
+
+def _film(index: FilmIndex, cadence: Cadence) -> FilmIndex:
+    """Four film frames of every five, evenly spaced on the source's clock counted in quarters of its ticks."""
+    made, total = _mended(index, _film_frames(index, cadence.phase)), len(index.frames)
+    pts = [max(start, 0) for _, start in made]
+    base, stored = index.timeline.time_base / _QUARTERS, index.timeline
+    ticks = [
+        stored.pts[start // _QUARTERS] * _QUARTERS
+        + stored.duration_ticks(start // _QUARTERS) * (start % _QUARTERS)
+        for start in [0, *pts[1:]]
+    ]
+    end = (stored.pts[-1] + stored.last_duration) * _QUARTERS
+    timeline = Timeline(base, tuple(ticks), end - ticks[-1])
+    rate = nominal_rate(stored.mean_rate * (CYCLE - 1) / CYCLE)
+    apart = sum(picture.made_up for picture, _ in made)
+    note = f"telecined 2:3: {total} frames -> {len(made)} film frames of {rate}, evenly spaced"
+    if apart:
+        note += f"; {apart} of them from one field, the other is missing or does not match"
+    facts, scores = _facts(index, [picture for picture, _ in made], ticks)
+    return replace(
+        index,
+        frames=facts,
+        cut_scores=scores,
+        timeline=timeline,
+        scan_note=note,
+        pictures=tuple(picture for picture, _ in made),
+        stored=index,
     )
-    worker = graph.add("bwdif", _FILTER)
-    entry.link_to(worker)
-    worker.link_to(graph.add("buffersink"))
-    graph.configure()
-    return graph
 
 
-def _through(graph: Graph, first: av.VideoFrame, rest: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
-    """Frames out of the graph as soon as they are ready, to the last."""
-    feed: list[av.VideoFrame | None] = [first]
-    while feed:
-        frame = feed.pop()
-        if frame is not None:
-            frame.time_base = Fraction(1)
-        graph.push(frame)
-        while True:
-            try:
-                yield graph.vpull()
-            except (av.BlockingIOError, av.EOFError):
-                break
-        if frame is not None:
-            feed.append(next(rest, None))
+def _film_frames(index: FilmIndex, phase: int) -> list[_Film]:
+    """All film frames of a telecined film, those at its ends from what is left of them."""
+    total = len(index.frames)
+
+    def there(frame: int) -> int | None:
+        return frame if 0 <= frame < total else None
+
+    made = []
+    for start in range(phase - CYCLE, total, CYCLE):
+        # First and second field of A, B, C and D; B and D have one field twice.
+        fields = [
+            (there(start), there(start)),
+            (there(start + 1), there(start + 1)) if there(start + 1) is not None else (there(start + 2), None),
+            (there(start + 3), there(start + 2)),
+            (there(start + 4), there(start + 4)) if there(start + 4) is not None else (None, there(start + 3)),
+        ]
+        for number, (first, second) in enumerate(fields):
+            if first is None and second is None:
+                continue
+            known = first if first is not None else second
+            top_first = index.frames[known].top_first if known is not None else True
+            picture = Picture(first, second) if top_first else Picture(second, first)
+            made.append((picture, start * _QUARTERS + number * CYCLE))
+    return made
+
+
+def _mended(index: FilmIndex, made: Sequence[_Film]) -> list[_Film]:
+    """Pictures whose fields turn out not to go together are made from their first field alone."""
+    usual = median(_combing(index, picture) for picture, _ in made)
+    most = max(_STANDS_OUT, 2 * usual)
+    return [
+        (picture if _combing(index, picture) <= most else _first_field(index, max(picture.known)), start)
+        for picture, start in made
+    ]
+
+
+def _combing(index: FilmIndex, picture: Picture) -> float:
+    if picture.made_up:
+        return 0.0
+    facts = index.frames[max(picture.known)]
+    return facts.combing if picture.top == picture.bottom else facts.combing_before
+
+
+def _facts(
+    index: FilmIndex, pictures: Sequence[Picture], ticks: Sequence[int]
+) -> tuple[tuple[FrameFacts, ...], tuple[float, ...]]:
+    """Facts and cut scores of pictures: those of their last stored frame, and all motion since the one before."""
+    facts, scores, seen = [], [], 0
+    for picture, tick in zip(pictures, ticks, strict=True):
+        last = max(picture.known)
+        span = slice(min(seen, last), last + 1)
+        since, seen = index.frames[span], last + 1
+        moved = (sum(f.moved_down for f in since), sum(f.moved_right for f in since))
+        own = index.frames[last]
+        facts.append(replace(own, pts=tick, interlaced=False, moved_down=moved[0], moved_right=moved[1]))
+        scores.append(max(index.cut_scores[span]))
+    return tuple(facts), tuple(scores)

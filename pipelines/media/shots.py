@@ -38,6 +38,7 @@ def sign(luma: PlaneArray, bits: int = 8) -> Signature:
     height, width = luma.shape
     # A regular subset of pixels, averaged in cells: as good as a full average here, and far cheaper.
     step_y, step_x = max(1, height // (rows * 4)), max(1, width // (columns * 4))
+    step_y -= step_y % 2 if step_y > 1 else 0  # one field alone: the other may show another picture
     sparse = luma[::step_y, ::step_x]
     cells_y = np.linspace(0, sparse.shape[0], rows, endpoint=False).astype(int)
     cells_x = np.linspace(0, sparse.shape[1], columns, endpoint=False).astype(int)
