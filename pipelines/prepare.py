@@ -12,7 +12,7 @@ from pipelines.looks import looks_of_shots
 from pipelines.media.encoding import Encoding, make_encoding
 from pipelines.media.index import FilmIndex
 from pipelines.media.probe import SourceInfo
-from pipelines.media.scan import as_shown, needed
+from pipelines.media.scan import as_shown, field_order, needed
 from pipelines.media.shots import find_cuts
 from pipelines.media.tracks import DROPPED, Fate, decide
 from pipelines.plan import Shard, plan_segments, plan_shards
@@ -59,7 +59,7 @@ def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     cuts = find_cuts(index.cut_scores) if job.cuts is None else job.cuts
     shots = shots_from_cuts(cuts, len(index.frames))
     styles = looks_of_shots(job, shots)
-    encoding = make_encoding(job.encode_spec, info, index.timeline, suffix)
+    encoding = make_encoding(job.encode_spec, info, index.timeline, suffix, field_order(index, job.scan))
     shards = plan_shards(plan_segments(shots), job.shard_frames)
     keys = [_shard_key(job, info, index, shots, styles, encoding, shard) for shard in shards]
     fates = tuple(decide(info, suffix))

@@ -65,7 +65,10 @@ def write_page(path: Path, source: Path, delivery: Path, film: FilmPlan, facts: 
     shots = _spread(film.shots, _SHOTS_SHOWN)
     wanted = [(shot.frames.start + shot.frames.stop) // 2 for shot in shots]
     held = film.yuv_format.orientation
-    before, after = (_pictures(file, index, wanted, held) for file, index in _films(source, delivery, film))
+    made = film.index.pictures
+    stored = [max(made[frame].known) for frame in wanted] if made else wanted
+    before = _pictures(source, film.info.video_index, stored, held)
+    after = _pictures(delivery, 0, wanted, held)
     rows = "".join(
         f"<figure><img src='{old}' alt='source'><img src='{new}' alt='delivery'>"
         f"<figcaption>shot {shot.number}, frames {shot.frames}, frame {frame}</figcaption></figure>"
@@ -78,10 +81,6 @@ def _spread(items: Sequence[Any], most: int) -> list[Any]:
     if len(items) <= most:
         return list(items)
     return [items[position * (len(items) - 1) // (most - 1)] for position in range(most)]
-
-
-def _films(source: Path, delivery: Path, film: FilmPlan) -> list[tuple[Path, int]]:
-    return [(source, film.info.video_index), (delivery, 0)]
 
 
 def _pictures(path: Path, stream: int, wanted: Sequence[int], held: Orientation) -> list[str]:

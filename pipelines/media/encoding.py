@@ -59,6 +59,8 @@ class Encoding:
     colour: Colour
     part_suffix: str
     notes: tuple[str, ...]
+    field_order: str = ""
+    """`tff` or `bff`: which of the two fields of a frame is shown first; empty when frames are whole."""
 
     @property
     def digest(self) -> str:
@@ -82,10 +84,14 @@ def container_of(suffix: str) -> str:
     return family
 
 
-def make_encoding(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix: str) -> Encoding:
+def make_encoding(
+    spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix: str, field_order: str = ""
+) -> Encoding:
     """Fit the wish to the source; refuses what the codec or the container cannot hold."""
     family = container_of(suffix)
     codec, pixels, notes = _fit(spec, info)
+    if field_order:
+        _refuse_fields(codec, pixels, info)
     colour = info.colour
     if codec == "prores" and colour.full_range:
         # QuickTime has no tag for full range: players would take it for limited.
@@ -97,7 +103,7 @@ def make_encoding(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix
     if family != info.container:
         notes = [*notes, f"container {info.container} -> {family}"]
     quality = CODECS[codec].quality if spec.quality is None else spec.quality
-    options = encoder_options(codec, pixels, quality, spec.preset, spec.threads, spec.lossless)
+    options = encoder_options(codec, pixels, quality, spec.preset, spec.threads, spec.lossless, field_order)
     return Encoding(
         encoder=CODECS[codec].encoder,
         options=tuple(sorted(options.items())),
@@ -109,7 +115,18 @@ def make_encoding(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix
         colour=colour,
         part_suffix=CODECS[codec].part_suffix,
         notes=tuple(notes),
+        field_order=field_order,
     )
+
+
+def _refuse_fields(codec: str, pixels: str, info: SourceInfo) -> None:
+    lines = 2 * known_layout(pixels).chroma_step_y
+    if codec != "h264":
+        raise UsageError(f"scan fields: {codec} keeps no fields here; ask for --codec h264 or --scan auto")
+    if info.height % lines:
+        raise UsageError(f"scan fields: {info.height} lines are not a multiple of {lines}; ask for --scan auto")
+    if info.turn[0]:
+        raise UsageError("scan fields: the picture is held on its side; ask for --scan auto")
 
 
 def nominal_rate(mean: Fraction) -> Fraction:

@@ -5,6 +5,7 @@ tell telecined film from video and both from whole pictures.
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeVar
 
 import av
@@ -80,7 +81,7 @@ class FieldOrder:
         """Whether the even lines are; true of what is not flagged interlaced."""
         if not frame.interlaced_frame:
             return True
-        self._graph = self._graph or _top_first_graph(frame)
+        self._graph = self._graph or _graph(frame, "select", r"eq(interlace_type\,TOPFIRST)")
         self._graph.push(frame)
         try:
             self._graph.vpull()
@@ -89,14 +90,29 @@ class FieldOrder:
         return True
 
 
-def _top_first_graph(frame: av.VideoFrame) -> Graph:
+class FieldMark:
+    """Flags frames as two fields, `tff` or `bff`, for the encoder; PyAV cannot, ffmpeg's `setfield` can."""
+
+    def __init__(self, field_order: str) -> None:
+        self._order = field_order
+        self._graph: Graph | None = None
+
+    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The same frame, flagged; as it is if there is no field order."""
+        if not self._order:
+            return frame
+        self._graph = self._graph or _graph(frame, "setfield", f"mode={self._order}")
+        self._graph.push(frame)
+        return self._graph.vpull()
+
+
+def _graph(frame: av.VideoFrame, name: str, options: str) -> Graph:
     graph = Graph()
-    entry = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
-    )
-    picker = graph.add("select", r"eq(interlace_type\,TOPFIRST)")
-    entry.link_to(picker)
-    picker.link_to(graph.add("buffersink"))
+    base = frame.time_base or Fraction(1)
+    entry = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=base)
+    worker = graph.add(name, options)
+    entry.link_to(worker)
+    worker.link_to(graph.add("buffersink"))
     graph.configure()
     return graph
 

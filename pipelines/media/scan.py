@@ -49,6 +49,13 @@ def as_shown(index: FilmIndex, scan: str = "auto") -> FilmIndex:
     return _taken_apart(index, cadence)
 
 
+def field_order(index: FilmIndex, scan: str) -> str:
+    """`tff` or `bff` if the delivery is to have fields; `index` is of the pictures."""
+    if scan != "fields":
+        return ""
+    return "bff" if index.pictures[0].top is None else "tff"
+
+
 def needed(index: FilmIndex, frames: FrameRange) -> FrameRange:
     """The stored frames from which these frames of an index are made."""
     if index.stored is None:
