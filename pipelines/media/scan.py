@@ -102,7 +102,8 @@ def _taken_apart(index: FilmIndex, cadence: Cadence | None) -> FilmIndex:
     total, flagged = len(index.frames), index.interlaced_frames
     apart = [facts.interlaced or cadence is not None for facts in index.frames]
     if not any(apart):
-        return index
+        soft = "film by flags: whole frames, shown for two and three fields in turn, and kept so"
+        return replace(index, scan_note=soft if is_soft_telecine(index.timeline) else "")
     note = f"{flagged} of {total} frames are interlaced: taken apart, one picture for each frame"
     if cadence:
         note = (
