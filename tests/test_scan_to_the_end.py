@@ -19,7 +19,7 @@ WOVEN = {
 
 
 def order(frame):
-    """`tff`, `bff` or `prog`, as ffmpeg's showinfo has it; told by a filter that lets only one of them pass."""
+    """`tff`, `bff` or `prog`, told by filters that let only one of them pass."""
     for name, kind in (("TOPFIRST", "tff"), ("BOTTOMFIRST", "bff")):
         graph = av.filter.Graph()
         entry = graph.add_buffer(

@@ -1,13 +1,13 @@
 """Telecine: film of 24 frames a second carried in 30 interlaced ones. Pure.
 
-Film frames A, B, C, D are shown for two and three fields in turn, so that four of them fill five stored frames:
+Film frames A, B, C, D are shown for two and three fields in turn: four of them fill five stored frames.
 
     stored    0  1  2  3  4
     first     A  B  B  C  D
     second    A  B  C  D  D
 
-The third stored frame repeats the first field of the one before, the fifth the second field: that is how the
-cadence is told, and that it holds.
+The third stored frame repeats the first field of the one before, the fifth the second field: that is how
+the cadence is told, and that it holds.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ _Changes = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Cadence:
-    """2:3 pulldown: which stored frame is the first of a cycle (0..4), and where the pattern does not hold."""
+    """2:3 pulldown: which stored frame is the first of a cycle (0..4), and how well the pattern holds."""
 
     phase: int
     windows: int

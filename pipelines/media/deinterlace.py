@@ -1,6 +1,6 @@
 """Pictures made of fields: woven from two stored frames, or with the lines of one field made up by bwdif."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 import av
@@ -89,7 +89,7 @@ def make_pictures(
 
 
 def split_fields(
-    frames: Sequence[int], window: Window, top_first: Sequence[bool]
+    frames: Iterable[int], window: Window, top_first: Sequence[bool]
 ) -> Iterator[tuple[av.VideoFrame, av.VideoFrame]]:
     """Each frame at the moment of its top field and at that of its bottom field."""
     splitter = FieldSplitter(window)

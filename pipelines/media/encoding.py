@@ -124,7 +124,7 @@ def _refuse_fields(codec: str, pixels: str, info: SourceInfo) -> None:
     if codec != "h264":
         raise UsageError(f"scan fields: {codec} keeps no fields here; ask for --codec h264 or --scan auto")
     if info.height % lines:
-        raise UsageError(f"scan fields: {info.height} lines are not a multiple of {lines}; ask for --scan auto")
+        raise UsageError(f"scan fields: {info.height} lines are no multiple of {lines}; ask for --scan auto")
     if info.turn[0]:
         raise UsageError("scan fields: the picture is held on its side; ask for --scan auto")
 

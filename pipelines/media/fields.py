@@ -1,7 +1,7 @@
 """The two fields of a stored frame: whether they are one moment or two, and which were shown before.
 
-Told from some columns of luminance, every line of them: a few numbers a frame, from which `cadence` and `scan`
-tell telecined film from video and both from whole pictures.
+Told from some columns of luminance, every line of them: a few numbers a frame, from which `cadence` and
+`scan` tell telecined film from video and both from whole pictures.
 """
 
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ NO_FIELDS = FieldFacts(0.0, 0.0, 0.0, 0.0)
 
 
 class FieldOrder:
-    """Which field of each frame is shown first. PyAV does not tell; ffmpeg's `select` knows, and moves no pixel."""
+    """Which field of each frame is shown first: PyAV does not tell, ffmpeg's `select` filter knows."""
 
     def __init__(self) -> None:
         self._graph: Graph | None = None

@@ -50,7 +50,7 @@ class FrameReader:
         self._landings = _unique_landings(index)
 
     def read(self, frames: FrameRange) -> Iterator[av.VideoFrame]:
-        """The frames of the range as the index has them, in order, each with its film-wide number as `pts`."""
+        """The frames of the range as the index has them, in order, their film-wide numbers as `pts`."""
         if self.index.stored is None:
             yield from self._read_stored(frames)
             return
@@ -61,7 +61,7 @@ class FrameReader:
             yield frame
 
     def read_fields(self, frames: FrameRange) -> Iterator[tuple[av.VideoFrame, av.VideoFrame]]:
-        """Each frame as two whole pictures, at the moment of its top field and at that of its bottom field."""
+        """Each frame as two whole pictures: at the moment of its top field, and of its bottom field."""
         return split_fields(frames, self._window(frames), self._top_first)
 
     def _window(self, frames: FrameRange) -> Window:

@@ -1,35 +1,27 @@
-"""How the stored frames of a film become pictures: as they are, taken apart, or film won back from telecine. Pure.
+"""How stored frames become pictures: as they are, taken apart, or film won back from telecine. Pure.
 
-Decided for the whole film from its index. What a picture is made of lies within two neighbouring frames (three
-where lines are made up), so any range of pictures can be made from a few frames more.
+Decided for the whole film from its index. What a picture is made of lies within two neighbouring frames
+(three where lines are made up), so any range of pictures can be made from a few frames more.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import median
 
 from pipelines.errors import UsageError
 from pipelines.media.cadence import CYCLE, Cadence, find_cadence
-from pipelines.media.encoding import nominal_rate
 from pipelines.media.fields import Picture
 from pipelines.media.index import FilmIndex, FrameFacts
+from pipelines.media.telecine import first_field, win_film_back
 from pipelines.timeline import FrameRange, Timeline
 
 SCANS = ("auto", "deinterlace", "progressive", "fields")
-"""What may be asked for: the best guess, one picture a frame, frames taken as whole, fields kept as fields."""
+"""What may be asked for: the best guess, one picture a frame, frames taken as whole, fields kept."""
 CONTEXT_FRAMES = 1
 """Frames on either side that lines are made up from."""
-_QUARTERS = 4
-"""Film frames begin at quarters of stored frames: 0, 1 1/4, 2 1/2, 3 3/4."""
-_STANDS_OUT = 6.0
-"""Combing, and twice the film's own, above which a woven picture is not whole."""
 _WHOLE = 0.75
 """Frames are one moment if they are combed less than this part of what two moments would be."""
 _WINDOW = 10
 _LEAST_COMBING = 1.0
-
-_Film = tuple[Picture, int]
-"""A film frame: what it is made of and its start, in quarters of stored frames."""
 
 
 def as_shown(index: FilmIndex, scan: str = "auto") -> FilmIndex:
@@ -42,7 +34,7 @@ def as_shown(index: FilmIndex, scan: str = "auto") -> FilmIndex:
         return _in_fields(index)
     cadence = _cadence(index) if scan == "auto" else None
     if cadence and not cadence.broken:
-        return _film(index, cadence)
+        return win_film_back(index, cadence)
     if scan == "auto" and flagged and not cadence and _whole(index.frames):
         note = f"{flagged} of {total} frames are flagged interlaced but hold one moment each: taken as whole"
         return replace(index, scan_note=note)
@@ -78,7 +70,9 @@ def is_soft_telecine(timeline: Timeline) -> bool:
 
 def _cadence(index: FilmIndex) -> Cadence | None:
     changes = [
-        (facts.top_change, facts.bottom_change) if facts.top_first else (facts.bottom_change, facts.top_change)
+        (facts.top_change, facts.bottom_change)
+        if facts.top_first
+        else (facts.bottom_change, facts.top_change)
         for facts in index.frames
     ]
     return find_cadence([first for first, _ in changes], [second for _, second in changes])
@@ -111,7 +105,7 @@ def _taken_apart(index: FilmIndex, cadence: Cadence | None) -> FilmIndex:
             f"{total} frames taken apart, one picture for each frame"
         )
     pictures = [
-        _first_field(index, frame) if split else Picture(frame, frame) for frame, split in enumerate(apart)
+        first_field(index, frame) if split else Picture(frame, frame) for frame, split in enumerate(apart)
     ]
     return replace(index, scan_note=note, pictures=tuple(pictures), stored=index)
 
@@ -127,95 +121,3 @@ def _in_fields(index: FilmIndex) -> FilmIndex:
     note = f"interlaced, and kept so: each of {2 * total} fields painted for itself, {first} field first"
     pictures = tuple(Picture(n, None) if first == "top" else Picture(None, n) for n in range(total))
     return replace(index, scan_note=note, pictures=pictures, stored=index)
-
-
-def _first_field(index: FilmIndex, frame: int) -> Picture:
-    return Picture(frame, None) if index.frames[frame].top_first else Picture(None, frame)
-
-
-def _film(index: FilmIndex, cadence: Cadence) -> FilmIndex:
-    """Four film frames of every five, evenly spaced on the source's clock counted in quarters of its ticks."""
-    made, total = _mended(index, _film_frames(index, cadence.phase)), len(index.frames)
-    pts = [max(start, 0) for _, start in made]
-    base, stored = index.timeline.time_base / _QUARTERS, index.timeline
-    ticks = [
-        stored.pts[start // _QUARTERS] * _QUARTERS
-        + stored.duration_ticks(start // _QUARTERS) * (start % _QUARTERS)
-        for start in [0, *pts[1:]]
-    ]
-    end = (stored.pts[-1] + stored.last_duration) * _QUARTERS
-    timeline = Timeline(base, tuple(ticks), end - ticks[-1])
-    rate = nominal_rate(stored.mean_rate * (CYCLE - 1) / CYCLE)
-    apart = sum(picture.made_up for picture, _ in made)
-    note = f"telecined 2:3: {total} frames -> {len(made)} film frames of {rate}, evenly spaced"
-    if apart:
-        note += f"; {apart} of them from one field, the other is missing or does not match"
-    facts, scores = _facts(index, [picture for picture, _ in made], ticks)
-    return replace(
-        index,
-        frames=facts,
-        cut_scores=scores,
-        timeline=timeline,
-        scan_note=note,
-        pictures=tuple(picture for picture, _ in made),
-        stored=index,
-    )
-
-
-def _film_frames(index: FilmIndex, phase: int) -> list[_Film]:
-    """All film frames of a telecined film, those at its ends from what is left of them."""
-    total = len(index.frames)
-
-    def there(frame: int) -> int | None:
-        return frame if 0 <= frame < total else None
-
-    made = []
-    for start in range(phase - CYCLE, total, CYCLE):
-        # First and second field of A, B, C and D; B and D have one field twice.
-        fields = [
-            (there(start), there(start)),
-            (there(start + 1), there(start + 1)) if there(start + 1) is not None else (there(start + 2), None),
-            (there(start + 3), there(start + 2)),
-            (there(start + 4), there(start + 4)) if there(start + 4) is not None else (None, there(start + 3)),
-        ]
-        for number, (first, second) in enumerate(fields):
-            if first is None and second is None:
-                continue
-            known = first if first is not None else second
-            top_first = index.frames[known].top_first if known is not None else True
-            picture = Picture(first, second) if top_first else Picture(second, first)
-            made.append((picture, start * _QUARTERS + number * CYCLE))
-    return made
-
-
-def _mended(index: FilmIndex, made: Sequence[_Film]) -> list[_Film]:
-    """Pictures whose fields turn out not to go together are made from their first field alone."""
-    usual = median(_combing(index, picture) for picture, _ in made)
-    most = max(_STANDS_OUT, 2 * usual)
-    return [
-        (picture if _combing(index, picture) <= most else _first_field(index, max(picture.known)), start)
-        for picture, start in made
-    ]
-
-
-def _combing(index: FilmIndex, picture: Picture) -> float:
-    if picture.made_up:
-        return 0.0
-    facts = index.frames[max(picture.known)]
-    return facts.combing if picture.top == picture.bottom else facts.combing_before
-
-
-def _facts(
-    index: FilmIndex, pictures: Sequence[Picture], ticks: Sequence[int]
-) -> tuple[tuple[FrameFacts, ...], tuple[float, ...]]:
-    """Facts and cut scores of pictures: those of their last stored frame, and all motion since the one before."""
-    facts, scores, seen = [], [], 0
-    for picture, tick in zip(pictures, ticks, strict=True):
-        last = max(picture.known)
-        span = slice(min(seen, last), last + 1)
-        since, seen = index.frames[span], last + 1
-        moved = (sum(f.moved_down for f in since), sum(f.moved_right for f in since))
-        own = index.frames[last]
-        facts.append(replace(own, pts=tick, interlaced=False, moved_down=moved[0], moved_right=moved[1]))
-        scores.append(max(index.cut_scores[span]))
-    return tuple(facts), tuple(scores)

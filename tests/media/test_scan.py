@@ -5,9 +5,8 @@ import pytest
 from conftest import ffmpeg, index_film
 
 from pipelines.media.frames import FrameReader
-from pipelines.media.scan import as_shown
-
 from pipelines.media.index import checksum
+from pipelines.media.scan import as_shown
 from pipelines.timeline import FrameRange
 
 CODECS = {

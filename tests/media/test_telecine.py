@@ -1,4 +1,4 @@
-"""Film carried in video comes back as film; frames wrongly flagged stay whole; what is mixed loses nothing."""
+"""Film carried in video comes back as film; wrongly flagged frames stay whole; mixtures lose nothing."""
 
 from fractions import Fraction
 
@@ -38,7 +38,15 @@ def carried(tmp_path_factory):
     ffmpeg("-f", "lavfi", "-i", source, *drawn, str(film))
     for name, (how, codec) in CARRIED.items():
         ffmpeg("-i", str(film), "-vf", how, *codec, str(folder / name))
-    video = ["-vf", "tinterlace=interleave_top,fieldorder=tff", "-r", "30000/1001", "-pix_fmt", "yuv420p", *FFV1]
+    video = [
+        "-vf",
+        "tinterlace=interleave_top,fieldorder=tff",
+        "-r",
+        "30000/1001",
+        "-pix_fmt",
+        "yuv420p",
+        *FFV1,
+    ]
     ffmpeg("-f", "lavfi", "-i", source.replace("24000", "60000"), *video, str(folder / "video.mkv"))
     waves = "color=size=160x96:rate=24,geq=lum='128+90*sin((X+Y+7*N)/9)':cb=128:cr=128,setfield=tff"
     flagged = ["-frames:v", str(FILM_FRAMES), "-c:v", "libx264", "-x264-params", "tff=1"]
@@ -94,7 +102,9 @@ def test_film_times_are_even_and_begin_and_end_with_the_source(carried, name):
     assert index.timeline.pts[0] * index.timeline.time_base == start
 
 
-@pytest.mark.parametrize("name", ["lossless.mkv", "bottom.mkv", "late.mkv", "short.mkv", "broadcast.ts", "mixed.mkv"])
+@pytest.mark.parametrize(
+    "name", ["lossless.mkv", "bottom.mkv", "late.mkv", "short.mkv", "broadcast.ts", "mixed.mkv"]
+)
 def test_any_range_gives_the_pictures_of_the_whole(carried, name):
     index, reader = shown(carried / name)
     total = len(index.frames)
@@ -126,7 +136,9 @@ def test_whole_pictures_flagged_interlaced_stay_whole(carried):
     assert found == [facts.crc for facts in index.frames]
 
 
-@pytest.mark.parametrize(("scan", "frames"), [("deinterlace", 60), ("progressive", 60), ("auto", FILM_FRAMES)])
+@pytest.mark.parametrize(
+    ("scan", "frames"), [("deinterlace", 60), ("progressive", 60), ("auto", FILM_FRAMES)]
+)
 def test_what_is_asked_for_is_done(carried, scan, frames):
     index, reader = shown(carried / "lossless.mkv", scan)
     assert len(index.frames) == frames and index.scan_note
