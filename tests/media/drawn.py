@@ -6,7 +6,9 @@ from conftest import draw, ffmpeg, index_film
 
 from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.encoding import EncodeSpec, make_encoding
+from pipelines.media.frames import FrameReader
 from pipelines.media.parts import write_part
+from pipelines.media.scan import as_shown
 from pipelines.media.shots import find_cuts
 from pipelines.media.tracks import decide
 from pipelines.plan import plan_segments, plan_shards
@@ -133,7 +135,9 @@ def fitted(frame, info, encoding):
 def rendered(films: Path, name: str, suffix: str, folder: Path, spec: EncodeSpec, shard_frames: int = 40):
     """The identity pipeline of the media rooms alone."""
     source = films / name
-    info, index, reader = index_film(source)
+    info, stored, _ = index_film(source)
+    index = as_shown(stored)
+    reader = FrameReader(source, info, index)
     encoding = make_encoding(spec, info, index.timeline, suffix)
     shots = shots_from_cuts(find_cuts(index.cut_scores), len(index.frames))
     parts, crcs = [], []
