@@ -15,6 +15,8 @@ from pipelines.timeline import Timeline
 
 CONTAINERS = {".mp4": "mov/mp4", ".m4v": "mov/mp4", ".mov": "mov/mp4", ".mkv": "matroska/webm"}
 DEPTHS = (8, 10, 12)
+_SHAPELESS = ("ffv1", "prores")
+"""Codecs whose streams do not hold the shape of a pixel: it is for the container to say."""
 _RATES = [Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 100, 120)] + [
     Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)
 ]
@@ -102,6 +104,8 @@ def make_encoding(
         raise UsageError(f"{codec.upper()} does not go into {suffix}{why}; name the output {into}")
     if family != info.container:
         notes = [*notes, f"container {info.container} -> {family}"]
+    if info.sample_aspect not in (0, 1) and codec in _SHAPELESS and family == "matroska/webm":
+        notes = [*notes, f"{codec} in mkv does not say that pixels are {info.sample_aspect} as wide as high"]
     quality = CODECS[codec].quality if spec.quality is None else spec.quality
     options = encoder_options(codec, pixels, quality, spec.preset, spec.threads, spec.lossless, field_order)
     return Encoding(

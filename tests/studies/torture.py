@@ -46,7 +46,12 @@ COLUMNS = (
 MKV_TICK = Fraction(1, 1000)
 CHANGED_PICTURE = "telecined|taken apart|encoded as|samples "
 RETIMED = "telecined|timestamps"
-EXPLAINED = {"scan": "taken apart|telecined|taken as whole", "range": "range", "light": "HDR|mastering"}
+EXPLAINED = {
+    "scan": "taken apart|telecined|taken as whole",
+    "full range": "range",
+    "sample aspect": "pixels are",
+    "light": "HDR|mastering",
+}
 """Marks that may differ if the plan's notes say so."""
 NO_DIFFERENCE = "same"
 
@@ -89,7 +94,7 @@ def judge(row: Row, source: Path, output: Path) -> Outcome:
     outcome = Outcome(source.name, "preserve" if not facts["notes"] else "convert")
     if row.expect not in ("", "?"):
         outcome.unexplained.append(f"taken, though {row.expect!r} was expected")
-    _compare(outcome, testify(source), testify(output), facts, source, output)
+    compare(outcome, testify(source), testify(output), facts, source, output)
     return outcome
 
 
@@ -110,7 +115,7 @@ def _refused(row: Row, code: int, seconds: float, said: str) -> Outcome:
     return outcome
 
 
-def _compare(
+def compare(
     outcome: Outcome, before: Account, after: Account, facts: dict[str, Any], source: Path, output: Path
 ) -> None:
     notes = "; ".join(facts["notes"])

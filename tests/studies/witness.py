@@ -116,7 +116,7 @@ def _marks(frame, stream, graph) -> dict[str, object]:
     shape = stream.sample_aspect_ratio or Fraction(1)
     return {
         "size": (frame.width, frame.height),
-        "range": int(frame.color_range),
+        "full range": int(frame.color_range) == 2,  # unsaid is limited (H.264, E.2.1)
         "matrix": int(frame.colorspace),
         "primaries": int(frame.color_primaries),
         "transfer": int(frame.color_trc),
