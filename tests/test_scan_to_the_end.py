@@ -55,7 +55,7 @@ def job_for(source, output, **options):
     return make_job({"source": str(source), "output": str(output), **settings, **options})
 
 
-@pytest.mark.parametrize("name", WOVEN)
+@pytest.mark.parametrize("name", ["bottom.mp4", pytest.param("top.mkv", marks=pytest.mark.long)])
 def test_fields_kept_and_unpainted_are_the_source_with_its_flags(tmp_path, name):
     source = woven(tmp_path, name)
     output = tmp_path / f"out{source.suffix}"
@@ -67,7 +67,7 @@ def test_fields_kept_and_unpainted_are_the_source_with_its_flags(tmp_path, name)
         assert container.streams.video[0].codec_context.field_order > 1, "the container says interlaced too"
 
 
-@pytest.mark.parametrize("scan", ["fields", "auto"])
+@pytest.mark.parametrize("scan", ["fields", pytest.param("auto", marks=pytest.mark.long)])
 def test_painted_fields_do_not_depend_on_the_shards(tmp_path, pack, scan):
     source = woven(tmp_path, "top.mkv")
     made = []

@@ -102,7 +102,7 @@ def test_the_plan_is_readable_by_anybody(store, film):
     manifest.save_plan(store, "p", index, shots, [style] * 3, shards, ["k1", "k2"])
     table = pq.read_table(pa.BufferReader(store.read("plan/p/timeline.parquet")))
     rows = table.to_pylist()
-    assert table.schema.metadata[b"stylereel_schema"] == b"3" and len(rows) == 96
+    assert table.schema.metadata[b"stylereel_schema"] == b"4" and len(rows) == 96
     assert [row["shot"] for row in rows] == [1] * 30 + [2] * 26 + [3] * 40
     assert [row["shard"] for row in rows] == [1] * 56 + [2] * 40
     assert [row["pts"] for row in rows] == list(index.timeline.pts)

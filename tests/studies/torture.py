@@ -27,7 +27,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from torture_inputs import ROWS, Row, base_film
-from witness import Account, Stream, decibels, testify
+from witness import Account, Stream, account_of, decibels
 
 from pipelines.cli import run
 from pipelines.flows.server import EmbeddedServer, pointed_at
@@ -94,7 +94,7 @@ def judge(row: Row, source: Path, output: Path) -> Outcome:
     outcome = Outcome(source.name, "preserve" if not facts["notes"] else "convert")
     if row.expect not in ("", "?"):
         outcome.unexplained.append(f"taken, though {row.expect!r} was expected")
-    compare(outcome, testify(source), testify(output), facts, source, output)
+    compare(outcome, account_of(source), account_of(output), facts, source, output)
     return outcome
 
 
@@ -125,7 +125,7 @@ def compare(
         outcome.unexplained.append("frames")
     _compare_times(outcome, before, after, notes, output)
     _compare_pictures(outcome, before, after, notes, source, output)
-    _compare_streams(outcome, before, after, facts, output)
+    _compare_streams(outcome, before, after, facts)
     _compare_marks(outcome, before, after, facts, notes)
 
 
@@ -165,27 +165,30 @@ def _compare_pictures(
         outcome.unexplained.append("pictures")
 
 
-def _compare_streams(
-    outcome: Outcome, before: Account, after: Account, facts: dict[str, Any], output: Path
-) -> None:
-    """Streams by kind and order; what the delivery says it did to each is held against what is there."""
+def _compare_streams(outcome: Outcome, before: Account, after: Account, facts: dict[str, Any]) -> None:
+    """Streams that were kept must be there, each with its payload, names and times."""
     actions = [track["action"] for track in facts["tracks"]]
     told = {action: actions.count(action) for action in dict.fromkeys(actions)}
     outcome.cells["streams"] = ", ".join(f"{count} {action}" for action, count in told.items()) or "none"
-    left = list(after.streams)
+    left, shift = list(after.streams), Fraction(facts["shift_ms"]) / 1000
     for stream, track in zip(before.streams, facts["tracks"], strict=True):
-        if track["action"] == "kept" and not (track["reason"] or _take(left, stream)):
+        if track["action"] == "kept" and not (track["reason"] or _take(left, stream, shift)):
             outcome.unexplained.append(f"{stream.kind} {stream.codec} is not what it was")
 
 
-def _take(left: list[Stream], wanted: Stream) -> bool:
-    """Whether a stream is there with its payload, language, title and roles; each is found once."""
+def _take(left: list[Stream], wanted: Stream, shift: Fraction) -> bool:
+    """Whether a stream is there, moved as all are and otherwise the same; each is found once."""
     for made in left:
         same = made.kind == wanted.kind and made.digest == wanted.digest and made.packets == wanted.packets
-        if same and (made.language, made.title) == (wanted.language, wanted.title):
+        named = (made.language, made.title) == (wanted.language, wanted.title)
+        if same and named and _farthest(made.times, wanted.times, shift) <= MKV_TICK:
             left.remove(made)
             return True
     return False
+
+
+def _farthest(made: Sequence[Fraction], wanted: Sequence[Fraction], shift: Fraction) -> Fraction:
+    return max((abs(new - old - shift) for new, old in zip(made, wanted, strict=True)), default=Fraction(0))
 
 
 def _compare_marks(

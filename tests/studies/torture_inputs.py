@@ -75,6 +75,7 @@ def _scene(source: str, *options: str) -> Callable[[Path, Path], None]:
 
 
 WAVES = "color=size=96x64:rate={},geq=lum='128+90*sin((X+Y+7*N)/9)':cb=128:cr=128"
+ATTACHED = ["-disposition:v:1", "attached_pic"]
 SUBTITLES = "1\n00:00:00,100 --> 00:00:00,400\nHello\n\n2\n00:00:00,500 --> 00:00:00,900\nWorld\n"
 CHAPTERS = (
     ";FFMETADATA1\ntitle=Sink\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=500\ntitle=One\n"
@@ -147,6 +148,12 @@ def _two(second: Sequence[str], *options: str) -> Callable[[Path, Path], None]:
     return make
 
 
+def _cover(base: Path, path: Path) -> None:
+    cover = path.with_name("cover.png")
+    ffmpeg("-f", "lavfi", "-i", "color=red:size=32x32", "-frames:v", "1", str(cover))
+    ffmpeg("-i", str(base), "-i", str(cover), "-map", "0", "-map", "1", "-c", "copy", *ATTACHED, str(path))
+
+
 def _jump(base: Path, path: Path) -> None:
     ffmpeg("-i", str(base), "-c", "copy", str(path))
     path.write_bytes(path.read_bytes() * 2)
@@ -157,7 +164,6 @@ def _live(base: Path, path: Path) -> None:
     ffmpeg("-i", str(base), *options, "-f", "webm", "-live", "1", str(path))
 
 
-COVER = ["-f", "lavfi", "-i", "color=red:size=32x32:duration=0.04"]
 VP9 = ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"]
 HDR10 = "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:max-cll=1000,400:hdr10=1:log-level=none:"
 HDR10 += "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
@@ -273,10 +279,7 @@ ROWS = [
     Row("sink-into-mp4.mkv", _sink, output=".mp4", options=("--allow-drop",)),
     Row("bitmap.mkv", _bitmap_subtitles),
     Row("text.mp4", _text_track),
-    Row(
-        "cover.mp4",
-        _two(COVER, "-c", "copy", "-c:v:1", "png", "-frames:v:1", "1", "-disposition:v:1", "attached_pic"),
-    ),
+    Row("cover.mp4", _cover),
     Row(
         "two-pictures.mkv",
         _two(["-f", "lavfi", "-i", "testsrc=size=32x32:duration=1"], "-c", "copy", "-c:v:1", "libx264"),

@@ -44,7 +44,7 @@ class Account:
     chapters: list[tuple[int, int, str]]
 
 
-def testify(path: Path) -> Account:
+def account_of(path: Path) -> Account:
     """Decode and demux a film from end to end."""
     with av.open(str(path)) as container:
         main = _main(container)
