@@ -13,6 +13,7 @@ from pipelines.credentials import masked
 from pipelines.errors import UsageError
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.pictures import check_pattern, is_sequence
+from pipelines.media.scan import SCANS
 from pipelines.storage import absolute_url
 from pipelines.timecode import parse_span
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
@@ -69,6 +70,8 @@ class TitleJob(Look):
     """First frames of shots, when the user knows better than the detector."""
     range: str = ""
     """The frames to deliver, `A-B` in frame numbers or timecodes; all of them unless given."""
+    scan: str = Field("auto", pattern=f"^({'|'.join(SCANS)})$")
+    """What to do about interlacing."""
     shard_frames: int = Field(DEFAULT_SHARD_FRAMES, ge=1)
     batch: int = Field(1, ge=1)
     tile: int = Field(0, ge=0)

@@ -13,6 +13,7 @@ from pipelines.errors import InputError
 from pipelines.indexed import ensure_index, source_key
 from pipelines.media.frames import FrameReader
 from pipelines.media.probe import probe
+from pipelines.media.scan import as_shown
 from pipelines.planes import frame_planes, yuv_format
 from pipelines.storage import Store, fetch_source
 from pipelines.timeline import FrameRange
@@ -67,4 +68,5 @@ def _moving(path: Path, frames: FrameRange) -> Iterator[Tensor]:
 @lru_cache(maxsize=4)
 def _open_film(path: Path) -> FrameReader:
     info = probe(path)
-    return FrameReader(path, info, ensure_index(Store(str(cache_folder() / "mattes")), path, info))
+    index = as_shown(ensure_index(Store(str(cache_folder() / "mattes")), path, info))
+    return FrameReader(path, info, index)

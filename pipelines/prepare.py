@@ -16,7 +16,7 @@ from pipelines.media.encoding import Encoding, encode_parts, make_encoding
 from pipelines.media.index import FilmIndex
 from pipelines.media.pictures import Pictures, is_sequence, make_pictures
 from pipelines.media.probe import SourceInfo
-from pipelines.media.scan import with_context
+from pipelines.media.scan import as_shown, field_order, needed
 from pipelines.media.shots import find_cuts
 from pipelines.media.tracks import DROPPED, Fate, decide, decide_for_excerpt, decide_for_pictures
 from pipelines.plan import Shard, cut_shards, plan_segments, plan_shards
@@ -61,15 +61,13 @@ class FilmPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """Every way in which the delivery will differ from the source, and what was made up."""
-        woven, frames = self.index.interlaced_frames, len(self.index.frames)
-        scan = f"{woven} of {frames} frames are interlaced: taken apart, one picture for each frame"
         found = (
             self.index.damage_note,
             self._range_note,
             self._pictures_note,
             *self.encoding.notes,
             self.index.clock_note,
-            scan if woven else "",
+            self.index.scan_note,
         )
         return tuple(note for note in found if note)
 
@@ -111,10 +109,11 @@ class FilmPlan:
 def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     """Shots, looks, shards, encoding and the fate of every track."""
     _refuse_damage(job, index)
+    index = as_shown(index, job.scan)
     cuts = find_cuts(index.cut_scores) if job.cuts is None else job.cuts
     shots = shots_from_cuts(cuts, len(index.frames))
     styles = looks_of_shots(job, shots)
-    encoding = _encoding(job, info, index.timeline)
+    encoding = _encoding(job, info, index)
     frames = _frames(job, index.timeline, encoding)
     shards = cut_shards(plan_shards(plan_segments(shots), job.shard_frames), frames)
     shown = [number for number, shot in enumerate(shots) if shot.frames.overlap(frames)]
@@ -150,11 +149,12 @@ def _frames(job: TitleJob, timeline: Timeline, encoding: Encoding) -> FrameRange
         ) from err
 
 
-def _encoding(job: TitleJob, info: SourceInfo, timeline: Timeline) -> Encoding:
+def _encoding(job: TitleJob, info: SourceInfo, index: FilmIndex) -> Encoding:
     """How the parts are encoded: as they are delivered, or without loss for the pictures made of them."""
+    order = field_order(index, job.scan)
     if is_sequence(job.output):
-        return encode_parts(job.encode_spec, info, timeline)
-    return make_encoding(job.encode_spec, info, timeline, Path(job.output).suffix)
+        return encode_parts(job.encode_spec, info, index.timeline, order)
+    return make_encoding(job.encode_spec, info, index.timeline, Path(job.output).suffix, order)
 
 
 def _fates(job: TitleJob, info: SourceInfo, whole: bool) -> tuple[Fate, ...]:
@@ -188,14 +188,13 @@ def _shard_key(
         (shot, style) for shot, style in zip(shots, styles, strict=True) if shot.frames.overlap(shard.frames)
     ]
     first, last = touched[0][0].frames.start, touched[-1][0].frames.stop
-    seen = FrameRange(first, last)
-    if index.interlaced_frames:
-        seen = with_context(seen, len(index.frames))
-    crcs = [facts.crc for facts in index.frames[seen.start : seen.stop]]
+    stored, seen = index.stored or index, needed(index, FrameRange(first, last))
+    crcs = [facts.crc for facts in stored.frames[seen.start : seen.stop]]
+    made = [each.since(seen.start) for each in index.pictures[first:last]]
     return _digest(
         ENGINE_VERSION,
         crcs,
-        index.interlaced_frames > 0,
+        made,
         [(segment.start - first, len(segment)) for segment in shard.segments],
         [(shot.frames.start - first, len(shot.frames), style.digest) for shot, style in touched],
         encoding.digest,

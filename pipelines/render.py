@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from av import VideoFrame
 from torch import Tensor
 
 from pipelines import progress
 from pipelines.mattes import read_matte
+from pipelines.media.fields import weave
 from pipelines.media.frames import FrameReader
 from pipelines.media.layouts import PlaneArray
 from pipelines.media.parts import PartFacts, write_part
@@ -30,6 +32,7 @@ from stylecore.spec import EngineSpec, StyleSpec
 from stylecore.stylize import Planes, ShotState, Stylizer, survey_positions
 
 _DEPTH = 4
+Read = TypeVar("Read")
 
 
 @dataclass
@@ -106,7 +109,8 @@ def render_shard(
 def _painted(
     film: FilmPlan, shard: Shard, reader: FrameReader, engine: EngineSpec, clock: Clock
 ) -> Iterator[list[PlaneArray]]:
-    frames = ahead(_timed(reader.read(shard.frames), clock), _DEPTH + engine.batch)
+    frames = ahead(_timed(_moments(film, reader, shard.frames), clock), _DEPTH + engine.batch)
+    at_once = 1 if film.encoding.field_order else engine.batch
     for shot, style in zip(film.shots, film.styles, strict=True):
         mine = shot.frames.overlap(shard.frames)
         if mine is None:
@@ -116,15 +120,32 @@ def _painted(
         coming, place = islice(frames, len(mine)), mine.start
         mattes = _mattes(film, style, mine)
         drifts = _drifts(film, shot)
-        while batch := [_planes(film, frame) for frame in islice(coming, engine.batch)]:
-            allowed = list(islice(mattes, len(batch))) or None
+        while batch := list(islice(coming, at_once)):
+            pictures = [_planes(film, picture) for moments in batch for picture in moments]
+            allowed = [matte for matte in islice(mattes, len(batch)) for _ in batch[0]] or None
             began, first = time.perf_counter(), place - shot.frames.start
-            made = stylizer.stylize(batch, state, first, allowed, drifts[first : first + len(batch)])
+            moved = [drift for drift in drifts[first : first + len(batch)] for _ in batch[0]]
+            made = stylizer.stylize(pictures, state, first, allowed, moved)
             place += len(batch)
             clock.network += time.perf_counter() - began
-            yield from (painted_arrays(planes) for planes in made)
+            yield from _as_frames([painted_arrays(planes) for planes in made], len(batch[0]))
         if film.ends_in(shot, shard.frames):
             progress.advance(0, shots=1)
+
+
+def _moments(film: FilmPlan, reader: FrameReader, frames: FrameRange) -> Iterator[tuple[VideoFrame, ...]]:
+    """The pictures of each frame: one, or that of its top and that of its bottom field."""
+    if film.encoding.field_order:
+        return reader.read_fields(frames)
+    return ((frame,) for frame in reader.read(frames))
+
+
+def _as_frames(pictures: list[list[PlaneArray]], moments: int) -> list[list[PlaneArray]]:
+    """Frames as they are encoded: of two moments, each gives its own lines."""
+    if moments == 1:
+        return pictures
+    pairs = zip(pictures[0::2], pictures[1::2], strict=True)
+    return [[weave(*planes) for planes in zip(top, bottom, strict=True)] for top, bottom in pairs]
 
 
 def _planes(film: FilmPlan, frame: VideoFrame) -> Planes:
@@ -165,7 +186,7 @@ def _survey(film: FilmPlan, shot: Shot, reader: FrameReader, stylizer: Stylizer,
     return state
 
 
-def _timed(frames: Iterator[VideoFrame], clock: Clock) -> Iterator[VideoFrame]:
+def _timed(frames: Iterator[Read], clock: Clock) -> Iterator[Read]:
     while True:
         began = time.perf_counter()
         frame = next(frames, None)

@@ -28,6 +28,11 @@ FRAMES = pa.schema(
         ("moved_right", pa.float64()),
         ("concealed", pa.bool_()),
         ("lost_before", pa.int32()),
+        ("top_first", pa.bool_()),
+        ("combing", pa.float64()),
+        ("combing_before", pa.float64()),
+        ("top_change", pa.float64()),
+        ("bottom_change", pa.float64()),
         ("cut_score", pa.float32()),
     ]
 )

@@ -14,6 +14,7 @@ from pipelines.demo.canvas import Picture
 from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS
 from pipelines.media.fitting import HDR
+from pipelines.media.scan import SCANS
 from stylecore.spec import COLOR_MODES
 
 Command = Callable[..., Any]
@@ -50,6 +51,11 @@ def style_options(command: Command) -> Command:
             "--range",
             metavar="A-B",
             help="Only these frames, B left out: 240-480, 00:00:10:00-00:00:20:00, 240- or -480.",
+        ),
+        click.option(
+            "--scan",
+            type=click.Choice(SCANS),
+            help="Interlaced film: one picture a frame and film back from telecine (auto), or as fields.",
         ),
         click.option("--work", help="Where finished shards are kept; default: beside OUTPUT."),
         click.option("--shard-frames", type=int, help="Most frames one task renders."),

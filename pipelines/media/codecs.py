@@ -55,11 +55,21 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
 
 
 def encoder_options(
-    codec: str, pixel_format: str, colour: Colour, quality: int, preset: str, threads: int, lossless: bool
+    codec: str,
+    pixel_format: str,
+    colour: Colour,
+    quality: int,
+    preset: str,
+    threads: int,
+    lossless: bool,
+    field_order: str = "",
 ) -> dict[str, str]:
-    """Options under which the same pictures give the same packets, whatever else runs."""
+    """Options under which the same pictures give the same packets, whatever else runs.
+
+    `field_order` is `tff` or `bff` where frames hold two fields; only H.264 takes them.
+    """
     made = {
-        "h264": lambda: _x264(colour, quality, preset, threads, lossless),
+        "h264": lambda: _x264(colour, quality, preset, threads, lossless, field_order),
         "h265": lambda: _x265(colour, quality, preset, threads, lossless),
         "av1": lambda: _svt(colour, quality, preset, threads),
         "prores": lambda: _prores(pixel_format),
@@ -68,9 +78,12 @@ def encoder_options(
     return made | {"threads": str(threads)}
 
 
-def _x264(colour: Colour, quality: int, preset: str, threads: int, lossless: bool) -> dict[str, str]:
+def _x264(
+    colour: Colour, quality: int, preset: str, threads: int, lossless: bool, field_order: str
+) -> dict[str, str]:
     # stitchable keeps CRF and content out of the parameter sets, so that all parts share them.
-    params = f"open-gop=0:keyint=240:stitchable=1{_x264_cpu()}{_chroma(colour)}"
+    fields = f":{field_order}=1" if field_order else ""
+    params = f"open-gop=0:keyint=240:stitchable=1{fields}{_x264_cpu()}{_chroma(colour)}"
     rate = {"qp": "0", "preset": "ultrafast"} if lossless else {"crf": str(quality), "preset": preset}
     return {**rate, "x264-params": params}
 

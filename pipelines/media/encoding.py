@@ -10,12 +10,14 @@ import av
 from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS, encoder_options
 from pipelines.media.colour import Colour
-from pipelines.media.fitting import EncodeSpec, fit
+from pipelines.media.fitting import EncodeSpec, Fit, fit
 from pipelines.media.layouts import PixelLayout, known_layout
 from pipelines.media.probe import SourceInfo
 from pipelines.timeline import Timeline
 
 CONTAINERS = {".mp4": "mov/mp4", ".m4v": "mov/mp4", ".mov": "mov/mp4", ".mkv": "matroska/webm"}
+_SHAPELESS = ("ffv1", "prores")
+"""Codecs whose streams do not hold the shape of a pixel: it is for the container to say."""
 _RATES = [Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 100, 120)] + [
     Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)
 ]
@@ -38,6 +40,8 @@ class Encoding:
     colour: Colour
     part_suffix: str
     notes: tuple[str, ...]
+    field_order: str = ""
+    """`tff` or `bff`: which of the two fields of a frame is shown first; empty when frames are whole."""
 
     @property
     def digest(self) -> str:
@@ -61,26 +65,40 @@ def container_of(suffix: str) -> str:
     return family
 
 
-def make_encoding(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix: str) -> Encoding:
+def make_encoding(
+    spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix: str, field_order: str = ""
+) -> Encoding:
     """Fit the wish to the source; refuses what the codec or the container cannot hold."""
-    family, encoding = container_of(suffix), encode_parts(spec, info, timeline)
+    family, encoding = container_of(suffix), encode_parts(spec, info, timeline, field_order)
     name, codec = next(item for item in CODECS.items() if item[1].encoder == encoding.encoder)
     if suffix.lower() not in codec.suffixes:
         into = " or ".join(codec.suffixes)
         why = f" ({'; '.join(encoding.notes)})" if encoding.notes else ""
         raise UsageError(f"{name.upper()} does not go into {suffix}{why}; name the output {into}")
-    if family == info.container:
-        return encoding
-    return replace(encoding, notes=(*encoding.notes, f"container {info.container} -> {family}"))
+    notes = list(encoding.notes)
+    if family != info.container:
+        notes.append(f"container {info.container} -> {family}")
+    if info.sample_aspect not in (0, 1) and name in _SHAPELESS and family == "matroska/webm":
+        notes.append(f"{name} in mkv does not say that pixels are {info.sample_aspect} as wide as high")
+    return replace(encoding, notes=tuple(notes))
 
 
-def encode_parts(spec: EncodeSpec, info: SourceInfo, timeline: Timeline) -> Encoding:
+def encode_parts(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, field_order: str = "") -> Encoding:
     """Fit the wish to the source, whatever becomes of the parts."""
     made = fit(spec, info)
     codec = CODECS[made.codec]
+    if field_order:
+        _refuse_fields(made, info)
     quality = codec.quality if spec.quality is None else spec.quality
     options = encoder_options(
-        made.codec, made.pixel_format, made.colour, quality, spec.preset, spec.threads, spec.lossless
+        made.codec,
+        made.pixel_format,
+        made.colour,
+        quality,
+        spec.preset,
+        spec.threads,
+        spec.lossless,
+        field_order,
     )
     return Encoding(
         encoder=codec.encoder,
@@ -94,7 +112,19 @@ def encode_parts(spec: EncodeSpec, info: SourceInfo, timeline: Timeline) -> Enco
         colour=made.colour,
         part_suffix=codec.part_suffix,
         notes=made.notes,
+        field_order=field_order,
     )
+
+
+def _refuse_fields(made: Fit, info: SourceInfo) -> None:
+    lines = 2 * known_layout(made.pixel_format).chroma_step_y
+    if made.codec != "h264":
+        advice = "ask for --codec h264 or --scan auto"
+        raise UsageError(f"scan fields: {made.codec} keeps no fields here; {advice}")
+    if info.height % lines:
+        raise UsageError(f"scan fields: {info.height} lines are no multiple of {lines}; ask for --scan auto")
+    if info.turn[0]:
+        raise UsageError("scan fields: the picture is held on its side; ask for --scan auto")
 
 
 def nominal_rate(mean: Fraction) -> Fraction:

@@ -16,6 +16,7 @@ from pipelines.errors import InputError
 from pipelines.media.child import read_in_child
 from pipelines.media.clock import Clock, ClockError, mend
 from pipelines.media.damage import describe, in_order, lost_before
+from pipelines.media.fields import Picture
 from pipelines.media.observe import FrameSeen, PacketSeen, observe
 from pipelines.media.probe import SourceInfo
 from pipelines.media.shots import cut_scores
@@ -62,11 +63,18 @@ class FrameFacts:
     """Whether some of it is damaged, and made up by the decoder."""
     lost_before: int = 0
     """Frames that the file should have between the frame before and this one, and that cannot be decoded."""
+    top_first: bool = True
+    """Whether the even lines of an interlaced frame are the earlier ones."""
+    combing: float = 0.0
+    combing_before: float = 0.0
+    top_change: float = 0.0
+    bottom_change: float = 0.0
+    """How its fields go together; see `fields.FieldFacts`."""
 
 
 @dataclass(frozen=True)
 class FilmIndex:
-    """Everything known about a film's frames."""
+    """Everything known about a film's frames: the stored ones, or the pictures made of them (`scan`)."""
 
     packets: tuple[PacketFacts, ...]
     frames: tuple[FrameFacts, ...]
@@ -80,10 +88,16 @@ class FilmIndex:
     """Where the file ends, if it says that there should be more."""
     single_threaded: bool = False
     """Whether only a decoder of one thread gives these very frames: the film showed damage."""
+    scan_note: str = ""
+    """What is done about interlacing."""
+    pictures: tuple[Picture, ...] = ()
+    """What each frame is made of; empty if frames are as they are stored."""
+    stored: "FilmIndex | None" = None
+    """The index of the stored frames, if `pictures` are made of them."""
 
     @cached_property
     def interlaced_frames(self) -> int:
-        """Frames that have to be taken apart before they can be painted."""
+        """Frames flagged as two moments in one."""
         return sum(facts.interlaced for facts in self.frames)
 
     @cached_property
@@ -227,6 +241,11 @@ class Indexing:
             moved_right=seen.moved_right,
             concealed=seen.concealed or packet.damaged,
             lost_before=lost,
+            top_first=seen.top_first,
+            combing=seen.combing,
+            combing_before=seen.combing_before,
+            top_change=seen.top_change,
+            bottom_change=seen.bottom_change,
         )
 
     def _lost(self, frames: Sequence[FrameSeen], ticks: Sequence[int]) -> list[int]:

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from pipelines.errors import InputError
 from pipelines.media.child import Message, limit_memory
 from pipelines.media.decoding import checksum, frames_of, is_end, packets_of
+from pipelines.media.deinterlace import Window, make_pictures, split_fields
+from pipelines.media.fields import Picture
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.probe import SourceInfo, configure, open_source
-from pipelines.media.scan import deinterlace, with_context
 from pipelines.timeline import FrameRange
 
 NOWHERE = -(2**63)
@@ -43,7 +44,7 @@ class Proofs:
     """Ordinals of the key packets."""
     frame_packets: NDArray[np.int64]
     frame_crcs: NDArray[np.int64]
-    interlaced: bool
+    top_first: NDArray[np.bool_]
     single_threaded: bool
 
 
@@ -59,16 +60,40 @@ class _Rung:
     seek: bool
 
 
-def send_frames(path: Path, info: SourceInfo, proofs: Proofs, wanted: Sequence[int]) -> Iterator[Message]:
-    """Some frames, ascending, each as its number and its planes without padding."""
+@dataclass(frozen=True)
+class Run:
+    """Frames that are read in one go: the stored ones, and what is made of them, by number, ascending."""
+
+    stored: FrameRange
+    chosen: Sequence[tuple[int, Picture]]
+
+
+def send_frames(path: Path, info: SourceInfo, proofs: Proofs, runs: Sequence[Run]) -> Iterator[Message]:
+    """Frames of several runs, each as its number and its planes without padding."""
     limit_memory(info.picture_bytes)
-    for frame in Ladder(path, info, proofs).pick(wanted):
-        planes = (np.ascontiguousarray(view) for view in plane_arrays(frame))
-        yield [FRAME_HEAD.pack(frame.pts), *(plane.data.cast("B") for plane in planes)]
+    ladder = Ladder(path, info, proofs)
+    for run in runs:
+        window = Window(run.stored.start, ladder.read(run.stored))
+        made = make_pictures([picture for _, picture in run.chosen], window, proofs.top_first)
+        for (number, _), frame in zip(run.chosen, made, strict=True):
+            yield [FRAME_HEAD.pack(number), *_planes(frame)]
+
+
+def send_fields(path: Path, info: SourceInfo, proofs: Proofs, run: Run) -> Iterator[Message]:
+    """Frames of a run, each as its number and the planes of two pictures: of its top and its bottom field."""
+    limit_memory(info.picture_bytes)
+    window = Window(run.stored.start, Ladder(path, info, proofs).read(run.stored))
+    numbers = [number for number, _ in run.chosen]
+    for number, (top, bottom) in zip(numbers, split_fields(numbers, window, proofs.top_first), strict=True):
+        yield [FRAME_HEAD.pack(number), *_planes(top), *_planes(bottom)]
+
+
+def _planes(frame: av.VideoFrame) -> Iterator[memoryview]:
+    return (np.ascontiguousarray(view).data.cast("B") for view in plane_arrays(frame))
 
 
 class Ladder:
-    """Proven frames of one film."""
+    """Proven stored frames of one film."""
 
     def __init__(self, path: Path, info: SourceInfo, proofs: Proofs) -> None:
         self.path = path
@@ -82,32 +107,8 @@ class Ladder:
         self._prints, self._ordinals, counts = np.unique(prints, return_index=True, return_counts=True)
         self._ordinals[counts > 1] = -1
 
-    def pick(self, wanted: Sequence[int]) -> Iterator[av.VideoFrame]:
-        """Some frames, ascending; those of one group of pictures are decoded in one go."""
-        for group in self._groups(wanted):
-            chosen = set(group)
-            for frame in self.read(FrameRange(group[0], group[-1] + 1)):
-                if frame.pts in chosen:
-                    yield frame
-
     def read(self, frames: FrameRange) -> Iterator[av.VideoFrame]:
-        """The frames of the range, in order, progressive, each with its film-wide frame number as `pts`."""
-        if not self.proofs.interlaced:
-            return self._read_stored(frames)
-        return deinterlace(self._read_stored(with_context(frames, len(self.proofs.frame_crcs))), frames)
-
-    def _groups(self, wanted: Sequence[int]) -> list[list[int]]:
-        groups: list[list[int]] = []
-        for frame in wanted:
-            near = groups and frame == groups[-1][-1] + 1
-            if near or groups and self._key_before(frame) == self._key_before(groups[-1][0]):
-                groups[-1].append(frame)
-            else:
-                groups.append([frame])
-        return groups
-
-    def _read_stored(self, frames: FrameRange) -> Iterator[av.VideoFrame]:
-        """The frames as they are stored, each proved."""
+        """The frames as they are stored, in order, each proved, its number as `pts`."""
         position = frames.start
         for rung in self._ladder(frames.start):
             try:

@@ -13,6 +13,7 @@ import av
 from pipelines.media.camera import STILL, Small, move_between, shrink
 from pipelines.media.child import Message, limit_memory
 from pipelines.media.decoding import checksum, frames_of, is_end, packets_of
+from pipelines.media.fields import NO_FIELDS, FieldOrder, Lines, compare_fields, take_lines
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.probe import SourceInfo, configure, open_source
 from pipelines.media.shots import Signature, change, sign
@@ -43,15 +44,21 @@ class FrameSeen:
     width: int
     height: int
     pixel_format: str
-    crc: int
     concealed: bool
-    luma: float
-    contrast: float
-    interlaced: bool
-    change: float
+    crc: int = 0
+    luma: float = 0.0
+    contrast: float = 0.0
+    interlaced: bool = False
+    change: float = 0.0
     """Since the frame before, as `shots.change` tells it."""
-    moved_down: float
-    moved_right: float
+    moved_down: float = 0.0
+    moved_right: float = 0.0
+    top_first: bool = True
+    combing: float = 0.0
+    combing_before: float = 0.0
+    top_change: float = 0.0
+    bottom_change: float = 0.0
+    """How its fields go together; see `fields.FieldFacts`."""
 
 
 def observe(path: Path, info: SourceInfo, single_threaded: bool) -> Iterator[Message]:
@@ -101,29 +108,32 @@ class _Eye:
 
     def __init__(self, info: SourceInfo) -> None:
         self.info = info
-        self.before: tuple[Signature, Small] | None = None
+        self.order = FieldOrder()
+        self.before: tuple[Signature, Small, Lines] | None = None
 
     def look(self, frame: av.VideoFrame) -> FrameSeen:
-        """What is seen of the next frame."""
+        """What is seen of the next frame; of one that is not like the film's, only that."""
         form = frame.width, frame.height, frame.format.name
-        concealed = frame.is_corrupt
         if form != (self.info.width, self.info.height, self.info.stored_format):
-            return FrameSeen(frame.pts, *form, 0, concealed, 0.0, 0.0, False, 0.0, 0.0, 0.0)
+            return FrameSeen(frame.pts, *form, concealed=frame.is_corrupt)
         luma, bits = plane_arrays(frame)[0], self.info.layout.bits
-        signature, small = sign(luma, bits), shrink(luma, bits)
-        changed, move = 0.0, STILL
+        signature, small, lines = sign(luma, bits), shrink(luma, bits), take_lines(luma, bits)
+        top_first, changed, move, fields = self.order.top_first(frame), 0.0, STILL, NO_FIELDS
         if self.before is not None:
             changed, move = change(self.before[0], signature), move_between(self.before[1], small)
-        self.before = signature, small
+            fields = compare_fields(self.before[2], lines, top_first)
+        self.before = signature, small, lines
         return FrameSeen(
             frame.pts,
             *form,
-            checksum(frame),
-            concealed,
-            signature.mean,
-            signature.contrast,
-            frame.interlaced_frame,
-            changed,
-            move.down,
-            move.right,
+            concealed=frame.is_corrupt,
+            crc=checksum(frame),
+            luma=signature.mean,
+            contrast=signature.contrast,
+            interlaced=frame.interlaced_frame,
+            change=changed,
+            moved_down=move.down,
+            moved_right=move.right,
+            top_first=top_first,
+            **asdict(fields),
         )

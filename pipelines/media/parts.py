@@ -11,6 +11,7 @@ from av.video.stream import VideoStream
 
 from pipelines.errors import AssemblyError, EngineError
 from pipelines.media.encoding import Encoding, configure_encoder
+from pipelines.media.fields import FieldMark
 from pipelines.media.layouts import PlaneArray, plane_arrays
 from pipelines.timeline import FrameRange
 
@@ -80,10 +81,11 @@ def prove_decodable(path: Path, frames: int) -> None:
 def _encode_segment(source: Iterator[Planes], count: int, encoding: Encoding) -> Iterator[av.Packet]:
     context = av.CodecContext.create(encoding.encoder, "w")
     configure_encoder(context, encoding)
+    mark = FieldMark(encoding.field_order)
     for number in range(count):
         frame = _frame(next(source), encoding)
         frame.pts, frame.time_base = number, 1 / encoding.rate
-        yield from context.encode(frame)
+        yield from context.encode(mark(frame))
     yield from context.encode(None)
 
 

@@ -38,7 +38,9 @@ def sign(luma: PlaneArray, bits: int = 8) -> Signature:
     height, width = luma.shape
     # A regular subset of pixels, averaged in cells: as good as a full average here, and far cheaper.
     step_y, step_x = max(1, height // (rows * 4)), max(1, width // (columns * 4))
+    step_y -= step_y % 2 if step_y > 1 else 0  # one field alone: the other may show another picture
     sparse = luma[::step_y, ::step_x]
+    rows, columns = min(rows, sparse.shape[0]), min(columns, sparse.shape[1])
     cells_y = np.linspace(0, sparse.shape[0], rows, endpoint=False).astype(int)
     cells_x = np.linspace(0, sparse.shape[1], columns, endpoint=False).astype(int)
     sums = np.add.reduceat(np.add.reduceat(sparse, cells_y, 0, dtype=np.float32), cells_x, 1)

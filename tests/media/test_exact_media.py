@@ -7,8 +7,8 @@ from pathlib import Path
 
 import av
 import pytest
-from conftest import draw, ffmpeg, index_film
-from identity_pipeline import rendered
+from conftest import ffmpeg, index_film
+from drawn import ALL, X264, draw_films, rendered
 
 from pipelines.errors import AssemblyError, ConformError, EngineError, InputError, UsageError
 from pipelines.media.assemble import assemble
@@ -25,119 +25,10 @@ from pipelines.planes import frame_planes, yuv_format
 from pipelines.timeline import FrameRange
 from stylecore.pixels import to_rgb
 
-VFR = ["-vf", "null", "-c:v", "libx264", "-bf", "2"]
-X264 = ["-c:v", "libx264", "-crf", "20"]
-# name -> how it is drawn: codecs, sizes, sampling, clocks.
-FILMS = {
-    "film.mp4": {},
-    "opengop.mkv": {
-        "video": [*X264, "-x264-params", "keyint=24:min-keyint=12:bframes=5:open-gop=1:scenecut=0:ref=4"]
-    },
-    "onegop.mov": {"video": [*X264, "-g", "9999", "-bf", "3"], "sound": False},
-    "intra.mkv": {"video": [*X264, "-x264-params", "intra-refresh=1:keyint=24:bframes=0"]},
-    "cra.mp4": {
-        "video": [
-            "-c:v",
-            "libx265",
-            "-x265-params",
-            "keyint=24:min-keyint=24:open-gop=1:bframes=4:scenecut=0:log-level=none",
-        ]
-    },
-    "altref.webm": {
-        "video": [
-            "-c:v",
-            "libvpx-vp9",
-            "-auto-alt-ref",
-            "1",
-            "-lag-in-frames",
-            "16",
-            "-deadline",
-            "realtime",
-            "-cpu-used",
-            "8",
-            "-c:a",
-            "libopus",
-        ]
-    },
-    "vp8.webm": {
-        "video": [
-            "-c:v",
-            "libvpx",
-            "-auto-alt-ref",
-            "1",
-            "-lag-in-frames",
-            "10",
-            "-deadline",
-            "realtime",
-            "-c:a",
-            "libopus",
-        ]
-    },
-    "ntsc.mp4": {"rate": "30000/1001"},
-    "odd.webm": {
-        "size": "121x81",
-        "video": ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"],
-    },
-    "full444.mkv": {"video": ["-pix_fmt", "yuvj444p", *X264], "sound": False},
-    "422.mov": {"video": ["-pix_fmt", "yuv422p", *X264]},
-    "mpeg4.mp4": {"video": ["-c:v", "mpeg4", "-q:v", "4", "-bf", "2"]},
-    "ten.mkv": {"video": ["-pix_fmt", "yuv420p10le", *X264]},
-    "ten422.mov": {"video": ["-pix_fmt", "yuv422p10le", "-c:v", "prores_ks", "-profile:v", "3"]},
-    "ten444full.mkv": {"video": ["-color_range", "pc", "-pix_fmt", "yuv444p10le", *X264]},
-    "twelve.mkv": {"video": ["-pix_fmt", "yuv422p12le", "-c:v", "ffv1"]},
-    "greyten.mkv": {"video": ["-pix_fmt", "gray10le", "-c:v", "ffv1"]},
-    "tall440.mkv": {"video": ["-pix_fmt", "yuv440p", "-c:v", "ffv1"]},
-}
-
 
 @pytest.fixture(scope="module")
 def films(media: Path) -> Path:
-    folder = media / "exact"
-    folder.mkdir(exist_ok=True)
-    for name, how in FILMS.items():
-        draw(folder / name, **how)
-    clock = "settb=1/90000,setpts='if(lt(N,40),N/24,if(lt(N,70),2+(N-40)*1001/30000,4.1+(N-70)/60))/TB'"
-    ffmpeg(
-        "-i",
-        str(folder / "film.mp4"),
-        "-vf",
-        clock,
-        "-fps_mode",
-        "passthrough",
-        "-enc_time_base",
-        "1:90000",
-        *X264,
-        "-c:a",
-        "copy",
-        str(folder / "vfr.mp4"),
-    )
-    ffmpeg("-ss", "0.7", "-i", str(folder / "film.mp4"), "-c", "copy", str(folder / "editlist.mp4"))
-    ffmpeg("-i", str(folder / "film.mp4"), "-c", "copy", "-output_ts_offset", "10", str(folder / "late.mp4"))
-    for name, how in BROADCAST.items():
-        ffmpeg("-i", str(folder / "film.mp4"), *how, str(folder / name))
-    for name, held in HELD.items():
-        ffmpeg(*held, "-i", str(folder / "film.mp4"), "-c", "copy", str(folder / name))
-    return folder
-
-
-HELD = {
-    "portrait.mov": ["-display_rotation", "90"],
-    "mirrored.mkv": ["-display_hflip"],
-    "transposed.mp4": ["-display_rotation", "90", "-display_hflip"],
-}
-MPEG2 = ["-c:v", "mpeg2video", "-q:v", "3", "-bf", "2", "-c:a", "mp2"]
-# Broadcast and old ones: first timestamp far from zero, ADTS audio, no or permuted timestamps, empty places.
-BROADCAST = {
-    "copy.ts": ["-c", "copy"],
-    "mpeg2.ts": MPEG2,
-    "program.mpg": MPEG2,
-    "hevc.ts": ["-c:v", "libx265", "-x265-params", "log-level=none", "-c:a", "aac"],
-    "ntsc.ts": ["-r", "30000/1001", *X264, "-c:a", "aac"],
-    "reordered.avi": [*X264, "-bf", "2", "-c:a", "mp3"],
-    "gaps.avi": ["-c:v", "mpeg4", "-q:v", "4", "-bf", "0", "-c:a", "mp3"],
-    "packed.avi": ["-c:v", "mpeg4", "-q:v", "4", "-bf", "2", "-c:a", "mp3"],
-}
-ALL = [*FILMS, *HELD, *BROADCAST, "vfr.mp4", "editlist.mp4", "late.mp4"]
+    return draw_films(media / "exact")
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -10,9 +10,9 @@ import pytest
 import torch
 from av.sidedata.sidedata import Type
 from conftest import draw, ffmpeg, index_film
+from drawn import rendered
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from identity_pipeline import rendered
 from imageio_ffmpeg import get_ffmpeg_exe
 
 from pipelines.errors import UsageError

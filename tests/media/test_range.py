@@ -17,9 +17,9 @@ from pipelines.excerpt import WHOLE, excerpt
 from pipelines.flows.run import run_title
 from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import conform
+from pipelines.media.decoding import checksum
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
-from pipelines.media.index import checksum
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.parts import write_part
 from pipelines.media.tracks import DROPPED, decide, decide_for_excerpt
