@@ -15,7 +15,7 @@ from pipelines.errors import AssemblyError
 from pipelines.media.encoding import container_of
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
 from pipelines.media.parts import parameter_sets, read_part
-from pipelines.media.probe import SourceInfo, open_source
+from pipelines.media.probe import SourceInfo, is_cover, open_source
 from pipelines.media.tracks import CONVERTED, DROPPED, Fate
 from pipelines.timeline import FrameRange, Timeline
 
@@ -60,7 +60,8 @@ def assemble(
     with ExitStack() as stack:
         original = stack.enter_context(open_source(source))
         described = stack.enter_context(av.open(str(parts[0].path)))
-        out = stack.enter_context(_open_target(target))
+        covered = any(fate.track.role == "cover" and fate.action != DROPPED for fate in fates)
+        out = stack.enter_context(_open_target(target, covered))
         picture = _add_picture(out, described, original.streams[info.video_index], timeline)
         if info.display_matrix:
             picture.set_display_matrix(info.display_matrix)
@@ -92,14 +93,15 @@ def _refuse_mismatch(parts: Sequence[PartFile], timeline: Timeline) -> None:
         raise AssemblyError(f"parts were encoded with {len(sets)} different settings; render them again")
 
 
-def _open_target(target: Path) -> OutputContainer:
+def _open_target(target: Path, covered: bool) -> OutputContainer:
     options = {"fflags": "+bitexact"}
     if container_of(target.suffix) == "mov/mp4":
         # The default movie clock of 1 ms would round every track's start; the bit rate noted in btrt is
         # the first part's, and would differ with the shard plan.
+        # Tags of any name and a cover are two forms of one box, and ffmpeg writes one of them.
         options |= {
             "movie_timescale": "720000",
-            "movflags": "+faststart+use_metadata_tags",
+            "movflags": "+faststart" + ("" if covered else "+use_metadata_tags"),
             "write_btrt": "0",
         }
     return av.open(str(target), "w", container_options=options)
@@ -173,6 +175,8 @@ def _source_packets(container: InputContainer, streams: dict[int, Stream]) -> It
         return
     wanted = [container.streams[index] for index in streams]
     for packet in container.demux(wanted):
+        if packet.pts is None and is_cover(packet.stream) and packet.size:
+            packet.pts = packet.dts = 0  # mp4 keeps covers outside of time
         stamp = packet.dts if packet.dts is not None else packet.pts
         if stamp is None:
             continue

@@ -10,7 +10,7 @@ import av
 
 from pipelines.errors import ConformError
 from pipelines.media.encoding import container_of
-from pipelines.media.probe import SourceInfo, open_source
+from pipelines.media.probe import SourceInfo, is_cover, open_source
 from pipelines.media.tracks import DROPPED, KEPT, Fate
 from pipelines.timeline import Timeline
 
@@ -94,11 +94,11 @@ def _scan(path: Path) -> dict[int, _Stream]:
     found: dict[int, _Stream] = {}
     with open_source(path) as container:
         for packet in container.demux():
-            if packet.pts is None:
+            if packet.pts is None and not (is_cover(packet.stream) and packet.size):
                 continue
             seen = found.setdefault(packet.stream.index, _Stream())
             seen.crcs.append(zlib.crc32(_payload(packet)))
-            seen.stamps.append(packet.pts * packet.time_base)
+            seen.stamps.append((packet.pts or 0) * packet.time_base)
             seen.sizes.append(packet.size)
     return found
 
