@@ -45,7 +45,7 @@ def assemble(
     with ExitStack() as stack:
         original = stack.enter_context(open_source(source))
         described = stack.enter_context(av.open(str(parts[0].path)))
-        out = stack.enter_context(open_target(target))
+        out = stack.enter_context(open_target(target, fates))
         filmed = original.streams[info.video_index]
         picture = _add_picture(out, described, filmed, timeline, window)
         if info.display_matrix:

@@ -19,7 +19,7 @@ from pipelines.media.broadcast import unfit_packets
 from pipelines.media.decoding import packets_of
 from pipelines.media.encoding import CONTAINERS, nominal_rate
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
-from pipelines.media.probe import SourceInfo, open_source
+from pipelines.media.probe import SourceInfo, is_cover, open_source
 from pipelines.media.tracks import CONVERTED, DROPPED, Fate
 from pipelines.timecode import format_timecode, parse_timecode
 
@@ -44,15 +44,17 @@ Timed = tuple[float, int, av.Packet]
 """A packet for the muxer, with its second and a number that orders what falls on the same one."""
 
 
-def open_target(target: Path) -> OutputContainer:
+def open_target(target: Path, fates: Sequence[Fate]) -> OutputContainer:
     """A new file of the container that its name says."""
     options = {"fflags": "+bitexact"}
     if CONTAINERS.get(target.suffix.lower()) == "mov/mp4":
         # The default movie clock of 1 ms would round every track's start; the bit rate noted in btrt is
         # the first part's, and would differ with the shard plan.
+        # Tags of any name and a cover are two forms of one box, and ffmpeg writes one of them.
+        covered = any(fate.track.role == "cover" and fate.action != DROPPED for fate in fates)
         options |= {
             "movie_timescale": "720000",
-            "movflags": "+faststart+use_metadata_tags",
+            "movflags": "+faststart" + "+use_metadata_tags" * (not covered),
             "write_btrt": "0",
         }
     return av.open(str(target), "w", container_options=options)
@@ -64,7 +66,7 @@ def write_sidecar(
     """A file with everything but the picture."""
     with ExitStack() as stack:
         original = stack.enter_context(open_source(source))
-        out = stack.enter_context(open_target(target))
+        out = stack.enter_context(open_target(target, fates))
         feeds = carry_tracks(stack, out, original, info, fates, window, target)
         copy_head(out, original, original.streams[info.video_index], window)
         mux(out, feeds)
@@ -198,6 +200,8 @@ def _packets(
     spans = {} if window.whole else _spans(container.name, list(streams))
     places = Counter[int]()
     for packet in packets_of(container, *(container.streams[index] for index in streams)):
+        if packet.pts is None and is_cover(packet.stream) and packet.size:
+            packet.pts = packet.dts = 0  # mp4 keeps covers outside of time
         stamp = _stamp(packet)
         if stamp is None:
             continue
@@ -206,7 +210,7 @@ def _packets(
         if (index, places[index] - 1) in unfit:
             next(spans.get(index, iter(())), None)
             continue
-        if not window.whole and not packet.stream.disposition & av.stream.Disposition.attached_pic:
+        if not window.whole and not is_cover(packet.stream):
             if not _fit(packet, next(spans[index]), window):
                 continue
             stamp = _stamp(packet)

@@ -191,7 +191,7 @@ def _refuse_many(path: Path, container: InputContainer) -> None:
 def _main_video(path: Path, container: InputContainer) -> VideoStream:
     # A stream of a codec that nobody knows has no decoder, and so no size either.
     known = [stream for stream in container.streams.video if stream.codec_context is not None]
-    films = [stream for stream in known if not _is_cover(stream)]
+    films = [stream for stream in known if not is_cover(stream)]
     if not films:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise InputError(f"{path.name}: no video track (found: {kinds}); give a film with a picture")
@@ -199,7 +199,8 @@ def _main_video(path: Path, container: InputContainer) -> VideoStream:
     return max(flagged or films, key=lambda stream: stream.width * stream.height)
 
 
-def _is_cover(stream: av.stream.Stream) -> bool:
+def is_cover(stream: av.stream.Stream) -> bool:
+    """Whether a video stream is the picture on the box, not the film."""
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
@@ -220,7 +221,7 @@ def _first_frame(path: Path, container: InputContainer, video: VideoStream) -> a
 def _track(stream: av.stream.Stream, chapters: int) -> Track:
     name = getattr(stream.codec_context, "name", None) or ""
     tags = stream.metadata
-    role = "cover" if _is_cover(stream) else ""
+    role = "cover" if is_cover(stream) else ""
     if stream.type == "data" and "timecode" in tags:
         role = "timecode"
     elif stream.type == "data" and chapters and stream.frames == chapters:

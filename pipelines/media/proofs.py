@@ -16,7 +16,7 @@ from pipelines.media.broadcast import unfit_packets
 from pipelines.media.carry import COARSEST_TICK
 from pipelines.media.decoding import packets_of
 from pipelines.media.encoding import CONTAINERS
-from pipelines.media.probe import SourceInfo, open_source
+from pipelines.media.probe import SourceInfo, is_cover, open_source
 from pipelines.media.tracks import DROPPED, KEPT, Fate
 
 _CUE_TOLERANCE = Fraction(1, 500)
@@ -71,7 +71,7 @@ def scan(path: Path, unfit: frozenset[tuple[int, int]] = frozenset()) -> list[Sc
     with open_source(path) as container:
         found = [Scanned(stream.type, Fraction(stream.time_base or 0)) for stream in container.streams]
         for packet in packets_of(container):
-            if packet.pts is None:
+            if packet.pts is None and not (is_cover(packet.stream) and packet.size):
                 continue
             index = packet.stream.index
             seen, place = found[index], places[index]
@@ -80,7 +80,7 @@ def scan(path: Path, unfit: frozenset[tuple[int, int]] = frozenset()) -> list[Sc
                 seen.unfit += 1
                 continue
             seen.crcs.append(zlib.crc32(_payload(packet)))
-            seen.stamps.append(packet.pts * packet.time_base)
+            seen.stamps.append((packet.pts or 0) * packet.time_base)
             seen.durations.append((packet.duration or 0) * packet.time_base)
             seen.sizes.append(packet.size)
     return found

@@ -45,8 +45,8 @@ def decide(info: SourceInfo, suffix: str) -> list[Fate]:
     if suffix.lower() != ".mov":
         return fates
     return [
-        _drop(fate.track, f"mov cannot hold {fate.codec}: name the output .mp4 or .mkv")
-        if fate.action == KEPT and fate.codec in _NOT_IN_MOV
+        _drop(fate.track, f"mov cannot hold {fate.track.role or fate.codec}: name the output .mp4 or .mkv")
+        if fate.action != DROPPED and (fate.codec in _NOT_IN_MOV or fate.track.role == "cover")
         else fate
         for fate in fates
     ]

@@ -188,7 +188,7 @@ def _take(left: list[Stream], wanted: Stream, shift: Fraction) -> bool:
 
 
 def _farthest(made: Sequence[Fraction], wanted: Sequence[Fraction], shift: Fraction) -> Fraction:
-    return max((abs(new - old - shift) for new, old in zip(made, wanted, strict=True)), default=Fraction(0))
+    return max((abs(new - old - shift) for new, old in zip(made, wanted, strict=False)), default=Fraction(0))
 
 
 def _compare_marks(

@@ -280,6 +280,8 @@ ROWS = [
     Row("bitmap.mkv", _bitmap_subtitles),
     Row("text.mp4", _text_track),
     Row("cover.mp4", _cover),
+    Row("cover-into-mov.mp4", _cover, output=".mov", expect="mov cannot hold cover"),
+    Row("cover-into-mkv.mp4", _cover, output=".mkv"),
     Row(
         "two-pictures.mkv",
         _two(["-f", "lavfi", "-i", "testsrc=size=32x32:duration=1"], "-c", "copy", "-c:v:1", "libx264"),

@@ -153,11 +153,12 @@ def _others(container, main: int) -> list[Stream]:
         if stream.type == "attachment":
             hashes[stream.index].update(bytes(stream.data or b""))
     for packet in container.demux():
-        if packet.stream.index in found and packet.size and packet.pts is not None:
+        if packet.stream.index in found and packet.size:
             made = found[packet.stream.index]
             hashes[packet.stream.index].update(_payload(packet, made.codec))
             made.packets += 1
-            made.times.append(packet.pts * packet.time_base)
+            if packet.pts is not None:
+                made.times.append(packet.pts * packet.time_base)
     for index, made in found.items():
         made.digest = hashes[index].hexdigest()
     return list(found.values())
