@@ -36,7 +36,7 @@ WHOLE = {
     "film.ts": COPY,
     "mpeg2.ts": ["-c:v", "mpeg2video", "-q:v", "3", "-bf", "2", "-c:a", "mp2"],
     "hevc.mp4": ["-c:v", "libx265", "-x265-params", "keyint=24:log-level=none", "-c:a", "copy"],
-    "vp8.webm": ["-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"],
+    "vp8.webm": ["-c:v", "libvpx", "-deadline", "good", "-cpu-used", "5", "-threads", "1", "-c:a", "libopus"],
 }
 
 
