@@ -150,6 +150,7 @@ def test_another_delivery_takes_the_place_of_the_first(clips, tmp_path, monkeypa
         run_title(job_for(clips / "plain.mp4", output, style="noir"), page=False)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     monkeypatch.undo()
+    (tmp_path / ".out.old.partial").mkdir()  # where an earlier command was killed
     run_title(job_for(clips / "plain.mp4", output, style="noir", range="5-20"), page=False)
     assert len(list(folder.glob("*.png"))) == 15
     assert (folder / "f_000005.png").read_bytes() != before["f_000005.png"]
