@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from math import ceil
@@ -15,10 +15,10 @@ from av.stream import Stream
 
 from pipelines.errors import AssemblyError
 from pipelines.excerpt import WHOLE, Window, ends
-from pipelines.media.broadcast import unfit_packets
 from pipelines.media.decoding import packets_of
 from pipelines.media.encoding import CONTAINERS, nominal_rate
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
+from pipelines.media.left_out import Place, left_out
 from pipelines.media.probe import SourceInfo, is_cover, open_source
 from pipelines.media.tracks import CONVERTED, DROPPED, Fate
 from pipelines.timecode import format_timecode, parse_timecode
@@ -102,10 +102,10 @@ def carry_tracks(
         if fate.action == CONVERTED and fate.track.kind == "subtitle":
             converted = stack.enter_context(_converted_subtitle(source, fate, target))
             made = _copy_stream(out, converted.streams[0], original.streams[fate.track.index])
-            feeds.append(_packets(converted, {0: made}, window, frozenset()))
+            feeds.append(_packets(converted, {0: made}, window, {}))
         elif fate.action != DROPPED:
             _add_track(out, original, fate, streams)
-    return [*feeds, _packets(original, streams, window, unfit_packets(source, info))]
+    return [*feeds, _packets(original, streams, window, left_out(source, info, target))]
 
 
 def _add_track(
@@ -192,7 +192,7 @@ def _packets(
     container: InputContainer,
     streams: Mapping[int, Stream],
     window: Window,
-    unfit: frozenset[tuple[int, int]],
+    unwanted: Container[Place],
 ) -> Iterator[Timed]:
     """Packets of the streams, in the window and on its clock, bound for their new streams."""
     if not streams:
@@ -207,7 +207,7 @@ def _packets(
             continue
         index = packet.stream.index
         places[index] += packet.pts is not None
-        if (index, places[index] - 1) in unfit:
+        if (index, places[index] - 1) in unwanted:
             next(spans.get(index, iter(())), None)
             continue
         if not window.whole and not is_cover(packet.stream):

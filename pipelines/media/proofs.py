@@ -2,20 +2,21 @@
 
 import zlib
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 import av
 from av.container import InputContainer
 
 from pipelines.errors import ConformError
 from pipelines.excerpt import WHOLE, Window, ends
-from pipelines.media.broadcast import unfit_packets
 from pipelines.media.carry import COARSEST_TICK
 from pipelines.media.decoding import packets_of
 from pipelines.media.encoding import CONTAINERS
+from pipelines.media.left_out import Place, left_out
 from pipelines.media.probe import SourceInfo, is_cover, open_source
 from pipelines.media.tracks import DROPPED, KEPT, Fate
 
@@ -51,8 +52,8 @@ class Scanned:
     stamps: list[Fraction] = field(default_factory=list)
     durations: list[Fraction] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
-    unfit: int = 0
-    """Damaged packets that no container can hold."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """How many packets do not go into the delivery, by reason."""
 
     def only(self, chosen: Sequence[int]) -> "Scanned":
         """Some of its packets, by place."""
@@ -65,8 +66,8 @@ class Scanned:
         )
 
 
-def scan(path: Path, unfit: frozenset[tuple[int, int]] = frozenset()) -> list[Scanned]:
-    """Payload checksums and times of every stream, by index."""
+def scan(path: Path, unwanted: Mapping[Place, str] = MappingProxyType({})) -> list[Scanned]:
+    """Payload checksums and times of every stream, by index, but for what is not wanted, and why."""
     places = Counter[int]()
     with open_source(path) as container:
         found = [Scanned(stream.type, Fraction(stream.time_base or 0)) for stream in container.streams]
@@ -76,8 +77,8 @@ def scan(path: Path, unfit: frozenset[tuple[int, int]] = frozenset()) -> list[Sc
             index = packet.stream.index
             seen, place = found[index], places[index]
             places[index] += 1
-            if (index, place) in unfit:
-                seen.unfit += 1
+            if (index, place) in unwanted:
+                seen.left_out[unwanted[index, place]] += 1
                 continue
             seen.crcs.append(zlib.crc32(_payload(packet)))
             seen.stamps.append((packet.pts or 0) * packet.time_base)
@@ -111,7 +112,7 @@ def prove_tracks(
     tolerance: Fraction,
 ) -> tuple[TrackProof, ...]:
     """Every track against its fate; `made` are the delivery's streams beside its picture."""
-    original, left = scan(source, unfit_packets(source, info)), deque(made)
+    original, left = scan(source, left_out(source, info, delivery)), deque(made)
     proofs = []
     for fate in fates:
         before = after = Scanned()
@@ -180,16 +181,16 @@ def _prove_track(
             )
     elif fate.track.kind == "subtitle" and fate.action != DROPPED:
         worst = _prove_cues(name, before, after, shift)
-    left_out = f"{before.unfit} damaged packets left out" if before.unfit else ""
+    gone = [f"{count} {why} left out" for why, count in before.left_out.items()]
     return TrackProof(
         index=track.index,
         kind=track.kind,
         codec=fate.codec or track.codec,
         language=track.language,
         action=fate.action,
-        reason="; ".join(filter(None, [fate.reason, left_out])),
+        reason="; ".join(filter(None, [fate.reason, *gone])),
         packets=len(after.crcs),
-        payload_equal=before.crcs == after.crcs and not before.unfit,
+        payload_equal=before.crcs == after.crcs and not before.left_out,
         worst_error_seconds=worst,
     )
 
