@@ -34,17 +34,18 @@ def canvas(rows: int, columns: int, device: str = "cpu", down: float = 0.0, righ
     by so many cells `down` and `right` is another window on the same.
     """
     y, x = torch.meshgrid(torch.arange(rows) - down, torch.arange(columns) - right, indexing="ij")
-    return torch.stack([_bristles(y, x), _sample(y, x)])[None].to(device)
+    noise = _Noise(y, x)
+    return torch.stack([_bristles(noise, y, x), noise(y, x)])[None].to(device)
 
 
-def _bristles(y: Tensor, x: Tensor) -> Tensor:
-    total = _sample(y, x)
+def _bristles(noise: "_Noise", y: Tensor, x: Tensor) -> Tensor:
+    total = noise(y, x)
     for way in (1, -1):
         row, column = y, x
         for _ in range(_REACH):
             angle = _angle(row, column)
             row, column = row + way * torch.sin(angle), column + way * torch.cos(angle)
-            total = total + _sample(row, column)
+            total = total + noise(row, column)
     return total / _BRISTLE_DEVIATION
 
 
@@ -55,13 +56,24 @@ def _angle(y: Tensor, x: Tensor) -> Tensor:
     return angle
 
 
-def _sample(y: Tensor, x: Tensor) -> Tensor:
-    """Noise between cells, bilinear."""
-    top, left = y.floor(), x.floor()
-    row, column = top.long(), left.long()
-    upper = torch.lerp(_noise(row, column), _noise(row, column + 1), x - left)
-    lower = torch.lerp(_noise(row + 1, column), _noise(row + 1, column + 1), x - left)
-    return torch.lerp(upper, lower, y - top)
+class _Noise:
+    """Noise around some places, to be asked for between cells too: bilinear."""
+
+    def __init__(self, y: Tensor, x: Tensor) -> None:
+        room = _REACH + 2
+        self.top, self.left = (int(axis.min().floor()) - room for axis in (y, x))
+        rows, columns = (int(axis.max()) + room + 2 for axis in (y, x))
+        row, column = torch.arange(self.top, rows), torch.arange(self.left, columns)
+        self.width = len(column)
+        self.cells = _noise(row[:, None], column[None]).flatten()
+
+    def __call__(self, y: Tensor, x: Tensor) -> Tensor:
+        top, left = y.floor(), x.floor()
+        place = (top.long() - self.top) * self.width + (left.long() - self.left)
+        across, down = x - left, y - top
+        upper = torch.lerp(self.cells[place], self.cells[place + 1], across)
+        lower = torch.lerp(self.cells[place + self.width], self.cells[place + self.width + 1], across)
+        return torch.lerp(upper, lower, down)
 
 
 def _noise(row: Tensor, column: Tensor) -> Tensor:

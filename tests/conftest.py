@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import imageio_ffmpeg
 import pytest
 import torch
 
-from pipelines.flows.server import EmbeddedServer, pointed_at
+from pipelines.flows.server import START_SECONDS, EmbeddedServer, answers, pointed_at
 from pipelines.media.frames import FrameReader
 from pipelines.media.index import FilmIndex, Indexing
 from pipelines.media.probe import SourceInfo, probe
@@ -110,11 +112,42 @@ def index_film(path: Path) -> tuple[SourceInfo, FilmIndex, FrameReader]:
     return info, index, FrameReader(path, info, index)
 
 
+_SHARED_SERVER = "STYLEREEL_TEST_SERVER"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start one Prefect server for all workers, beside their collecting: a new one takes many seconds."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        config.server_home = tempfile.TemporaryDirectory(
+            prefix="stylereel-tests-", ignore_cleanup_errors=True
+        )
+        config.shared_server = EmbeddedServer(Path(config.server_home.name))
+        os.environ[_SHARED_SERVER] = config.shared_server.url
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop it."""
+    if hasattr(config, "shared_server"):
+        config.shared_server.stop()
+        config.server_home.cleanup()
+
+
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Prefect server that flows of this process and its children use."""
-    server = EmbeddedServer(tmp_path_factory.mktemp("prefect"))
-    server.wait()
-    with pointed_at(server.url):
-        yield server.url
-    server.stop()
+    shared = os.environ.get(_SHARED_SERVER)
+    server = None if shared else EmbeddedServer(tmp_path_factory.mktemp("prefect"))
+    url = shared or server.url
+    await_server(url)
+    with pointed_at(url):
+        yield url
+    if server:
+        server.stop()
+
+
+def await_server(url: str) -> None:
+    """Return once a server that is starting answers."""
+    deadline = time.monotonic() + START_SECONDS
+    while not answers(url):
+        assert time.monotonic() < deadline, f"{url} does not answer"
+        time.sleep(0.1)

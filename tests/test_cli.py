@@ -288,7 +288,12 @@ def children(pid):
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.long),
+        (signal.SIGKILL, -9),
+    ],
 )
 def test_no_server_outlives_its_command(film, tmp_path, number, code):
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}

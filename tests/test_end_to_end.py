@@ -178,7 +178,12 @@ def uninterrupted(film, pack, media, prefect_api):
     return run_title(job_for(film, media / "uninterrupted.mp4", pack), page=False)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+QUICK = {"index half stored", "part encoded", "half a record", "third shard recorded", "conforming"}
+
+
+@pytest.mark.parametrize(
+    "moment", [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in MOMENTS]
+)
 def test_kill_nine_at_any_moment_costs_at_most_one_shard(film, tmp_path, pack, uninterrupted, moment):
     place, calls, argument, left = MOMENTS[moment]
     job = job_for(film, tmp_path / "out.mp4", pack)

@@ -73,7 +73,8 @@ def encoder_options(
         "h265": lambda: _x265(colour, quality, preset, threads, lossless),
         "av1": lambda: _svt(colour, quality, preset, threads),
         "prores": lambda: _prores(pixel_format),
-        "ffv1": lambda: {"level": "3", "g": "1", "slices": "4", "slicecrc": "1"},
+        # Slices are left to the encoder: not every count divides an odd size.
+        "ffv1": lambda: {"level": "3", "g": "1", "slicecrc": "1"},
     }[codec]()
     return made | {"threads": str(threads)}
 

@@ -26,7 +26,7 @@ class DoublingConv(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, shares: Shares) -> None:
         super().__init__(inputs, outputs, 3, bias=False)
         self.shares: Tensor
-        self.register_buffer("shares", torch.tensor(shares), persistent=False)
+        self.register_buffer("shares", torch.tensor(shares, dtype=torch.float32), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         # outputs, phase down, phase right, inputs, neighbour down, neighbour right

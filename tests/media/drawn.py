@@ -78,6 +78,7 @@ FILMS = {
     "twelve.mkv": {"video": ["-pix_fmt", "yuv422p12le", "-c:v", "ffv1"]},
     "greyten.mkv": {"video": ["-pix_fmt", "gray10le", "-c:v", "ffv1"]},
     "tall440.mkv": {"video": ["-pix_fmt", "yuv440p", "-c:v", "ffv1"]},
+    "small.mkv": {"size": "63x49", "video": ["-c:v", "ffv1"]},
 }
 HELD = {
     "portrait.mov": ["-display_rotation", "90"],

@@ -35,5 +35,5 @@ def test_folded_statistics_are_the_frozen_ones(network):
         pack.network(rgb, survey)
         frozen = pack.network(rgb, FrozenNorm(survey.constants, survey.tint))
         fast = folded(pack.network, survey.constants)(rgb, FoldedNorm(survey.tint))
-    assert (fast - frozen).abs().max() < 1e-4 and frozen.std() > 0.05
+    assert 0 < (fast - frozen).abs().max() < 1e-3 * frozen.std()
     assert all(conv.bias is None for conv in pack.network.normalized), "the original is left alone"
