@@ -112,17 +112,15 @@ def index_film(path: Path) -> tuple[SourceInfo, FilmIndex, FrameReader]:
     return info, index, FrameReader(path, info, index)
 
 
-_SHARED_SERVER = "STYLEREEL_TEST_SERVER"
+_SERVER, _SERVER_HOME = "STYLEREEL_TEST_SERVER", "STYLEREEL_TEST_SERVER_HOME"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start one Prefect server for all workers, beside their collecting: a new one takes many seconds."""
+    """Start one Prefect server for all workers, while they collect: a new one takes many seconds."""
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
-        config.server_home = tempfile.TemporaryDirectory(
-            prefix="stylereel-tests-", ignore_cleanup_errors=True
-        )
+        config.server_home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         config.shared_server = EmbeddedServer(Path(config.server_home.name))
-        os.environ[_SHARED_SERVER] = config.shared_server.url
+        os.environ |= {_SERVER: config.shared_server.url, _SERVER_HOME: config.server_home.name}
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -132,11 +130,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.server_home.cleanup()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.name not in ("test_readme.py", "test_end_to_end.py"))
+
+
 @pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the Prefect server keeps what it has seen."""
+    return Path(os.environ.get(_SERVER_HOME) or tmp_path_factory.mktemp("prefect"))
+
+
+@pytest.fixture(scope="session")
+def prefect_api(prefect_home: Path) -> Iterator[str]:
     """A real Prefect server that flows of this process and its children use."""
-    shared = os.environ.get(_SHARED_SERVER)
-    server = None if shared else EmbeddedServer(tmp_path_factory.mktemp("prefect"))
+    shared = os.environ.get(_SERVER)
+    server = None if shared else EmbeddedServer(prefect_home)
     url = shared or server.url
     await_server(url)
     with pointed_at(url):

@@ -118,14 +118,14 @@ def texts(folder: Path):
             yield path, f"{table.to_pylist()} {table.schema.metadata}".encode()
 
 
-def test_nothing_that_is_kept_holds_a_secret(rendered, tmp_path_factory, capsys):
+def test_nothing_that_is_kept_holds_a_secret(rendered, prefect_home, capsys):
     facts, work = rendered
     assert json.loads((work / "job.json").read_text())["source"] == "vault://***@host/film.mp4?***"
     stored = [(work, json.dumps(facts).encode()), *texts(work)]
     for command in (["status", str(work)], ["status", str(work), "--json"], ["report", str(work)]):
         assert run(command) == 0
         stored.append((Path(command[0]), "".join(capsys.readouterr()).encode()))
-    prefect = list(texts(tmp_path_factory.getbasetemp() / "prefect0"))
+    prefect = list(texts(prefect_home))
     assert any(b"vault://***@host" in data for _, data in prefect), "Prefect has seen the job"
     for path, data in [*stored, *prefect]:
         assert [secret for secret in SECRETS if secret.encode() in data] == [], path
