@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-_REORDER = 16
+REORDER = 16
 """Frames may be shown at most this far from where their timestamps lie: codecs hold no more."""
 
 
@@ -56,5 +56,5 @@ def _refuse_jumps(known: Sequence[int], ordered: Sequence[int]) -> None:
     """Small swaps are a codec's reordering; a frame far from its place is a clock that jumped."""
     rank = {stamp: place for place, stamp in enumerate(ordered)}
     for frame, stamp in enumerate(known):
-        if abs(rank[stamp] - frame) > _REORDER:
+        if abs(rank[stamp] - frame) > REORDER:
             raise ClockError(f"the clock jumps at frame {frame}, tick {stamp}")

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from pipelines.errors import InputError
 from pipelines.media.child import read_in_child
-from pipelines.media.clock import Clock, ClockError, mend
+from pipelines.media.clock import REORDER, Clock, ClockError, mend
 from pipelines.media.damage import describe, in_order, lost_before
 from pipelines.media.fields import Picture
 from pipelines.media.observe import FrameSeen, PacketSeen, observe
@@ -210,7 +211,15 @@ class Indexing:
         frames = list(known.values())
         if self.info.container == "AVI":  # its clock counts packets, whatever frame is in them
             return frames
-        return [frames[place] for place in in_order(self._stamps(frames))]
+        kept = in_order(self._stamps(frames))
+        self._refuse_jump(len(frames), kept)
+        return [frames[place] for place in kept]
+
+    def _refuse_jump(self, total: int, kept: Sequence[int]) -> None:
+        """A few frames at a wrong time are damage; many in a row are a clock that jumped."""
+        for before, after in pairwise([-1, *kept, total]):
+            if after - before - 1 > REORDER:
+                raise self._unsound(f"the clock jumps at frame {before + 1}")
 
     def _stamps(self, frames: Sequence[FrameSeen]) -> list[int | None]:
         return [None if seen.packet is None else self.packets[seen.packet].pts for seen in frames]
@@ -221,10 +230,11 @@ class Indexing:
         try:
             return mend(self._stamps(frames), step)
         except ClockError as err:
-            raise InputError(
-                f"{self.path.name}: {err}; copy it into a sound container first "
-                "(ffmpeg -i FILM -map 0 -c copy NEW.mkv)"
-            ) from err
+            raise self._unsound(str(err)) from err
+
+    def _unsound(self, why: str) -> InputError:
+        advice = "copy it into a sound container first (ffmpeg -i FILM -map 0 -c copy NEW.mkv)"
+        return InputError(f"{self.path.name}: {why}; {advice}")
 
     def _facts(self, seen: FrameSeen, tick: int, lost: int) -> FrameFacts:
         assert seen.packet is not None, "frames without a packet have no place"

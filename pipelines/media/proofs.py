@@ -148,7 +148,7 @@ def _is_stream(fate: Fate, delivery: Path) -> bool:
 def _in_window(track: Scanned, fate: Fate, window: Window) -> Scanned:
     """What of a source's track belongs into the delivery, at the times at which it belongs there."""
     if window.whole or fate.track.role == "cover":
-        return track
+        return _filled(track, fate)
     is_cue = fate.track.kind == "subtitle"
     inside = window.overlaps if is_cue else window.takes
     spans = list(zip(track.stamps, ends(track.stamps, track.durations), strict=True))

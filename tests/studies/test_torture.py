@@ -9,7 +9,7 @@ from torture_inputs import ROWS, base_film
 from witness import account_of
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
-QUICK = ("sink.mkv", "zero.mp4")
+QUICK = ("sink.mkv", "text.mp4", "jump.ts", "zero.mp4")
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,9 @@ def _main(container: av.container.InputContainer) -> int:
     covers = av.stream.Disposition.attached_pic
     films = [stream for stream in container.streams.video if not stream.disposition & covers]
     default = [stream for stream in films if stream.disposition & av.stream.Disposition.default]
-    return max(default or films, key=lambda stream: stream.width * stream.height).index
+    film = max(default or films, key=lambda stream: stream.width * stream.height)
+    film.thread_type = "NONE"  # several threads conceal damage at random
+    return film.index
 
 
 def _pictures(container, index):
