@@ -219,7 +219,7 @@ class Indexing:
         """A few frames at a wrong time are damage; many in a row are a clock that jumped."""
         for before, after in pairwise([-1, *kept, total]):
             if after - before - 1 > REORDER:
-                raise self._unsound(f"the clock jumps at frame {before + 1}")
+                raise self._unsound(f"the clock jumps at frame {after if before < 0 else before + 1}")
 
     def _stamps(self, frames: Sequence[FrameSeen]) -> list[int | None]:
         return [None if seen.packet is None else self.packets[seen.packet].pts for seen in frames]
