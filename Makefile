@@ -9,7 +9,7 @@ demo: $(READY)
 	$(VENV)/bin/stylereel demo
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest -n 3 --dist loadfile
 
 test-long: $(READY)
 	$(VENV)/bin/python -m pytest -m long

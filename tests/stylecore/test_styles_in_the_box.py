@@ -63,7 +63,12 @@ def test_pieces_make_the_whole(style, picture):
         assert far(expected[frame], frames[frame]) > 20, "and it is painted"
 
 
-@pytest.mark.parametrize("style", STYLES)
+QUICK = {"starry-night", "seurat", "cartoon", "noir"}
+
+
+@pytest.mark.parametrize(
+    "style", [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in STYLES]
+)
 def test_no_style_in_the_box_shows_artefacts(style):
     found = check_style(*find_style(style))
     assert [finding for finding in found if finding.is_fault] == []
