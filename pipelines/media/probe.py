@@ -86,6 +86,8 @@ class SourceInfo:
     chapters: int
     display_matrix: tuple[int, ...] = ()
     """Nine numbers that say how the picture is to be held, as ffmpeg stores them; none if upright."""
+    crop: str = ""
+    """Pixels that the container, not the codec, wants cut off: `left/right/top/bottom`; empty if none."""
 
     @property
     def turn(self) -> Turn:
@@ -137,16 +139,25 @@ def probe(path: Path) -> SourceInfo:
     """Read the headers and decode one frame; refuse what this version does not handle."""
     answers = [json.loads(bytes(message[0])) for message in read_in_child(path.name, _probe, path)]
     info = revive(SourceInfo, answers[0])
-    return replace(info, colour=replace(info.colour, chroma_site=_chroma_site(path, info)))
+    told = _told(path, info)
+    return replace(info, colour=replace(info.colour, chroma_site=_chroma_site(told)), crop=_crop(told))
 
 
-def _chroma_site(path: Path, info: SourceInfo) -> str:
-    """Where chroma lies if that is not the usual place; of 4:2:0 alone, since others have no choice."""
-    if info.layout.chroma_step_y != 2:
-        return ""
-    stream = rf"Stream #0:{info.video_index}\b.*, ({'|'.join(CHROMA_SITES)})\), \d+x\d+"
-    found = re.search(stream, described(path))
+def _told(path: Path, info: SourceInfo) -> str:
+    """What ffmpeg's own words are about the picture."""
+    _, _, told = described(path).partition(f"Stream #0:{info.video_index}")
+    return told.partition("Stream #0:")[0]
+
+
+def _chroma_site(told: str) -> str:
+    """Where chroma of 4:2:0 lies, if that is not the usual place."""
+    found = re.match(rf".*, ({'|'.join(CHROMA_SITES)})\), \d+x\d+", told)
     return found[1] if found and found[1] != "left" else ""
+
+
+def _crop(told: str) -> str:
+    found = re.search(r"Frame Cropping: (\d+/\d+/\d+/\d+)", told)
+    return found[1] if found else ""
 
 
 def _probe(path: Path) -> Iterator[Message]:

@@ -3,9 +3,11 @@
 import av
 import pytest
 import torch
-from conftest import draw, ffmpeg
+from conftest import draw, ffmpeg, index_film
 
 from pipelines.errors import InputError
+from pipelines.media.encoding import make_encoding
+from pipelines.media.fitting import EncodeSpec
 from pipelines.media.probe import probe, turn_of
 from pipelines.planes import frame_planes, yuv_format
 from stylecore.images import load_picture
@@ -58,3 +60,17 @@ def test_other_angles_are_refused(upright, tmp_path):
 @pytest.mark.parametrize("matrix", [(0,) * 9, (1, 1, 0, 0, 1, 0, 0, 0, 1), (1, 0, 0, 0, 0, 0, 0, 0, 1)])
 def test_a_matrix_that_holds_nothing_is_none(matrix):
     assert turn_of(matrix) is None
+
+
+def test_what_a_container_crops_is_told(upright, tmp_path):
+    """Matroska's PixelCropRight, written over an element of the same length."""
+    path, unit, crop = tmp_path / "cropped.mkv", bytes.fromhex("54b281"), bytes.fromhex("54dd8110")
+    ffmpeg("-i", str(upright), "-vf", "setsar=16/11", "-c:v", "libx264", str(path))
+    data = bytearray(path.read_bytes())
+    place = data.index(unit)
+    data[place : place + 4] = crop
+    path.write_bytes(data)
+    info, index, _ = index_film(path)
+    assert (info.crop, info.width) == ("0/16/0/0", probe(upright).width) and probe(upright).crop == ""
+    notes = make_encoding(EncodeSpec(), info, index.timeline, ".mkv").notes
+    assert [note for note in notes if "crops 0/16/0/0 px" in note]
