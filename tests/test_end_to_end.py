@@ -50,15 +50,15 @@ def test_identity_and_lossless_is_the_source_bit_for_bit(film, tmp_path, pack):
 
 
 def test_shards_batches_and_tiles_change_nothing(film, tmp_path, pack):
-    """One, two and three shards, batches of 1 and 4, tiles of 64: the same file, to the byte."""
+    """One, three and two shards, batches of 1 and 4, tiles of 64: the same file, to the byte."""
     made = []
     for number, options in enumerate(
-        [{"shard_frames": 999}, {"shard_frames": 60}, {"shard_frames": 1, "batch": 4}, {"tile": 64}]
+        [{"shard_frames": 999}, {"shard_frames": 1, "batch": 4}, {"shard_frames": 60, "tile": 64}]
     ):
         output = tmp_path / f"{number}.mp4"
         run_title(job_for(film, output, pack, **options), page=False)
         made.append(output.read_bytes())
-    assert made[0] == made[1] == made[2] == made[3]
+    assert made[0] == made[1] == made[2]
 
 
 def test_everything_may_live_in_another_store(film, tmp_path, pack):
@@ -97,7 +97,13 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("how", DAMAGE)
+@pytest.mark.parametrize(
+    "how",
+    [
+        how if how in ("missing", "bit-flipped") else pytest.param(how, marks=pytest.mark.long)
+        for how in DAMAGE
+    ],
+)
 def test_a_damaged_part_is_found_and_it_alone_is_redone(finished, film, how):
     job, facts, work = finished
     row = part_of(work, facts, 2)

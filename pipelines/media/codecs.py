@@ -96,7 +96,8 @@ def _x265(colour: Colour, quality: int, preset: str, threads: int, lossless: boo
         params += f":master-display={_display(colour.mastering, 1, 1)}"
     if colour.curve and any(colour.light_levels):
         params += ":max-cll={},{}".format(*colour.light_levels)
-    return {"crf": str(quality), "preset": preset, "x265-params": params + ":lossless=1" * lossless}
+    speed = "ultrafast" if lossless else preset
+    return {"crf": str(quality), "preset": speed, "x265-params": params + ":lossless=1" * lossless}
 
 
 def _svt(colour: Colour, quality: int, preset: str, threads: int) -> dict[str, str]:

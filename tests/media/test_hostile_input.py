@@ -103,7 +103,12 @@ def subtitled(media: Path) -> bytes:
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("name", NAMES)
+QUICK = {"newline", "dash", "percent", "quotes"}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in NAMES]
+)
 def test_a_name_is_a_name(subtitled, tmp_path, monkeypatch, prefect_api, name):
     """From the source to the delivery, its report and back, given as a relative path."""
     monkeypatch.chdir(tmp_path)
