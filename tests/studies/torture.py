@@ -209,11 +209,11 @@ def rows(only: Sequence[str]) -> list[Row]:
     return [row for row in ROWS if not only or row.name in only]
 
 
-def real_films() -> Iterator[tuple[Row, Path]]:
-    """Films of the folder of shared data, if there is one."""
+def real_films(only: Sequence[str]) -> Iterator[tuple[Row, Path]]:
+    """Films of a folder of the user's, if there is one."""
     folder = os.environ.get("STYLEREEL_DATA")
     for path in sorted(Path(folder).glob("clips/**/*.*")) if folder else []:
-        if path.is_file():
+        if path.is_file() and (not only or path.name in only):
             yield Row(path.name, _untouched, expect="?", options=("--allow-drop",)), path
 
 
@@ -239,7 +239,7 @@ def main() -> None:
         base = base_film(folder)
         for row in rows(only):
             _note(outcomes, torture(row, folder, base), asked.out)
-        for row, path in [] if only else real_films():
+        for row, path in real_films(only):
             _note(outcomes, judge(row, path, folder / f"out-{path.stem}{row.suffix}"), asked.out)
     server.stop()
     bad = [outcome.name for outcome in outcomes if outcome.unexplained]
