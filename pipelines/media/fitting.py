@@ -58,6 +58,8 @@ def fit(spec: EncodeSpec, info: SourceInfo) -> Fit:
     """The codec and samples nearest to the wish that hold the source's; refuses what nothing holds."""
     if info.colour.curve and spec.hdr == "keep" and (spec.depth or _HDR_BITS) < _HDR_BITS:
         raise UsageError(f"high dynamic range needs {_HDR_BITS} bits: --depth 10, or --hdr sdr")
+    if info.unread_alpha and not spec.allow_drop:
+        raise UsageError(f"the alpha channel of {info.codec} is not read here; --allow-drop goes on without")
     standard = replace(STANDARD, chroma_site=info.colour.chroma_site)
     light = standard if info.colour.curve and spec.hdr == "sdr" else info.colour
     wanted = _wanted(spec, info, light)
@@ -113,7 +115,7 @@ def _notes(spec: EncodeSpec, info: SourceInfo, wanted: str, made: Fit) -> Iterat
         chosen = made.codec if made.codec != spec.codec else made.pixel_format
         yield f"{spec.codec} cannot hold {what}; encoded as {chosen}"
     layout, after = info.layout, known_layout(made.pixel_format)
-    if layout.alpha and not after.alpha:
+    if info.unread_alpha or (layout.alpha and not after.alpha):
         yield "the alpha channel is dropped"
     if after.samples != layout.samples:
         yield f"samples {layout.name} -> {made.pixel_format}"

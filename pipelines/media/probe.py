@@ -86,6 +86,8 @@ class SourceInfo:
     chapters: int
     display_matrix: tuple[int, ...] = ()
     """Nine numbers that say how the picture is to be held, as ffmpeg stores them; none if upright."""
+    unread_alpha: bool = False
+    """Whether the film has an alpha channel that is not read: VP8 and VP9 keep it as a picture of its own."""
     crop: str = ""
     """Pixels that the container, not the codec, wants cut off: `left/right/top/bottom`; empty if none."""
 
@@ -187,6 +189,7 @@ def _probe(path: Path) -> Iterator[Message]:
             tracks=tuple(_track(stream, len(container.chapters())) for stream in container.streams),
             chapters=len(container.chapters()),
             display_matrix=_display_matrix(first),
+            unread_alpha=video.metadata.get("alpha_mode") == "1",
         )
         _refuse_unhandled(path, info, first)
         yield [json.dumps(asdict(info), default=str).encode()]

@@ -225,3 +225,13 @@ def test_depth_is_taken_away_with_dither(films):
     made = refit([ramp], ten, eight)[0].float()
     columns = made.view(64, 32, 8).mean((0, 2)) * 4
     assert (columns - ramp[0].float().view(32, 8).mean(1)).abs().max() < 0.6
+
+
+def test_alpha_that_is_not_read_needs_consent(films, tmp_path):
+    clear = ["-vf", "format=yuva420p", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"]
+    ffmpeg("-i", str(films / "base.mkv"), *clear, str(tmp_path / "clear.webm"))
+    info, index, _ = index_film(tmp_path / "clear.webm")
+    with pytest.raises(UsageError, match="alpha channel of .*vp9 is not read here; --allow-drop"):
+        make_encoding(EncodeSpec(), info, index.timeline, ".mkv")
+    made = make_encoding(EncodeSpec(allow_drop=True), info, index.timeline, ".mkv")
+    assert "the alpha channel is dropped" in made.notes
