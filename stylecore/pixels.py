@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylecore.color import luma
 from stylecore.light import Dynamic
 from stylecore.orientation import UPRIGHT, Orientation
 
@@ -108,7 +109,7 @@ def apply_change(planes: Sequence[Tensor], change: Tensor, form: YuvFormat, keep
         difference = form.dynamic.coded(shown + difference) - form.dynamic.coded(shown)
     parts = split_rgb(difference, form)
     if keep_color:
-        parts = [_luma(difference, form)] * 3 if form.matrix == RGB else parts[:1]
+        parts = [luma(difference[None])[0, 0] * form.luma[1]] * 3 if form.matrix == RGB else parts[:1]
     made = [quantize(plane + part, form) for plane, part in zip(planes, parts, strict=False)]
     return [*made, *planes[len(made) :]]
 
@@ -119,17 +120,11 @@ def split_rgb(rgb: Tensor, form: YuvFormat) -> list[Tensor]:
     if form.matrix == RGB:
         return [part * form.luma[1] for part in (green, blue, red)]
     kr, kb = MATRICES[form.matrix]
-    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    y = kr * red + (1 - kr - kb) * green + kb * blue
     if form.gray:
-        return [luma * form.luma[1]]
-    differences = (blue - luma) / (2 * (1 - kb)), (red - luma) / (2 * (1 - kr))
-    return [luma * form.luma[1], *(_downsample(part, form) * form.chroma[1] for part in differences)]
-
-
-def _luma(rgb: Tensor, form: YuvFormat) -> Tensor:
-    """Code values of the luma of R, G, B (BT.709's weights)."""
-    kr, kb = MATRICES["bt709"]
-    return (kr * rgb[0] + (1 - kr - kb) * rgb[1] + kb * rgb[2]) * form.luma[1]
+        return [y * form.luma[1]]
+    differences = (blue - y) / (2 * (1 - kb)), (red - y) / (2 * (1 - kr))
+    return [y * form.luma[1], *(_downsample(part, form) * form.chroma[1] for part in differences)]
 
 
 def quantize(values: Tensor, form: YuvFormat) -> Tensor:

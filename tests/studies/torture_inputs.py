@@ -177,6 +177,18 @@ TAGGED = {
 CROP = "h264_metadata=crop_left=4:crop_top=8"
 NOT_FILM = "not a film"
 
+WOVEN = _scene(
+    WAVES.format(50),
+    "-vf",
+    "tinterlace=interleave_top,setfield=tff",
+    "-frames:v",
+    "20",
+    "-c:v",
+    "libx264",
+    "-x264-params",
+    "tff=1",
+)
+
 ROWS = [
     # Clocks.
     Row("vfr.mp4", _made(*VFR_TIMES, *X264, "-c:a", "copy")),
@@ -217,35 +229,8 @@ ROWS = [
     Row("smaller.mkv", _made("-vf", "scale=8:8", *FFV1), expect="under 16 pixels"),
     Row("8k.mp4", _scene("testsrc2=size=7680x4320:rate=24:duration=0.08", *X264, "-preset", "ultrafast")),
     # Scans.
-    Row(
-        "video.mkv",
-        _scene(
-            WAVES.format(50),
-            "-vf",
-            "tinterlace=interleave_top,setfield=tff",
-            "-frames:v",
-            "20",
-            "-c:v",
-            "libx264",
-            "-x264-params",
-            "tff=1",
-        ),
-    ),
-    Row(
-        "fields.mkv",
-        _scene(
-            WAVES.format(50),
-            "-vf",
-            "tinterlace=interleave_top,setfield=tff",
-            "-frames:v",
-            "20",
-            "-c:v",
-            "libx264",
-            "-x264-params",
-            "tff=1",
-        ),
-        options=("--scan", "fields"),
-    ),
+    Row("video.mkv", WOVEN),
+    Row("fields.mkv", WOVEN, options=("--scan", "fields")),
     Row(
         "telecine.ts",
         _scene(
