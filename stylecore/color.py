@@ -1,8 +1,9 @@
 """Light, and where paint may go: black stays black."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from stylecore.window import window_mean
 
 _BLACK = 0.012
 """Luminance up to which nothing is painted."""
@@ -35,13 +36,9 @@ def exposure(rgb: Tensor, usual: Tensor) -> Tensor:
     return (_FADED * usual / brightness(rgb).clamp(min=1e-4)).clamp(1, _BOOST)[:, None, None, None]
 
 
-def paint_mask(rgb: Tensor) -> Tensor:
-    """How much of a change reaches each pixel of (N,3,H,W): (N,1,H,W), 0 in black, 1 outside the dark.
+def paint_mask(light: Tensor) -> Tensor:
+    """How much of a change reaches each pixel of a luma (N,1,H,W): 0 in black, 1 outside the dark.
 
     Looks at a small neighbourhood, so that film grain in the dark does not become a pattern of dots.
     """
-    margin = _BLUR_PX // 2
-    padded = F.pad(luma(rgb), (margin,) * 4, mode="replicate")
-    across = F.avg_pool2d(padded, (1, _BLUR_PX), stride=1)
-    broad = F.avg_pool2d(across, (_BLUR_PX, 1), stride=1)
-    return ((broad - _BLACK) / (_PAINTED - _BLACK)).clamp(0, 1)
+    return ((window_mean(light, _BLUR_PX) - _BLACK) / (_PAINTED - _BLACK)).clamp(0, 1)

@@ -22,4 +22,5 @@ def folded(network: StyleNetwork, constants: Sequence[tuple[Tensor, Tensor]]) ->
         before = 0.0 if conv.bias is None else conv.bias * gain
         conv.weight.mul_(gain[:, None, None, None])
         conv.bias = nn.Parameter(before + bias, requires_grad=False)
+    made.settle()
     return made

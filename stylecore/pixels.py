@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecore.color import luma
 from stylecore.light import Dynamic
 from stylecore.orientation import UPRIGHT, Orientation
 
@@ -76,8 +75,12 @@ class YuvFormat:
 
 def to_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
     """A standard picture (1,3,H,W) in 0..1, upright: what networks know, whatever the film's light."""
-    coded = coded_rgb(planes, form)
-    return form.orientation.upright(form.dynamic.standard(coded) if form.dynamic else coded)
+    return form.orientation.upright(standard_rgb(coded_rgb(planes, form), form))
+
+
+def standard_rgb(coded: Tensor, form: YuvFormat) -> Tensor:
+    """Coded R, G and B (1,3,H,W) as the standard picture."""
+    return form.dynamic.standard(coded) if form.dynamic else coded
 
 
 def coded_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
@@ -96,22 +99,6 @@ def coded_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
     red, blue = y + 2 * (1 - kr) * v, y + 2 * (1 - kb) * u
     green = y - 2 * kb * (1 - kb) / kg * u - 2 * kr * (1 - kr) / kg * v
     return torch.stack([red, green, blue])[None].clamp(0, 1)
-
-
-def apply_change(planes: Sequence[Tensor], change: Tensor, form: YuvFormat, keep_color: bool) -> list[Tensor]:
-    """Source planes plus an upright RGB change (1,3,H,W), dithered; a change of zero is bit exact.
-
-    With `keep_color` the change is one of luma alone: chroma planes come back untouched. So does alpha.
-    """
-    difference = form.orientation.stored(change[0].float())
-    if form.dynamic:
-        shown = form.dynamic.standard(coded_rgb(planes, form))[0]
-        difference = form.dynamic.coded(shown + difference) - form.dynamic.coded(shown)
-    parts = split_rgb(difference, form)
-    if keep_color:
-        parts = [luma(difference[None])[0, 0] * form.luma[1]] * 3 if form.matrix == RGB else parts[:1]
-    made = [quantize(plane + part, form) for plane, part in zip(planes, parts, strict=False)]
-    return [*made, *planes[len(made) :]]
 
 
 def split_rgb(rgb: Tensor, form: YuvFormat) -> list[Tensor]:

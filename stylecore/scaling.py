@@ -6,11 +6,14 @@ frame is painted at the design height and the *change* is carried back to full s
 of the source's own fine detail as the paint has left standing there.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from stylecore.color import luma
+from stylecore.window import window_mean
 
 _WINDOW_PX = 5
 _NOISE = (2 / 255) ** 2
@@ -29,48 +32,41 @@ def work_size(height: int, width: int, design_height_px: int, brush: float) -> t
     return rows, max(16, round(width * rows / height))
 
 
-def resize(rgb: Tensor, size: tuple[int, int]) -> Tensor:
+def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     """(N,C,H,W) at another size, antialiased; the same tensor if the size is the same."""
-    if rgb.shape[-2:] == size:
-        return rgb
-    return F.interpolate(rgb, size, mode="bilinear", antialias=True).clamp(0, 1)
+    if x.shape[-2:] == tuple(size):
+        return x
+    return F.interpolate(x, tuple(size), mode="bilinear", antialias=True)
 
 
-def carry(painted: Tensor, small: Tensor, source: Tensor) -> Tensor:
-    """The change of `source` (N,3,H,W) that `painted` made of `small`, the source at the working size.
+def carry(change: Tensor, small: Tensor, lost: Tensor, source: Tensor) -> Tensor:
+    """What paint changes in one part of a frame (N,1,H,W), of what it changed at the working size.
 
-    change = up(painted - small) - up(1 - kept) (source - up(small)): what is finer than the working size
-    stays where the paint followed the source and goes where it did not.
+    change + lost * (up(small) - source): what is finer in the source than in `small`, the same part at the
+    working size, stays where the paint followed the source and goes where it did not.
     """
-    change = painted - small
     size = source.shape[-2:]
-    if small.shape[-2:] == size:
-        return change
-    detail = source - _up(small, size)
-    lost = F.interpolate(1 - kept_detail(painted, small), size, mode="bilinear")
-    return _up(change, size) - lost * detail
+    if size[0] <= small.shape[-2]:
+        return resize(change, size)
+    return torch.addcmul(
+        _up(change, size), F.interpolate(lost, size, mode="bilinear"), _up(small, size) - source
+    )
 
 
-def kept_detail(painted: Tensor, small: Tensor) -> Tensor:
-    """Slope, 0..1, of paint against source in a small window: 1 where edges were kept, 0 where painted over.
+def lost_detail(painted: Tensor, small: Tensor) -> Tensor:
+    """How much of the finer detail (N,1,h,w) paint has covered: 0 where edges were kept, 1 where they went.
 
-    The local linear model of the guided filter (He 2013), on luma.
+    One less the slope of paint against source in a small window, the local linear model of the guided filter
+    (He 2013), on luma.
     """
     guide, result = luma(small), luma(painted)
     stack = torch.cat([guide, result, guide * guide, guide * result], 1)
-    mean_guide, mean_result, square, product = _box(stack).split(1, 1)
+    mean_guide, mean_result, square, product = window_mean(stack, _WINDOW_PX).split(1, 1)
     covariance = product - mean_guide * mean_result
     variance = square - mean_guide * mean_guide
-    return (covariance / (variance + _NOISE)).clamp(0, 1)
+    return 1 - (covariance / (variance + _NOISE)).clamp(0, 1)
 
 
-def _box(x: Tensor) -> Tensor:
-    margin = _WINDOW_PX // 2
-    padded = F.pad(x, (margin,) * 4, mode="replicate")
-    across = F.avg_pool2d(padded, (1, _WINDOW_PX), stride=1)
-    return F.avg_pool2d(across, (_WINDOW_PX, 1), stride=1)
-
-
-def _up(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+def _up(x: Tensor, size: Sequence[int]) -> Tensor:
     # Antialiasing does nothing on the way up; its kernels are separable, twice as fast.
     return F.interpolate(x, tuple(size), mode="bicubic", antialias=True)

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from stylecore.pack import StylePack
-from stylecore.pixels import YuvFormat
+from stylecore.pixels import RGB, YuvFormat
 from stylecore.spec import EngineSpec
 from stylecore.stylize import Stylizer
 
-_PLAIN = YuvFormat("bt709", True, 1, 1)
+_PLAIN = YuvFormat(RGB, True, 1, 1)
 
 
 def paint_still(
@@ -25,5 +26,7 @@ def paint_shot(
     """Pictures (3,H,W) of one size painted with the statistics of all of them together."""
     stylizer = Stylizer(pack, style, _PLAIN, EngineSpec(device), strength)
     batched = [frame[None].to(device) for frame in frames]
-    look = stylizer.survey_rgb(batched).at(0)
-    return [(frame + stylizer.change_rgb(frame, look))[0].clamp(0, 1).cpu() for frame in batched]
+    parts = [frame.split(1, 1) for frame in batched]
+    look = stylizer.survey_parts(parts).at(0)
+    changes = [torch.cat(stylizer.change(each, look), 1) for each in parts]
+    return [(frame + change)[0].clamp(0, 1).cpu() for frame, change in zip(batched, changes, strict=True)]

@@ -17,8 +17,9 @@ from stylecore.networks import StyleNetwork
 from stylecore.normalize import FoldedNorm, Norm, SurveyNorm
 from stylecore.pack import StylePack
 from stylecore.palette import Tint
-from stylecore.pixels import YuvFormat, apply_change, to_rgb
-from stylecore.scaling import carry, resize, work_size
+from stylecore.parts import add_change, luma_of, parts_of, rgb_of, split_change
+from stylecore.pixels import YuvFormat
+from stylecore.scaling import carry, lost_detail, resize, work_size
 from stylecore.spec import EngineSpec, StyleKey
 from stylecore.tiling import paint_tiled
 
@@ -103,12 +104,12 @@ class Stylizer:
 
     def survey(self, frames: Sequence[Planes]) -> ShotState:
         """Joint statistics of frames spread over the shot, for each style on the way."""
-        return self.survey_rgb([self._rgb(planes) for planes in frames])
+        return self.survey_parts([self._parts(planes) for planes in frames])
 
     @torch.inference_mode()
-    def survey_rgb(self, rgb: Sequence[Tensor]) -> ShotState:
-        """The same of pictures (1,3,H,W) in 0..1."""
-        bands = slit_scan([resize(each, self._work_size(each)) for each in rgb])
+    def survey_parts(self, frames: Sequence[Sequence[Tensor]]) -> ShotState:
+        """The same of frames as their parts, see `parts`."""
+        bands = slit_scan([rgb_of(self._small(parts), self.form) for parts in frames])
         styles = dict.fromkeys(key.style for key in self.keys)
         surveyed = {style: self._survey_style(style, bands) for style in styles}
         looks = tuple(replace(surveyed[key.style], strength=key.strength) for key in self.keys)
@@ -138,13 +139,15 @@ class Stylizer:
         looks = [state.at(first + place) for place in range(len(frames))]
         made = []
         for start, stop in self._runs(looks):
-            rgb = torch.cat([self._rgb(planes) for planes in frames[start:stop]])
-            change = self.change_rgb(rgb, looks[start], drifts[start:stop])
-            for place, difference in zip(range(start, stop), change, strict=True):
-                matte = mattes[place].to(self.engine.device) if mattes else 1.0
-                moved = [plane.to(self.engine.device) for plane in frames[place]]
-                kept = self.color == "source"
-                painted = apply_change(moved, (difference * matte)[None], self.form, kept)
+            planes = [[plane.to(self.engine.device) for plane in frame] for frame in frames[start:stop]]
+            parts = [
+                torch.cat(each) for each in zip(*(parts_of(one, self.form) for one in planes), strict=True)
+            ]
+            allowed = self._stacked(mattes[start:stop]) if mattes else None
+            change = self.change(parts, looks[start], drifts[start:stop], allowed)
+            for place, stored in enumerate(planes):
+                mine = ([part[place : place + 1] for part in each] for each in (parts, change))
+                painted = add_change(stored, *mine, self.form, self.color == "source")
                 made.append([plane.cpu() for plane in painted])
         return made
 
@@ -157,23 +160,46 @@ class Stylizer:
         return [(0, len(looks))] if together else [(place, place + 1) for place in range(len(looks))]
 
     @torch.inference_mode()
-    def change_rgb(self, rgb: Tensor, look: Look, drifts: Sequence[Drift] = ()) -> Tensor:
-        """What paint adds to (N,3,H,W) in 0..1, before mattes."""
-        small = resize(rgb, self._work_size(rgb))
-        lit = exposure(small, look.usual)
-        shown = (small * lit).clamp(0, 1)
-        painted = small + (self._paint(self.network.prepare(shown, drifts), look) - shown) / lit
-        if look.tint:
-            painted = look.tint(painted)
-        change = carry(painted, small, rgb) * look.strength
-        return change if self.network.keeps_black else change * paint_mask(rgb)
+    def change(
+        self, parts: Sequence[Tensor], look: Look, drifts: Sequence[Drift] = (), allowed: Tensor | None = None
+    ) -> list[Tensor]:
+        """What paint adds to each part of frames; `allowed` (N,1,H,W) is how much each pixel may take."""
+        small = self._small(parts)
+        seen = rgb_of(small, self.form)
+        painted = self._painted(seen, look, drifts)
+        lost = lost_detail(painted, seen)
+        changes = split_change(painted - seen, self.form)
+        reach = self._reach(parts, look, allowed)
+        reaches = {size: resize(reach, size) for size in {part.shape[-2:] for part in parts}}
+        return [
+            carry(change, one, lost, part) * reaches[part.shape[-2:]]
+            for change, one, part in zip(changes, small, parts, strict=True)
+        ]
 
-    def _rgb(self, planes: Planes) -> Tensor:
-        return to_rgb([plane.to(self.engine.device) for plane in planes], self.form)
+    def _painted(self, seen: Tensor, look: Look, drifts: Sequence[Drift]) -> Tensor:
+        """The small picture (N,3,h,w) as it is painted."""
+        lit = exposure(seen, look.usual)
+        shown = (seen * lit).clamp(0, 1)
+        painted = seen + (self._paint(self.network.prepare(shown, drifts), look) - shown) / lit
+        return look.tint(painted) if look.tint else painted
 
-    def _work_size(self, rgb: Tensor) -> tuple[int, int]:
-        height, width = rgb.shape[-2:]
-        return work_size(height, width, self.network.design_height_px, self.brush)
+    def _reach(self, parts: Sequence[Tensor], look: Look, allowed: Tensor | None) -> Tensor:
+        """How much of the paint arrives at each pixel, (N,1,H,W)."""
+        light = luma_of(parts, self.form)
+        reach = torch.ones_like(light) if self.network.keeps_black else paint_mask(light)
+        return reach * look.strength * (1.0 if allowed is None else allowed)
+
+    def _parts(self, planes: Planes) -> list[Tensor]:
+        return parts_of([plane.to(self.engine.device) for plane in planes], self.form)
+
+    def _small(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Parts at the size at which paint is made."""
+        height, width = parts[0].shape[-2:]
+        size = work_size(height, width, self.network.design_height_px, self.brush)
+        return [resize(part, size) for part in parts]
+
+    def _stacked(self, mattes: Sequence[Tensor]) -> Tensor:
+        return torch.stack([matte.to(self.engine.device) for matte in mattes])[:, None]
 
     def _paint(self, prepared: Tensor, look: Look) -> Tensor:
         tile_px, network, norm = self.engine.tile_px, self._folded(look), FoldedNorm(look.ground)

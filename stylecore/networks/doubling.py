@@ -5,6 +5,8 @@ both together are one 3x3 convolution of the small picture for each of the four 
 Exact, but for the outermost line: there the small picture's edge is repeated, as doubling does.
 """
 
+from itertools import product
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,6 +22,9 @@ REPEATED: Shares = (((1, 0, 0), (0, 1, 0), (0, 1, 0)), ((0, 1, 0), (0, 1, 0), (0
 """Pixels that it repeats."""
 
 
+Kernel = tuple[Tensor, Tensor | None]
+
+
 class DoublingConv(nn.Conv2d):
     """(N,inputs,H,W) -> (N,outputs,2H,2W); weights are those of the convolution at full size."""
 
@@ -27,10 +32,39 @@ class DoublingConv(nn.Conv2d):
         super().__init__(inputs, outputs, 3, bias=False)
         self.shares: Tensor
         self.register_buffer("shares", torch.tensor(shares, dtype=torch.float32), persistent=False)
+        self.settled: Kernel | None = None
+
+    def settle(self) -> None:
+        """The weights are final: compose the kernel once."""
+        self.settled = self._composed()
 
     def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.cells(x), 2)
+
+    def cells(self, x: Tensor) -> Tensor:
+        """The same before its pixels are put in their places: (N,4 outputs,H,W), for `pixel_shuffle`."""
+        kernel, bias = self.settled or self._composed()
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, bias)
+
+    def _composed(self) -> Kernel:
         # outputs, phase down, phase right, inputs, neighbour down, neighbour right
         phases = torch.einsum("oikl,pkt,qlu->opqitu", self.weight, self.shares, self.shares)
-        kernel = phases.reshape(-1, self.in_channels, 3, 3)
-        bias = None if self.bias is None else self.bias.repeat_interleave(4)
-        return F.pixel_shuffle(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, bias), 2)
+        kernel = phases.reshape(-1, self.in_channels, 3, 3).contiguous(memory_format=torch.channels_last)
+        return kernel, None if self.bias is None else self.bias.repeat_interleave(4)
+
+
+def on_cells(conv: nn.Conv2d) -> Kernel:
+    """A 3x3 convolution, reflected at the border, as one of cells of 2x2 pixels with a repeated border.
+
+    (N,4 inputs,H,W) -> (N,4 outputs,H,W), in the order of `pixel_shuffle`: exact, the border too, because
+    the pixel beside an edge cell is the other pixel of that cell. Saves putting wide features in their places.
+    """
+    outputs, inputs = conv.weight.shape[:2]
+    kernel = conv.weight.new_zeros(outputs, 2, 2, inputs, 2, 2, 3, 3)
+    for down, right, row, column in product((0, 1), (0, 1), range(3), range(3)):
+        cell_y, phase_y = divmod(down + row - 1, 2)
+        cell_x, phase_x = divmod(right + column - 1, 2)
+        kernel[:, down, right, :, phase_y, phase_x, cell_y + 1, cell_x + 1] = conv.weight[:, :, row, column]
+    bias = None if conv.bias is None else conv.bias.repeat_interleave(4)
+    packed = kernel.reshape(4 * outputs, 4 * inputs, 3, 3)
+    return packed.contiguous(memory_format=torch.channels_last), bias

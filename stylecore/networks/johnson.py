@@ -56,6 +56,12 @@ class Johnson(nn.Module):
         """The convolution before each normalized layer, in the same order."""
         return tuple(conv for conv in self.convs if isinstance(conv, nn.Conv2d))
 
+    def settle(self) -> None:
+        """Weights are final: what is composed of them is composed once."""
+        for conv in self.convs:
+            if isinstance(conv, DoublingConv):
+                conv.settle()
+
     def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
         return rgb
 

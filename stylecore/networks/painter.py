@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylecore.canvas import CANVAS_CHANNELS, Drift, canvas
-from stylecore.networks.doubling import SMOOTH, DoublingConv
+from stylecore.networks.doubling import SMOOTH, DoublingConv, Kernel, on_cells
 from stylecore.normalize import Norm
 
 CELL_PX = 4
@@ -68,6 +68,7 @@ class Painter(nn.Module):
         self.to_half = DoublingConv(width, width // 2, SMOOTH)
         self.to_full = DoublingConv(width // 2, width // 4, SMOOTH)
         self.paint = _conv(width // 4, 3, bias=True)
+        self.paint_cells: Kernel | None = None
 
     @property
     def norm_channels(self) -> tuple[int, ...]:
@@ -104,6 +105,17 @@ class Painter(nn.Module):
             x = block(x, norm, 1 + 2 * index)
         layer = 1 + 2 * len(self.blocks)
         x = F.relu(norm(layer, self.to_half(x)))
-        x = F.relu(norm(layer + 1, self.to_full(x)))
-        strokes = self.paint(x)[..., :height, :width]
+        strokes = self._strokes(x, norm, layer + 1)[..., :height, :width]
         return torch.sigmoid(torch.logit(ground, eps=_THIN) + strokes)
+
+    def settle(self) -> None:
+        """Weights are final, statistics inside: pixels can take their places after the last layer."""
+        self.to_half.settle()
+        self.to_full.settle()
+        self.paint_cells = on_cells(self.paint)
+
+    def _strokes(self, x: Tensor, norm: Norm, layer: int) -> Tensor:
+        if self.paint_cells is None:
+            return self.paint(F.relu(norm(layer, self.to_full(x))))
+        cells = F.pad(F.relu(self.to_full.cells(x)), (1, 1, 1, 1), mode="replicate")
+        return F.pixel_shuffle(F.conv2d(cells, *self.paint_cells), 2)

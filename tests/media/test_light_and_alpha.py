@@ -25,7 +25,8 @@ from pipelines.media.layouts import plane_arrays
 from pipelines.media.probe import probe
 from pipelines.planes import frame_planes, yuv_format
 from stylecore.light import Dynamic
-from stylecore.pixels import YuvFormat, apply_change, to_rgb
+from stylecore.parts import apply_change
+from stylecore.pixels import YuvFormat, to_rgb
 from stylecore.refit import refit
 
 X265 = ["-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le"]

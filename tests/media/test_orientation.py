@@ -11,7 +11,8 @@ from pipelines.media.fitting import EncodeSpec
 from pipelines.media.probe import probe, turn_of
 from pipelines.planes import frame_planes, yuv_format
 from stylecore.images import load_picture
-from stylecore.pixels import apply_change, to_rgb
+from stylecore.parts import apply_change
+from stylecore.pixels import to_rgb
 
 HELD = {
     "quarter": ["-display_rotation", "90"],

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from stylecore import metrics
 from stylecore.catalog import find_style
-from stylecore.color import paint_mask
+from stylecore.color import luma, paint_mask
 from stylecore.encoders import Encoder, Layout, load_encoder
 from stylecore.errors import StyleError
 from stylecore.images import load_picture, resize_short_side, to_image
@@ -86,7 +86,7 @@ def our_painter(painting: Path) -> Painter:
     def paint(content: Tensor) -> Tensor:
         rgb = content[None]
         change = pack.network(rgb, LiveNorm(pack.vectors[name][None], pack.prior)) - rgb
-        return (rgb + change * paint_mask(rgb))[0]
+        return (rgb + change * paint_mask(luma(rgb)))[0]
 
     return paint
 

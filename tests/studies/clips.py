@@ -12,7 +12,8 @@ from torch import Tensor
 from pipelines.media.camera import STILL, move_between, shrink
 from stylecore.canvas import Drift
 from stylecore.images import load_picture, resize_short_side
-from stylecore.pixels import YuvFormat, apply_change, to_rgb
+from stylecore.parts import apply_change
+from stylecore.pixels import YuvFormat, to_rgb
 
 FRAMES = 24
 MAX_HEIGHT_PX = 360

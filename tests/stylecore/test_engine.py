@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from stylecore.catalog import identity_pack
 from stylecore.normalize import FrozenNorm, LiveNorm, NormPrior, SurveyNorm
 from stylecore.pack import blank_pack
-from stylecore.pixels import MATRICES, YuvFormat, apply_change, to_rgb
+from stylecore.parts import apply_change
+from stylecore.pixels import MATRICES, YuvFormat, to_rgb
 from stylecore.refit import refit
 from stylecore.spec import EngineSpec
 from stylecore.stylize import Stylizer, slit_scan, survey_positions

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from stylecore.folding import folded
-from stylecore.networks.doubling import REPEATED, SMOOTH, DoublingConv
+from stylecore.networks.doubling import REPEATED, SMOOTH, DoublingConv, on_cells
 from stylecore.normalize import FoldedNorm, FrozenNorm, SurveyNorm
 from stylecore.pack import blank_pack
 
@@ -37,3 +37,12 @@ def test_folded_statistics_are_the_frozen_ones(network):
         fast = folded(pack.network, survey.constants)(rgb, FoldedNorm(survey.tint))
     assert 0 < (fast - frozen).abs().max() < 1e-3 * frozen.std()
     assert all(conv.bias is None for conv in pack.network.normalized), "the original is left alone"
+
+
+def test_a_convolution_on_cells_is_that_of_their_pixels():
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(5, 3, 3, padding=1, padding_mode="reflect")
+    x = torch.randn(2, 5, 18, 28)
+    cells = F.pad(F.pixel_unshuffle(x, 2), (1, 1, 1, 1), mode="replicate")
+    with torch.no_grad():
+        assert torch.allclose(F.pixel_shuffle(F.conv2d(cells, *on_cells(conv)), 2), conv(x), atol=1e-5)

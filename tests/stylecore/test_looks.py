@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stylecore.catalog import find_style, find_styles, format_reference, parse_reference, style_names
@@ -10,10 +10,11 @@ from stylecore.errors import PackError, PictureError
 from stylecore.images import to_image
 from stylecore.pack import blank_pack, save_pack
 from stylecore.palette import Tint
-from stylecore.pixels import YuvFormat
-from stylecore.scaling import carry, resize, work_size
+from stylecore.pixels import RGB, YuvFormat
+from stylecore.scaling import carry, lost_detail, resize, work_size
 from stylecore.spec import EngineSpec, StyleKey, StyleSpec
 from stylecore.stylize import Stylizer
+from stylecore.window import window_mean
 
 FORM = YuvFormat("bt709", False)
 
@@ -199,17 +200,27 @@ def test_the_height_at_which_paint_is_made(height, width, design, brush, size):
 
 def test_a_change_is_carried_as_it_is_at_its_own_size():
     torch.manual_seed(1)
-    source, made = torch.rand(1, 3, 40, 60), torch.rand(1, 3, 40, 60)
-    assert torch.equal(carry(made, source, source), made - source)
+    change, source, lost = torch.randn(1, 1, 40, 60), torch.rand(1, 1, 40, 60), torch.rand(1, 1, 40, 60)
+    assert torch.equal(carry(change, source, lost, source), change)
 
 
 def test_no_change_stays_no_change_and_sharp_edges_stay_sharp():
     source = torch.zeros(1, 3, 80, 120)
     source[..., 60:] = 0.8
     small = resize(source, (40, 60))
-    assert carry(small, small, source).abs().max() < 0.01
+    kept = lost_detail(small, small)
+    assert carry(small - small, small, kept, source).abs().max() < 0.01
     flat = torch.full_like(small, 0.4)
-    assert (source + carry(flat, small, source) - 0.4).abs().max() < 0.02, "painted over means gone"
+    gone = carry(flat - small, small, lost_detail(flat, small), source)
+    assert (source + gone - 0.4).abs().max() < 0.02, "painted over means gone"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3, 5, 7, 9, 11, 13, 21]))
+def test_a_window_mean_is_the_mean_of_a_window(height, width, side):
+    x = torch.rand(1, 2, height, width)
+    padded = torch.nn.functional.pad(x, (side // 2,) * 4, mode="replicate")
+    assert torch.allclose(window_mean(x, side), torch.nn.functional.avg_pool2d(padded, side, 1), atol=1e-5)
 
 
 def test_strokes_keep_their_size_from_540_to_2160_lines(pack):
@@ -218,8 +229,10 @@ def test_strokes_keep_their_size_from_540_to_2160_lines(pack):
     large = torch.nn.functional.interpolate(small, (2160, 2880), mode="bicubic").clamp(0, 1)
     made = []
     for picture in (small, large):
-        stylizer = Stylizer(pack, "a", FORM, EngineSpec())
-        made.append(picture + stylizer.change_rgb(picture, stylizer.survey_rgb([picture]).at(0)))
+        stylizer = Stylizer(pack, "a", YuvFormat(RGB, True, 1, 1), EngineSpec())
+        parts = picture.split(1, 1)
+        look = stylizer.survey_parts([parts]).at(0)
+        made.append(picture + torch.cat(stylizer.change(parts, look), 1))
     assert (resize(made[1], (540, 720)) - made[0]).abs().mean() < 0.01
 
 
