@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from stylecore.networks import StyleNetwork
+from stylecore.networks.johnson import Johnson
+from stylecore.networks.painter import Painter
 
 
 @torch.no_grad()
@@ -18,6 +20,7 @@ def folded(network: StyleNetwork, constants: Sequence[tuple[Tensor, Tensor]]) ->
     if not constants:
         return network
     made = copy.deepcopy(network)
+    assert isinstance(made, Painter | Johnson)  # the networks that normalize
     for conv, (gain, bias) in zip(made.normalized, constants, strict=True):
         before = 0.0 if conv.bias is None else conv.bias * gain
         conv.weight.mul_(gain[:, None, None, None])

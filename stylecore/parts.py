@@ -2,8 +2,8 @@
 
 Parts are Y in 0..1, U and V about 0, or R, G and B in 0..1; (N,1,h,w) each, upright. Chroma stays as small as
 it is stored. All of it is linear, so a change of the small picture that a network sees can be carried to each
-part by itself, and no full-size RGB picture is ever made. High dynamic range is not linear: its parts are R, G
-and B of the standard picture.
+part by itself, and no full-size RGB picture is ever made. High dynamic range is not linear: its parts are R,
+G and B of the standard picture.
 """
 
 from collections.abc import Sequence

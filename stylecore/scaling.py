@@ -48,9 +48,8 @@ def carry(change: Tensor, small: Tensor, lost: Tensor, source: Tensor) -> Tensor
     size = source.shape[-2:]
     if size[0] <= small.shape[-2]:
         return resize(change, size)
-    return torch.addcmul(
-        _up(change, size), F.interpolate(lost, size, mode="bilinear"), _up(small, size) - source
-    )
+    covered = F.interpolate(lost, size, mode="bilinear")
+    return torch.addcmul(_up(change, size), covered, _up(small, size) - source)
 
 
 def lost_detail(painted: Tensor, small: Tensor) -> Tensor:

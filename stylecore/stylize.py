@@ -140,14 +140,13 @@ class Stylizer:
         made = []
         for start, stop in self._runs(looks):
             planes = [[plane.to(self.engine.device) for plane in frame] for frame in frames[start:stop]]
-            parts = [
-                torch.cat(each) for each in zip(*(parts_of(one, self.form) for one in planes), strict=True)
-            ]
+            apart = [parts_of(frame, self.form) for frame in planes]
+            parts = [torch.cat(each) for each in zip(*apart, strict=True)]
             allowed = self._stacked(mattes[start:stop]) if mattes else None
             change = self.change(parts, looks[start], drifts[start:stop], allowed)
             for place, stored in enumerate(planes):
-                mine = ([part[place : place + 1] for part in each] for each in (parts, change))
-                painted = add_change(stored, *mine, self.form, self.color == "source")
+                mine = [part[place : place + 1] for part in change]
+                painted = add_change(stored, apart[place], mine, self.form, self.color == "source")
                 made.append([plane.cpu() for plane in painted])
         return made
 

@@ -57,7 +57,7 @@ def on_cells(conv: nn.Conv2d) -> Kernel:
     """A 3x3 convolution, reflected at the border, as one of cells of 2x2 pixels with a repeated border.
 
     (N,4 inputs,H,W) -> (N,4 outputs,H,W), in the order of `pixel_shuffle`: exact, the border too, because
-    the pixel beside an edge cell is the other pixel of that cell. Saves putting wide features in their places.
+    the pixel beside an edge cell is the other pixel of that cell. Wide features need not be put in place.
     """
     outputs, inputs = conv.weight.shape[:2]
     kernel = conv.weight.new_zeros(outputs, 2, 2, inputs, 2, 2, 3, 3)
