@@ -18,7 +18,7 @@ from pipelines.storage import absolute_url
 from pipelines.timecode import parse_span
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
 from stylecore.errors import StyleError
-from stylecore.spec import COLOR_MODES, EngineSpec
+from stylecore.spec import COLOR_MODES, EXACT, PRECISIONS, EngineSpec
 
 # About a minute or two of work for one task, on a CPU at small sizes or a GPU at large ones.
 DEFAULT_SHARD_FRAMES = 480
@@ -76,6 +76,8 @@ class TitleJob(Look):
     batch: int = Field(1, ge=1)
     tile: int = Field(0, ge=0)
     device: str = "auto"
+    precision: str = Field("auto", pattern=f"^(auto|{'|'.join(PRECISIONS)})$")
+    """Of the networks' arithmetic; `auto` is what the device is fast at, where a look bears it."""
     codec: str | None = None
     """H.264 unless given; pictures have none."""
     quality: int | None = None
@@ -108,8 +110,9 @@ class TitleJob(Look):
 
     @property
     def engine_spec(self) -> EngineSpec:
-        """The engine asked for; `device` must have been resolved."""
-        return EngineSpec(self.device, self.batch, self.tile)
+        """The engine asked for; `device` must have been resolved, and a precision that was not is fp32."""
+        precision = EXACT if self.precision == "auto" else self.precision
+        return EngineSpec(self.device, self.batch, self.tile, precision)
 
     @property
     def name(self) -> str:

@@ -200,6 +200,7 @@ def _shard_key(
         encoding.digest,
         asdict(yuv_format(info)),
         job.engine_spec.device_class,
+        job.engine_spec.precision,
         job.tile,
     )[:20]
 

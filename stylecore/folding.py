@@ -15,7 +15,9 @@ from stylecore.networks.painter import Painter
 
 
 @torch.no_grad()
-def folded(network: StyleNetwork, constants: Sequence[tuple[Tensor, Tensor]]) -> StyleNetwork:
+def folded(
+    network: StyleNetwork, constants: Sequence[tuple[Tensor, Tensor]], dtype: torch.dtype = torch.float32
+) -> StyleNetwork:
     """A copy of a network with a survey's (gain, bias) of every layer inside, to be run with `FoldedNorm`."""
     if not constants:
         return network
@@ -26,4 +28,4 @@ def folded(network: StyleNetwork, constants: Sequence[tuple[Tensor, Tensor]]) ->
         conv.weight.mul_(gain[:, None, None, None])
         conv.bias = nn.Parameter(before + bias, requires_grad=False)
     made.settle()
-    return made
+    return made.to(dtype)

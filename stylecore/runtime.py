@@ -3,7 +3,19 @@
 import ctypes
 import sys
 
+import torch
+
+from stylecore.spec import EXACT
+
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+
+
+def fast_precision(device: str) -> str:
+    """Of `spec.PRECISIONS`, the one for which a device has fast units; fp32 where there are none."""
+    if device.startswith("cuda"):
+        return "fp16"
+    has_units = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if has_units else EXACT
 
 
 def keep_freed_memory() -> bool:

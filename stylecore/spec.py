@@ -10,6 +10,9 @@ ENGINE_VERSION = 5
 COLOR_MODES = ("style", "source", "matched")
 """The style's colours; the source's (paint in luminance only); the style's, moved to the source's palette."""
 
+EXACT = "fp32"
+PRECISIONS = (EXACT, "bf16", "fp16")
+
 
 @dataclass(frozen=True)
 class StyleKey:
@@ -85,8 +88,12 @@ class EngineSpec:
     """Frames per call on a GPU; on a CPU frames go one by one, which is as fast and always the same."""
     tile_px: int = 0
     """Side of a tile; 0 renders whole frames."""
+    precision: str = EXACT
+    """One of PRECISIONS, for the networks' arithmetic; a look that does not bear it is painted in fp32."""
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         if self.batch < 1:
             raise ValueError(f"batch must be at least 1, got {self.batch}")
         if self.tile_px and self.tile_px < 64:

@@ -5,23 +5,23 @@ normalization layer for the whole shot; after it, a frame depends on itself and 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from stylecore.canvas import Drift
 from stylecore.color import brightness, exposure, paint_mask
-from stylecore.folding import folded
 from stylecore.networks import StyleNetwork
-from stylecore.normalize import FoldedNorm, Norm, SurveyNorm
+from stylecore.normalize import SurveyNorm
 from stylecore.pack import StylePack
 from stylecore.palette import Tint
 from stylecore.parts import add_change, luma_of, parts_of, rgb_of, split_change
 from stylecore.pixels import YuvFormat
+from stylecore.running import Runner
 from stylecore.scaling import carry, lost_detail, resize, work_size
-from stylecore.spec import EngineSpec, StyleKey
-from stylecore.tiling import paint_tiled
+from stylecore.shot import Look, ShotState
+from stylecore.spec import EXACT, EngineSpec, StyleKey
 
 SURVEY_FRAMES = 6
 SURVEY_BANDS = 6
@@ -29,53 +29,6 @@ SURVEY_BANDS = 6
 _BAND_MIN_PX = 48
 
 Planes = Sequence[Tensor]
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a frame is painted with."""
-
-    constants: tuple[tuple[Tensor, Tensor], ...]
-    """(gain, bias) of each normalized layer."""
-    ground: Tint | None
-    """The colours that the paint is laid on, if the network asks for them."""
-    tint: Tint | None
-    """Change of palette after painting, if the source's is wanted back."""
-    usual: Tensor
-    """Brightness of the shot: dimmer frames are fades, painted at the usual one and dimmed again."""
-    strength: float
-
-
-@dataclass(frozen=True)
-class ShotState:
-    """What a shot's frames share: one look per key frame, ascending by frame."""
-
-    frames: tuple[int, ...]
-    looks: tuple[Look, ...]
-
-    def at(self, frame: int) -> Look:
-        """The look of a frame, counted from the shot's first: between two keys, in proportion."""
-        after = next((place for place, key in enumerate(self.frames) if key > frame), len(self.frames))
-        if after in (0, len(self.frames)):
-            return self.looks[min(after, len(self.frames) - 1)]
-        start, stop = self.frames[after - 1], self.frames[after]
-        return mix_looks(self.looks[after - 1], self.looks[after], (frame - start) / (stop - start))
-
-
-def mix_looks(first: Look, second: Look, weight: float) -> Look:
-    """A look between two of the same network; `weight` 0 is the first."""
-    if weight == 0:
-        return first
-    constants = tuple(
-        (torch.lerp(a[0], b[0], weight), torch.lerp(a[1], b[1], weight))
-        for a, b in zip(first.constants, second.constants, strict=True)
-    )
-    ground, tint = (
-        one.mix(other, weight) if one and other else one
-        for one, other in ((first.ground, second.ground), (first.tint, second.tint))
-    )
-    usual = torch.lerp(first.usual, second.usual, weight)
-    return Look(constants, ground, tint, usual, first.strength + weight * (second.strength - first.strength))
 
 
 class Stylizer:
@@ -100,7 +53,7 @@ class Stylizer:
         self.keys = tuple(keys) or (StyleKey(0, style, "", strength),)
         self.form, self.engine = form, engine
         self.color, self.brush = color, brush
-        self._last: tuple[Look, StyleNetwork] | None = None
+        self.runner = Runner(self.network, engine)
 
     def survey(self, frames: Sequence[Planes]) -> ShotState:
         """Joint statistics of frames spread over the shot, for each style on the way."""
@@ -117,10 +70,11 @@ class Stylizer:
 
     def _survey_style(self, style: str, bands: Tensor) -> Look:
         norm = SurveyNorm(self.vectors[style], self.prior)
-        painted = _run(self.network, bands, norm)
+        painted = self.network(bands.contiguous(memory_format=torch.channels_last), norm)
         tint = Tint.between(painted, bands) if self.color == "matched" else None
         usual = brightness(torch.cat(bands.split(1), -2))[0]
-        return Look(tuple(norm.constants), norm.tint, tint, usual, 1.0)
+        look = Look(tuple(norm.constants), norm.tint, tint, usual, 1.0, self.engine.precision)
+        return look if self.runner.bears(bands, look) else replace(look, precision=EXACT)
 
     @torch.inference_mode()
     def stylize(
@@ -179,7 +133,7 @@ class Stylizer:
         """The small picture (N,3,h,w) as it is painted."""
         lit = exposure(seen, look.usual)
         shown = (seen * lit).clamp(0, 1)
-        painted = seen + (self._paint(self.network.prepare(shown, drifts), look) - shown) / lit
+        painted = seen + (self.runner.paint(self.network.prepare(shown, drifts), look) - shown) / lit
         return look.tint(painted) if look.tint else painted
 
     def _reach(self, parts: Sequence[Tensor], look: Look, allowed: Tensor | None) -> Tensor:
@@ -199,28 +153,6 @@ class Stylizer:
 
     def _stacked(self, mattes: Sequence[Tensor]) -> Tensor:
         return torch.stack([matte.to(self.engine.device) for matte in mattes])[:, None]
-
-    def _paint(self, prepared: Tensor, look: Look) -> Tensor:
-        tile_px, network, norm = self.engine.tile_px, self._folded(look), FoldedNorm(look.ground)
-        if not tile_px or tile_px >= max(prepared.shape[-2:]):
-            return _run(network, prepared, norm)
-        return paint_tiled(
-            lambda box: _run(network, box, norm),
-            prepared,
-            tile_px,
-            network.halo_px,
-            network.stride_px,
-        )
-
-    def _folded(self, look: Look) -> StyleNetwork:
-        """The network with a look's statistics inside; kept while frames of the same look follow."""
-        if self._last is None or self._last[0] is not look:
-            self._last = look, folded(self.network, look.constants)
-        return self._last[1]
-
-
-def _run(network: StyleNetwork, rgb: Tensor, norm: Norm) -> Tensor:
-    return network(rgb.contiguous(memory_format=torch.channels_last), norm)
 
 
 def slit_scan(frames: Sequence[Tensor]) -> Tensor:

@@ -15,7 +15,8 @@ from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS
 from pipelines.media.fitting import HDR
 from pipelines.media.scan import SCANS
-from stylecore.spec import COLOR_MODES
+from stylecore.runtime import fast_precision
+from stylecore.spec import COLOR_MODES, PRECISIONS
 
 Command = Callable[..., Any]
 
@@ -62,6 +63,11 @@ def style_options(command: Command) -> Command:
         click.option("--batch", type=int, help="Frames per call on a GPU."),
         click.option("--tile", type=int, metavar="PX", help="Render in tiles of this side; saves memory."),
         click.option("--device", help="auto, cpu or cuda:0."),
+        click.option(
+            "--precision",
+            type=click.Choice(["auto", *PRECISIONS]),
+            help="Of the networks' arithmetic; auto: what the device is fast at and the look bears.",
+        ),
         click.option("--codec", type=click.Choice([*CODECS]), help="Delivery codec."),
         click.option(
             "--quality", type=int, metavar="CRF", help="0 best to 51; default 18 (h264), 20 (h265), 26 (av1)."
@@ -79,7 +85,7 @@ def style_options(command: Command) -> Command:
 
 
 def resolve_device(job: TitleJob) -> TitleJob:
-    """The job with a device that exists."""
+    """The job with a device that exists, and the precision it is fast at."""
     device = job.device
     if device == "auto":
         device = "cuda:0" if torch.cuda.is_available() else "cpu"
@@ -89,7 +95,8 @@ def resolve_device(job: TitleJob) -> TitleJob:
         )
     elif not device.startswith(("cpu", "cuda")):
         raise UsageError(f"device {device!r}: choose auto, cpu or cuda:N")
-    return job.model_copy(update={"device": device})
+    precision = fast_precision(device) if job.precision == "auto" else job.precision
+    return job.model_copy(update={"device": device, "precision": precision})
 
 
 def print_result(facts: Mapping[str, Any], lines: list[str], as_json: bool) -> None:

@@ -25,6 +25,12 @@ REPEATED: Shares = (((1, 0, 0), (0, 1, 0), (0, 1, 0)), ((0, 1, 0), (0, 1, 0), (0
 Kernel = tuple[Tensor, Tensor | None]
 
 
+def frozen(kernel: Tensor, bias: Tensor | None) -> nn.ParameterList:
+    """A kernel that moves and changes type with its network, and is not trained."""
+    zero = kernel.new_zeros(len(kernel)) if bias is None else bias
+    return nn.ParameterList(nn.Parameter(each, requires_grad=False) for each in (kernel, zero))
+
+
 class DoublingConv(nn.Conv2d):
     """(N,inputs,H,W) -> (N,outputs,2H,2W); weights are those of the convolution at full size."""
 
@@ -32,18 +38,18 @@ class DoublingConv(nn.Conv2d):
         super().__init__(inputs, outputs, 3, bias=False)
         self.shares: Tensor
         self.register_buffer("shares", torch.tensor(shares, dtype=torch.float32), persistent=False)
-        self.settled: Kernel | None = None
+        self.settled: nn.ParameterList | None = None
 
     def settle(self) -> None:
         """The weights are final: compose the kernel once."""
-        self.settled = self._composed()
+        self.settled = frozen(*self._composed())
 
     def forward(self, x: Tensor) -> Tensor:
         return F.pixel_shuffle(self.cells(x), 2)
 
     def cells(self, x: Tensor) -> Tensor:
         """The same before its pixels are put in their places: (N,4 outputs,H,W), for `pixel_shuffle`."""
-        kernel, bias = self.settled or self._composed()
+        kernel, bias = self._composed() if self.settled is None else self.settled
         return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, bias)
 
     def _composed(self) -> Kernel:

@@ -67,7 +67,8 @@ class Johnson(nn.Module):
 
     def forward(self, rgb: Tensor, norm: Norm) -> Tensor:
         height, width = rgb.shape[-2:]
-        x = CODES * F.pad(rgb, (0, -width % CELL_PX, 0, -height % CELL_PX), mode="replicate")
+        codes = CODES * F.pad(rgb, (0, -width % CELL_PX, 0, -height % CELL_PX), mode="replicate")
+        x = codes.to(self.paint.weight.dtype)
         for layer in range(DOWN):
             x = F.relu(norm(layer, self.convs[layer](x)))
         for layer in range(DOWN, DOWN + 2 * BLOCKS, 2):
@@ -75,4 +76,4 @@ class Johnson(nn.Module):
             x = x + norm(layer + 1, self.convs[layer + 1](bent))
         for layer in range(DOWN + 2 * BLOCKS, DOWN + 2 * BLOCKS + UP):
             x = F.relu(norm(layer, self.convs[layer](x)))
-        return (self.paint(x) / CODES).clamp(0, 1)[..., :height, :width]
+        return (self.paint(x).float() / CODES).clamp(0, 1)[..., :height, :width]

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylecore.canvas import CANVAS_CHANNELS, Drift, canvas
-from stylecore.networks.doubling import SMOOTH, DoublingConv, Kernel, on_cells
+from stylecore.networks.doubling import SMOOTH, DoublingConv, frozen, on_cells
 from stylecore.normalize import Norm
 
 CELL_PX = 4
@@ -68,7 +68,7 @@ class Painter(nn.Module):
         self.to_half = DoublingConv(width, width // 2, SMOOTH)
         self.to_full = DoublingConv(width // 2, width // 4, SMOOTH)
         self.paint = _conv(width // 4, 3, bias=True)
-        self.paint_cells: Kernel | None = None
+        self.paint_cells: nn.ParameterList | None = None
 
     @property
     def norm_channels(self) -> tuple[int, ...]:
@@ -99,20 +99,21 @@ class Painter(nn.Module):
         ground = norm.ground(frame[:, :3])
         room = (0, -width % CELL_PX, 0, -height % CELL_PX)
         cells = F.pixel_unshuffle(F.pad(ground - 0.5, room, mode="replicate"), CELL_PX)
-        x = self.stem(torch.cat([cells, frame[:, 3:, ::CELL_PX, ::CELL_PX]], 1))
+        seen = torch.cat([cells, frame[:, 3:, ::CELL_PX, ::CELL_PX]], 1)
+        x = self.stem(seen.to(self.stem.weight.dtype))
         x = F.relu(norm(0, x))
         for index, block in enumerate(self.blocks):
             x = block(x, norm, 1 + 2 * index)
         layer = 1 + 2 * len(self.blocks)
         x = F.relu(norm(layer, self.to_half(x)))
-        strokes = self._strokes(x, norm, layer + 1)[..., :height, :width]
+        strokes = self._strokes(x, norm, layer + 1)[..., :height, :width].float()
         return torch.sigmoid(torch.logit(ground, eps=_THIN) + strokes)
 
     def settle(self) -> None:
         """Weights are final, statistics inside: pixels can take their places after the last layer."""
         self.to_half.settle()
         self.to_full.settle()
-        self.paint_cells = on_cells(self.paint)
+        self.paint_cells = frozen(*on_cells(self.paint))
 
     def _strokes(self, x: Tensor, norm: Norm, layer: int) -> Tensor:
         if self.paint_cells is None:

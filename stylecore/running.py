@@ -1,0 +1,53 @@
+"""How a network is run: statistics inside its convolutions, in tiles, with as few bits as its look bears."""
+
+import torch
+from torch import Tensor
+
+from stylecore.folding import folded
+from stylecore.networks import StyleNetwork
+from stylecore.normalize import FoldedNorm
+from stylecore.shot import Look
+from stylecore.spec import EXACT, EngineSpec
+from stylecore.tiling import paint_tiled
+
+FAITHFUL_DB = 45.0
+"""PSNR against fp32 from which fewer bits are the same picture."""
+_DTYPES = {EXACT: torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Runner:
+    """Paints with one look after another; the network for the latest is kept."""
+
+    def __init__(self, network: StyleNetwork, engine: EngineSpec) -> None:
+        self.network, self.engine = network, engine
+        self._last: tuple[Look, StyleNetwork] | None = None
+
+    def paint(self, prepared: Tensor, look: Look) -> Tensor:
+        """Prepared pictures (N,C,H,W), painted, (N,3,H,W)."""
+        tile_px, network = self.engine.tile_px, self._folded(look)
+        norm = FoldedNorm(look.ground)
+
+        def run(box: Tensor) -> Tensor:
+            return network(box.contiguous(memory_format=torch.channels_last), norm)
+
+        if not tile_px or tile_px >= max(prepared.shape[-2:]):
+            return run(prepared)
+        return paint_tiled(run, prepared, tile_px, network.halo_px, network.stride_px)
+
+    def bears(self, rgb: Tensor, look: Look) -> bool:
+        """Whether each of (N,3,H,W) comes out the same at the look's precision as in fp32."""
+        if look.precision == EXACT or not look.constants:
+            return look.precision == EXACT
+        norm = FoldedNorm(look.ground)
+        picture = rgb.contiguous(memory_format=torch.channels_last)
+        made, exact = (
+            folded(self.network, look.constants, _DTYPES[precision])(picture, norm)
+            for precision in (look.precision, EXACT)
+        )
+        error = (made - exact).square().flatten(1).mean(1)
+        return bool((error <= 10 ** (-FAITHFUL_DB / 10)).all())
+
+    def _folded(self, look: Look) -> StyleNetwork:
+        if self._last is None or self._last[0] is not look:
+            self._last = look, folded(self.network, look.constants, _DTYPES[look.precision])
+        return self._last[1]
