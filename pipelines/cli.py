@@ -6,6 +6,7 @@ import traceback
 
 import click
 
+from pipelines.commands.bench import bench
 from pipelines.commands.demo import demo
 from pipelines.commands.doctor import doctor
 from pipelines.commands.look import look
@@ -25,7 +26,7 @@ def stylereel() -> None:
     """Repaint a whole film in one artistic style: in sync, without flicker, resumable, proved."""
 
 
-for _command in (demo, look, render, plan, status, retry, report, clean, styles, train, doctor):
+for _command in (demo, look, render, plan, status, retry, report, clean, styles, train, bench, doctor):
     stylereel.add_command(_command)
 
 

@@ -82,6 +82,7 @@ class TitleJob(Look):
     """H.264 unless given; pictures have none."""
     quality: int | None = None
     preset: str | None = None
+    """The encoder's; unless given, one that does not hold up the device."""
     lossless: bool = False
     depth: int | None = None
     hdr: str = "keep"
@@ -96,7 +97,7 @@ class TitleJob(Look):
         return EncodeSpec(
             codec="ffv1" if as_pictures else self.codec or "h264",
             quality=self.quality,
-            preset=self.preset or "medium",
+            preset=self.preset or _preset(self.device),
             lossless=self.lossless,
             depth=self.depth,
             hdr=self.hdr,
@@ -118,6 +119,11 @@ class TitleJob(Look):
     def name(self) -> str:
         """What people call this run."""
         return f"{Path(self.source).stem}-{Path(self.style).stem}"
+
+
+def _preset(device: str) -> str:
+    """`faster` is medium's size and 0.2 dB less for two thirds of its time; a GPU would wait for it still."""
+    return "veryfast" if device.startswith("cuda") else "faster"
 
 
 def make_job(options: dict[str, Any]) -> TitleJob:

@@ -12,7 +12,7 @@ from stylecore.tiling import paint_tiled
 
 FAITHFUL_DB = 45.0
 """PSNR against fp32 from which fewer bits are the same picture."""
-_DTYPES = {EXACT: torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {EXACT: torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Runner:
@@ -41,7 +41,7 @@ class Runner:
         norm = FoldedNorm(look.ground)
         picture = rgb.contiguous(memory_format=torch.channels_last)
         made, exact = (
-            folded(self.network, look.constants, _DTYPES[precision])(picture, norm)
+            folded(self.network, look.constants, DTYPES[precision])(picture, norm)
             for precision in (look.precision, EXACT)
         )
         error = (made - exact).square().flatten(1).mean(1)
@@ -49,5 +49,5 @@ class Runner:
 
     def _folded(self, look: Look) -> StyleNetwork:
         if self._last is None or self._last[0] is not look:
-            self._last = look, folded(self.network, look.constants, _DTYPES[look.precision])
+            self._last = look, folded(self.network, look.constants, DTYPES[look.precision])
         return self._last[1]

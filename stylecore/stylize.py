@@ -62,7 +62,7 @@ class Stylizer:
     @torch.inference_mode()
     def survey_parts(self, frames: Sequence[Sequence[Tensor]]) -> ShotState:
         """The same of frames as their parts, see `parts`."""
-        bands = slit_scan([rgb_of(self._small(parts), self.form) for parts in frames])
+        bands = slit_scan([rgb_of(self.small(parts), self.form) for parts in frames])
         styles = dict.fromkeys(key.style for key in self.keys)
         surveyed = {style: self._survey_style(style, bands) for style in styles}
         looks = tuple(replace(surveyed[key.style], strength=key.strength) for key in self.keys)
@@ -117,7 +117,7 @@ class Stylizer:
         self, parts: Sequence[Tensor], look: Look, drifts: Sequence[Drift] = (), allowed: Tensor | None = None
     ) -> list[Tensor]:
         """What paint adds to each part of frames; `allowed` (N,1,H,W) is how much each pixel may take."""
-        small = self._small(parts)
+        small = self.small(parts)
         seen = rgb_of(small, self.form)
         painted = self._painted(seen, look, drifts)
         lost = lost_detail(painted, seen)
@@ -145,7 +145,7 @@ class Stylizer:
     def _parts(self, planes: Planes) -> list[Tensor]:
         return parts_of([plane.to(self.engine.device) for plane in planes], self.form)
 
-    def _small(self, parts: Sequence[Tensor]) -> list[Tensor]:
+    def small(self, parts: Sequence[Tensor]) -> list[Tensor]:
         """Parts at the size at which paint is made."""
         height, width = parts[0].shape[-2:]
         size = work_size(height, width, self.network.design_height_px, self.brush)

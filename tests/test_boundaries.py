@@ -13,7 +13,12 @@ ONLY_IN = {
     "pyarrow": ("pipelines/manifest.py", "pipelines/schema.py"),
     "ffmpeg": "pipelines/media/ffmpeg.py",
     "imageio_ffmpeg": "pipelines/media/ffmpeg.py",
-    "subprocess": ("pipelines/media/ffmpeg.py", "pipelines/media/nursery.py", "pipelines/flows/server.py"),
+    "subprocess": (
+        "pipelines/media/ffmpeg.py",
+        "pipelines/media/nursery.py",
+        "pipelines/flows/server.py",
+        "pipelines/bench/peers.py",
+    ),
     "click": ("pipelines/cli.py", "pipelines/commands/"),
     "pydantic": "pipelines/config.py",
     "cv2": "stylecore/motion.py",

@@ -5,15 +5,18 @@ import re
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import ffmpeg
 import imageio_ffmpeg
 
 from pipelines.errors import AssemblyError, UsageError
 
+Graph: TypeAlias = ffmpeg.nodes.OutputStream
 MINIMUM = (5, 1)
 _STOP_SECONDS = 5
 _DESCRIBE_SECONDS = 20
@@ -64,7 +67,7 @@ def described(source: Path) -> str:
     return done.stderr.decode(errors="replace")
 
 
-def run(graph: ffmpeg.nodes.OutputStream, timeout_seconds: float) -> None:
+def run(graph: Graph, timeout_seconds: float) -> None:
     """Run a graph to its end; no shell, no prompt, and the whole process group ends with it."""
     arguments = ["-hide_banner", "-nostdin", "-nostats", "-v", "error", "-y", *ffmpeg.get_args(graph)]
     process = subprocess.Popen(
@@ -94,7 +97,14 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def convert_subtitle_graph(source: Path, stream: int, codec: str, target: Path) -> ffmpeg.nodes.OutputStream:
+def convert_subtitle_graph(source: Path, stream: int, codec: str, target: Path) -> Graph:
     """One text subtitle track, in another text form, on the source's own clock."""
     track = ffmpeg.input(f"file:{source.absolute()}", copyts=None)[str(stream)]
     return ffmpeg.output(track, f"file:{target.absolute()}", **{"c:s": codec})
+
+
+def recode_graph(source: Path, encoding: str, options: Mapping[str, str], frames: int, target: Path) -> Graph:
+    """The first pictures of a film decoded and encoded again, with nothing between."""
+    picture = ffmpeg.input(f"file:{source.absolute()}").video
+    settings = {"c:v": encoding, **options, "frames:v": frames}
+    return ffmpeg.output(picture, f"file:{target.absolute()}", **settings)

@@ -1,0 +1,1 @@
+"""How fast this machine paints, stage by stage, against its own limits and against what people run today."""

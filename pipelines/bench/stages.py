@@ -1,0 +1,103 @@
+"""The stages of rendering one film, each to be run by itself on the same frames, and all of them together."""
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import av
+import torch
+from torch import Tensor
+
+from pipelines.config import TitleJob
+from pipelines.indexed import ensure_index
+from pipelines.media.ffmpeg import recode_graph, run
+from pipelines.media.frames import FrameReader
+from pipelines.media.parts import write_part
+from pipelines.media.probe import probe
+from pipelines.plan import Shard
+from pipelines.planes import frame_planes, painted_arrays
+from pipelines.prepare import FilmPlan, plan_film
+from pipelines.render import open_stylizer, render_shard
+from pipelines.storage import Store
+from pipelines.timeline import FrameRange
+from stylecore.parts import parts_of, rgb_of
+from stylecore.shot import ShotState
+from stylecore.stylize import Planes, Stylizer
+
+_RECODE_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What is needed to run any stage on the same frames of a film's first shot."""
+
+    job: TitleJob
+    film: FilmPlan
+    source: Path
+    scratch: Path
+    shard: Shard
+    frames: list[Planes]
+    stylizer: Stylizer
+    state: ShotState
+
+    def decode(self) -> None:
+        """Frames out of the file, in this process."""
+        with av.open(str(self.source)) as container:
+            for _ in islice(container.decode(video=0), len(self.frames)):
+                pass
+
+    def read(self) -> None:
+        """Frames as rendering gets them: decoded and proved in a child."""
+        reader = FrameReader(self.source, self.film.info, self.film.index)
+        for frame in reader.read(self.shard.frames):
+            frame_planes(frame)
+
+    def convert(self) -> list[Tensor]:
+        """What the network is shown: the frames as R, G and B at its size."""
+        form = self.film.painted_format
+        return [rgb_of(self.stylizer.small(parts_of(planes, form)), form) for planes in self.frames]
+
+    @torch.inference_mode()
+    def network(self, shown: list[Tensor]) -> None:
+        """The network alone."""
+        look = self.state.at(0)
+        for rgb in shown:
+            self.stylizer.runner.paint(self.stylizer.network.prepare(rgb), look)
+
+    def paint(self) -> list[list[Tensor]]:
+        """Planes in, painted planes out."""
+        return [self.stylizer.stylize([planes], self.state)[0] for planes in self.frames]
+
+    def encode(self, painted: list[list[Tensor]]) -> None:
+        """Painted planes into a part."""
+        arrays = (painted_arrays(planes) for planes in painted)
+        write_part(self._target, self.shard.segments, arrays, self.film.encoding)
+
+    def render(self) -> None:
+        """All of it, as a task does it."""
+        render_shard(self.film, self.shard, self.source, self.job.engine_spec, self._target)
+
+    def recode(self) -> None:
+        """ffmpeg alone: the same frames decoded and encoded with the same settings, unpainted."""
+        encoding = self.film.encoding
+        target = self._target.with_stem("recoded")
+        graph = recode_graph(self.source, encoding.encoder, dict(encoding.options), len(self.frames), target)
+        run(graph, _RECODE_SECONDS)
+
+    @property
+    def _target(self) -> Path:
+        return self.scratch / f"part{self.film.encoding.part_suffix}"
+
+
+def open_stages(job: TitleJob, count: int, scratch: Path) -> Stages:
+    """The stages of the first `count` frames of a job's film, which are taken for one shot."""
+    source = Path(job.source)
+    info = probe(source)
+    index = ensure_index(Store(str(scratch)), source, info)
+    frames = FrameRange(0, min(count, len(index.frames)))
+    film = plan_film(job.model_copy(update={"cuts": ()}), info, index)
+    reader = FrameReader(source, info, index)
+    planes = [frame_planes(frame) for frame in reader.read(frames)]
+    stylizer = open_stylizer(film.styles[0], film.painted_format, job.engine_spec)
+    state = stylizer.survey(planes[:: max(1, len(planes) // 6)])
+    return Stages(job, film, source, scratch, Shard(1, (frames,)), planes, stylizer, state)

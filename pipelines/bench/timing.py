@@ -1,0 +1,50 @@
+"""Turns of several kinds of work, measured side by side: a noisy machine is noisy for all of them."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pipelines import progress
+
+Work = Callable[[], "Timing"]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds one frame took: on the clock, and of processors."""
+
+    wall_seconds: float
+    cpu_seconds: float
+
+
+def timed(work: Callable[[], object], frames: int = 1) -> Timing:
+    """How long a frame takes of work that does so many; children that have ended are counted."""
+    wall, cpu = time.perf_counter(), _cpu_seconds()
+    work()
+    return Timing((time.perf_counter() - wall) / frames, (_cpu_seconds() - cpu) / frames)
+
+
+def take_turns(works: Mapping[str, Work], rounds: int) -> dict[str, Timing]:
+    """The median of each, after a first turn that does not count."""
+    found: dict[str, list[Timing]] = {name: [] for name in works}
+    for number in range(rounds + 1):
+        for name, work in works.items():
+            timing = work()
+            progress.advance()
+            if number:
+                found[name].append(timing)
+    return {name: _median(timings) for name, timings in found.items()}
+
+
+def _median(timings: list[Timing]) -> Timing:
+    return Timing(
+        statistics.median(timing.wall_seconds for timing in timings),
+        statistics.median(timing.cpu_seconds for timing in timings),
+    )
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
