@@ -179,10 +179,9 @@ def _survey(film: FilmPlan, shot: Shot, reader: FrameReader, stylizer: Stylizer,
     """The shot's constants, from frames spread over the whole shot: every shard of it gets the same."""
     contrasts = [film.index.frames[frame].contrast for frame in shot.frames]
     wanted = [shot.frames.start + position for position in survey_positions(contrasts)]
-    chosen = [_planes(film, frame) for frame in _timed(reader.pick(wanted), clock)]
-    began = time.perf_counter()
-    state = stylizer.survey(chosen)
-    clock.network += time.perf_counter() - began
+    waited, began = clock.decode, time.perf_counter()
+    state = stylizer.survey(_planes(film, frame) for frame in _timed(reader.pick(wanted), clock))
+    clock.network += time.perf_counter() - began - (clock.decode - waited)
     return state
 
 

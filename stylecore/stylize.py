@@ -4,7 +4,7 @@ A frame is a list of planes (H,W), see `pixels`. The survey fixes the statistics
 normalization layer for the whole shot; after it, a frame depends on itself and its place in the shot alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -55,12 +55,15 @@ class Stylizer:
         self.color, self.brush = color, brush
         self.runner = Runner(self.network, engine)
 
-    def survey(self, frames: Sequence[Planes]) -> ShotState:
-        """Joint statistics of frames spread over the shot, for each style on the way."""
-        return self.survey_parts([self._parts(planes) for planes in frames])
+    def survey(self, frames: Iterable[Planes]) -> ShotState:
+        """Joint statistics of frames spread over the shot, for each style on the way.
+
+        Frames are taken one by one: only their small pictures are kept.
+        """
+        return self.survey_parts(self._parts(planes) for planes in frames)
 
     @torch.inference_mode()
-    def survey_parts(self, frames: Sequence[Sequence[Tensor]]) -> ShotState:
+    def survey_parts(self, frames: Iterable[Sequence[Tensor]]) -> ShotState:
         """The same of frames as their parts, see `parts`."""
         bands = slit_scan([rgb_of(self.small(parts), self.form) for parts in frames])
         styles = dict.fromkeys(key.style for key in self.keys)

@@ -1,8 +1,8 @@
 """What people run today: the classic network in eager fp32, frame by frame, in a process of its own.
 
 `python -m pipelines.bench.peer FRAMES.pt WEIGHTS.pt MEMORY THREADS` reads one word a line and answers with
-one JSON object a line: `network` paints a frame, `files` does it the usual way, from a PNG to a PNG. A process
-of its own, because how memory is given back is a setting of the whole process: MEMORY is `tuned` or `stock`.
+one JSON object a line: `network` paints a frame, `files` does it the usual way, from a PNG to a PNG. It is a
+process of its own because how memory is given back is a setting of a process: MEMORY is `tuned` or `stock`.
 """
 
 import json
