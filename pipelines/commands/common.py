@@ -9,9 +9,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from pipelines.config import TitleJob
 from pipelines.demo.canvas import Picture
-from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS
 from pipelines.media.fitting import HDR
 from pipelines.media.scan import SCANS
@@ -76,20 +74,6 @@ def style_options(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def resolve_device(job: TitleJob) -> TitleJob:
-    """The job with a device that exists."""
-    device = job.device
-    if device == "auto":
-        device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    elif device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(
-            f"device {device}: this machine has no CUDA device that torch can use; try --device cpu"
-        )
-    elif not device.startswith(("cpu", "cuda")):
-        raise UsageError(f"device {device!r}: choose auto, cpu or cuda:N")
-    return job.model_copy(update={"device": device})
 
 
 def print_result(facts: Mapping[str, Any], lines: list[str], as_json: bool) -> None:

@@ -14,11 +14,12 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from pipelines import manifest, progress
+from pipelines.batches import Pool
 from pipelines.config import TitleJob, cache_folder, prefect_server_given
 from pipelines.credentials import hide_secrets
 from pipelines.delivery import fetch_delivered, fingerprint, refuse_unwritable
-from pipelines.errors import EngineError, StylereelError, UsageError
-from pipelines.flows.server import EmbeddedServer, answers, pointed_at, quiet_prefect
+from pipelines.errors import StylereelError, UsageError
+from pipelines.flows.server import EmbeddedServer, given_server, pointed_at
 from pipelines.looks import check_styles
 from pipelines.media.encoding import container_of
 from pipelines.media.pictures import is_sequence
@@ -37,7 +38,7 @@ from pipelines.work import (
 )
 
 
-def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
+def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dict[str, Any]:
     """Render a film, or what of it is missing; the delivery's facts, with the path of its page."""
     if not is_sequence(job.output):
         container_of(Path(job.output).suffix)
@@ -46,12 +47,13 @@ def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
     refuse_unwritable(job)
     lock = lock_work(work)
     try:
-        clear_scratch(work)
+        if pool is None:  # workers that share this folder may be at work in it
+            clear_scratch(work)
         source = find_source(job, work)
         probe(source)
         with _signals_stop(), _server() as api_url:
             film = load_film(job, work, source)
-            facts = _delivered(job, work, film) or _in_thread(api_url, lambda: _run_flow(job))
+            facts = _delivered(job, work, film) or _in_thread(api_url, lambda: _run_flow(job, pool))
         return _with_page(job, work, source, film, facts) if page else facts
     except StylereelError:
         if work.store.size("job.json") is None:
@@ -61,24 +63,20 @@ def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
         lock.release()
 
 
-def _run_flow(job: TitleJob) -> dict[str, Any]:
+def _run_flow(job: TitleJob, pool: Pool | None) -> dict[str, Any]:
     for server in _servers:
         progress.begin("prefect", unit="")
         server.wait()
     from pipelines.flows.title import stylize_title
 
-    return stylize_title(job)
+    return stylize_title(job, pool)
 
 
 @contextmanager
 def _server() -> Iterator[str]:
     """The URL of Prefect's API: the user's, or that of a child of ours, which is still starting."""
-    given = prefect_server_given()
-    if given:
-        if not answers(given):
-            raise EngineError(f"PREFECT_API_URL={hide_secrets(given)} does not answer; start it or unset it")
-        quiet_prefect(None)
-        yield given
+    if prefect_server_given():
+        yield given_server()
         return
     server = EmbeddedServer(cache_folder() / "prefect")
     try:
