@@ -20,7 +20,17 @@ from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan, plan_film
 from pipelines.storage import Store, explained, fetch_source
 
-_OURS = ("index", "plan", "results", "parts", "scratch", "job.json", "delivery.json", "report.html")
+_OURS = (
+    "index",
+    "plan",
+    "results",
+    "parts",
+    "scratch",
+    "job.json",
+    "delivery.json",
+    "report.html",
+    "contact-sheet.jpg",
+)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from uuid import UUID
 
 from pipelines.flows.server import _free_port, answers
 
@@ -65,10 +63,26 @@ class Farm:
         return self._start(name, "worker", "start", *options)
 
     @contextmanager
-    def client(self) -> Iterator[SyncPrefectClient]:
-        """Talk to this server."""
+    def client(self) -> Iterator[Any]:
+        """Talk to this server; Prefect is imported late, for it reads the environment only once."""
+        from prefect.client.orchestration import get_client
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
         with temporary_settings({PREFECT_API_URL: self.url}), get_client(sync_client=True) as client:
             yield client
+
+    def submit(self, deployment: str, parameters: dict[str, Any]) -> UUID:
+        """Ask for a run."""
+        with self.client() as client:
+            found = client.read_deployment_by_name(deployment)
+            return client.create_flow_run_from_deployment(found.id, parameters=parameters).id
+
+    def runs(self, **wanted: Any) -> list[Any]:
+        """Flow runs, by Prefect's filter."""
+        from prefect.client.schemas.filters import FlowRunFilter
+
+        with self.client() as client:
+            return client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted))
 
     def until(self, condition: Callable[[], bool], seconds: float = 420) -> None:
         """Return once something is so."""

@@ -8,12 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import draw
 from farm import Farm, family, kill_family
-from prefect.client.schemas.filters import FlowRunFilter
-from prefect.deployments import run_deployment
 from test_end_to_end import job_for
 
 from pipelines import manifest
-from pipelines.flows.run import run_title
 from pipelines.storage import Store
 
 pytestmark = pytest.mark.long
@@ -30,11 +27,12 @@ def farm(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def alone(media, pack, prefect_api):
+def alone(farm, media, pack):
     """The film as one machine makes it."""
-    reel = draw(media / "alone.mp4", size="320x192", shots=SHOTS)
-    facts = run_title(job_for(reel, media / "alone-painted.mp4", pack, shard_frames=1), page=False)
-    return Path(facts["output"]).read_bytes()
+    film, output = draw(media / "alone.mp4", size="320x192", shots=SHOTS), media / "alone-painted.mp4"
+    look = ["--style", f"{pack}#plain", "--shard-frames", "1", "--preset", "ultrafast", "--device", "cpu"]
+    assert farm.stylereel("render", str(film), str(output), *look)["shards_rendered"] == len(SHOTS)
+    return output.read_bytes()
 
 
 class Run:
@@ -42,9 +40,7 @@ class Run:
 
     def __init__(self, farm, job, **options):
         self.farm, self.job = farm, job
-        with farm.client():
-            parameters = {"job": job.model_dump(mode="json"), **options}
-            self.id = run_deployment("render/p", parameters=parameters, timeout=0).id
+        self.id = farm.submit("render/p", {"job": job.model_dump(mode="json"), **options})
 
     def rows(self):
         return manifest.attempts(Store(self.job.work))
@@ -59,14 +55,13 @@ class Run:
         return self.state()
 
     def state(self):
-        with self.farm.client() as client:
-            return client.read_flow_run(self.id).state
+        return self.farm.runs(id={"any_": [self.id]})[0].state
 
     def batches(self):
         """All runs of batches of this title."""
-        tagged = {"tags": {"all_": [f"film:{Path(self.job.source).stem}"]}, "name": {"like_": "-shards-"}}
-        with self.farm.client() as client:
-            return client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(tagged))
+        return self.farm.runs(
+            tags={"all_": [f"film:{Path(self.job.source).stem}"]}, name={"like_": "-shards-"}
+        )
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What a run shows in Prefect: tags, log lines, progress, failed shards, a summary, frames."""
 
+import base64
 import contextvars
 import logging
 import re
@@ -25,6 +26,8 @@ from pipelines import progress
 from pipelines.config import TitleJob
 from pipelines.credentials import hide_secrets
 from pipelines.progress import Advance, Note, Stage
+from pipelines.review import SHEET
+from pipelines.work import open_work
 
 UPDATE_SECONDS = 2.0
 """An artifact is updated at most this often."""
@@ -82,11 +85,14 @@ def show_delivery(job: TitleJob, facts: Mapping[str, Any], seconds: float) -> No
     )
 
 
-def show_contact_sheet(job: TitleJob, data_url: str) -> None:
-    """Frames before and after, side by side."""
-    create_image_artifact(
-        key=_key("frames", job), image_url=data_url, description=f"{job.name}, before and after"
-    )
+def show_contact_sheet(job: TitleJob) -> None:
+    """Frames before and after; the picture itself is put there, as a browser may not reach the work."""
+    picture = open_work(job.work).store.read(SHEET)
+    if picture is not None:
+        address = "data:image/jpeg;base64," + base64.b64encode(picture).decode()
+        create_image_artifact(
+            key=_key("frames", job), image_url=address, description=f"{job.name}, before and after"
+        )
 
 
 def _key(kind: str, job: TitleJob) -> str:

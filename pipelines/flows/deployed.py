@@ -8,6 +8,7 @@ from pipelines.batches import BATCH_SECONDS, Pool
 from pipelines.config import TitleJob, make_job
 from pipelines.device import check_pool_device, resolve_device
 from pipelines.errors import UsageError
+from pipelines.flows.artifacts import show_contact_sheet
 from pipelines.flows.run import run_title
 from pipelines.prepare import shards_of_shots
 from pipelines.timeline import parse_numbers
@@ -34,8 +35,11 @@ def retry(work: str, shots: str = "", pool: str = "", batch_seconds: float = BAT
 
 def _delivered(job: TitleJob, pool: str, batch_seconds: float) -> dict[str, Any]:
     if pool:
-        return run_title(check_pool_device(job), pool=Pool(pool, batch_seconds))
-    return run_title(resolve_device(job))
+        facts = run_title(check_pool_device(job), pool=Pool(pool, batch_seconds))
+    else:
+        facts = run_title(resolve_device(job))
+    show_contact_sheet(job)
+    return facts
 
 
 def _numbers(shots: str) -> list[int]:

@@ -25,7 +25,7 @@ from pipelines.media.encoding import container_of
 from pipelines.media.pictures import is_sequence
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan
-from pipelines.review import shown_frames, write_page
+from pipelines.review import SHEET, show_frames, shown_frames, write_page, write_sheet
 from pipelines.storage import split_url
 from pipelines.work import (
     Work,
@@ -168,8 +168,11 @@ def _with_page(
     job: TitleJob, work: Work, source: Path, film: FilmPlan, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     delivered = fetch_delivered(job, film, shown_frames(film), work.scratch / "page")
-    page = work.scratch / "report.html"
+    page, sheet = work.scratch / "report.html", work.scratch / SHEET
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_page(page, source, delivered, film, facts)
-    work.store.publish(page, "report.html")
+    shown = show_frames(source, delivered, film)
+    write_page(page, shown, facts)
+    write_sheet(sheet, shown)
+    for made in (page, sheet):
+        work.store.publish(made, made.name)
     return {**facts, "report": hide_secrets(f"{job.work}/report.html")}
