@@ -1,4 +1,4 @@
-"""Whole files to and from other stores: streamed, told as they go, resumed, never taken for whole by halves."""
+"""Whole files to and from other stores: streamed, told as they go, resumed, halves never taken for them."""
 
 import glob
 import hashlib
@@ -102,7 +102,10 @@ def _stream(fs: Any, path: str, partial: Path, found: Identity, stage: str) -> N
 def _append(
     fs: Any, path: str, partial: Path, done: int, found: Identity, stage: str, block_bytes: int
 ) -> None:
-    with fs.open(path, "rb", block_size=block_bytes) as remote, partial.open("r+b" if done else "wb") as local:
+    with (
+        fs.open(path, "rb", block_size=block_bytes) as remote,
+        partial.open("r+b" if done else "wb") as local,
+    ):
         told = Megabytes(stage, found.size, done)
         if done:
             remote.seek(done)
