@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-VERSION = 4
+VERSION = 5
 
 PACKETS = pa.schema(
     [
@@ -71,6 +71,15 @@ SHARDS = pa.schema(
         ("key", pa.string()),
     ]
 )
+CLAIMS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("shard", pa.int32()),
+        ("attempt", pa.int32()),
+        ("worker", pa.string()),
+        ("started_utc", pa.string()),
+    ]
+)
 RESULTS = pa.schema(
     [
         ("key", pa.string()),
@@ -92,6 +101,7 @@ RESULTS = pa.schema(
         ("decode_seconds", pa.float64()),
         ("network_seconds", pa.float64()),
         ("encode_seconds", pa.float64()),
+        ("fault", pa.string()),
         ("error_class", pa.string()),
         ("error_text", pa.string()),
     ]

@@ -10,6 +10,7 @@ from pipelines.config import TitleJob, recall_urls
 from pipelines.device import resolve_device
 from pipelines.device_lock import device_turn
 from pipelines.errors import EngineError
+from pipelines.faults import trust_in
 from pipelines.flows.tasks import fetch_title, render_title_shard
 from pipelines.manifest import OK
 from pipelines.work import Work, load_film, open_work
@@ -38,8 +39,10 @@ def stylize_batch(job: TitleJob, plan: str, shards: list[int], seconds: float) -
         for shard in shards:
             if time.monotonic() < end and not _is_done(work, film.shard_keys[shard - 1]):
                 render_title_shard(job, source, shard)
+    if refusal := trust_in(str(this_run.id)).refusal:
+        raise EngineError(refusal)
 
 
 def _is_done(work: Work, key: str) -> bool:
-    row = manifest.standing(manifest.attempts(work.store, key)).get(key)
+    row = manifest.standing(manifest.attempts(work.store)).get(key)
     return row is not None and row.state == OK

@@ -26,6 +26,7 @@ from pipelines import manifest, progress
 from pipelines.batches import Pool, plan_batches, seconds_per_frame
 from pipelines.config import TitleJob
 from pipelines.errors import UsageError
+from pipelines.faults import Fault
 from pipelines.flows.artifacts import tags_of
 from pipelines.manifest import FAILED, OK, ShardResult
 from pipelines.prepare import FilmPlan
@@ -126,10 +127,11 @@ class Spread:
             self._submit(Batch(again, fruitless))
 
     def _failure(self, number: int) -> ShardResult | None:
-        """The attempt at a shard that failed since we began."""
+        """The attempt at a shard that failed since we began, for the shard's sake."""
         key = self.film.shard_keys[number - 1]
         row = self._rows.get(key)
-        return row if row and row.state == FAILED and row.attempt > self._before.get(key, 0) else None
+        new = row and row.state == FAILED and row.attempt > self._before.get(key, 0)
+        return row if row and new and row.fault != Fault.ENVIRONMENT else None
 
     def _submit(self, batch: Batch) -> None:
         # The key makes a request that the client repeats one and the same run.
