@@ -20,10 +20,12 @@ SHOTS = (30, 26, 40, 24, 36, 28, 32, 24)
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory):
     made = Farm(tmp_path_factory.mktemp("farm"))
-    made.stylereel("pool", "setup", "p")
-    made.worker("p", "titles", limit=4)
-    yield made
-    made.stop()
+    try:
+        made.stylereel("pool", "setup", "p")
+        made.worker("p", "titles", limit=4)
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture(scope="module")
