@@ -1,6 +1,7 @@
 """Titles on a real Prefect server with real process workers: spread, killed, terminated, scheduled."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -31,11 +32,17 @@ def farm(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def alone(farm, media, pack):
+def reel(media):
+    """Drawn once: an encoder need not draw the same film twice."""
+    return draw(media / "reel.mp4", size="320x192", shots=SHOTS)
+
+
+@pytest.fixture(scope="module")
+def alone(farm, reel, media, pack):
     """The film as one machine makes it."""
-    film, output = draw(media / "alone.mp4", size="320x192", shots=SHOTS), media / "alone-painted.mp4"
+    output = media / "alone.mp4"
     look = ["--style", f"{pack}#plain", "--shard-frames", "1", "--preset", "ultrafast", "--device", "cpu"]
-    assert farm.stylereel("render", str(film), str(output), *look)["shards_rendered"] == len(SHOTS)
+    assert farm.stylereel("render", str(reel), str(output), *look)["shards_rendered"] == len(SHOTS)
     return output.read_bytes()
 
 
@@ -69,14 +76,14 @@ class Run:
 
 
 @pytest.fixture
-def start(farm, media, pack, tmp_path):
+def start(farm, reel, pack, tmp_path):
     """Begin to paint a film of this test's own name on two workers."""
     made = []
 
     def begin(name, **options):
-        reel = draw(media / f"{name}.mp4", size="320x192", shots=SHOTS)
         made.extend(farm.worker("p", "batches") for _ in range(2))
-        job = job_for(reel, tmp_path / "out.mp4", pack, shard_frames=1)
+        film = shutil.copy(reel, tmp_path / f"{name}.mp4")
+        job = job_for(film, tmp_path / "out.mp4", pack, shard_frames=1)
         return Run(farm, job, batch_seconds=60, **options), made
 
     yield begin
