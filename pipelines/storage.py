@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +248,50 @@ def free_bytes(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file, as its store tells of it."""
+
+    url: str
+    bytes: int
+    version: str
+    """Another one whenever the content is: the store's own mark, else size and time of change."""
+    changed_unix_seconds: float
+    """When it was last written; 0 where the store does not tell."""
+
+
+def find_files(place: str) -> list[Found]:
+    """The file at a URL, all files below it, or those that its pattern (`*`, `?`, `[...]`) fits, by name."""
+    fs, path = _locate(place)
+    with explained("listing", hide_secrets(place)):
+        fs.invalidate_cache()
+        if fs.isfile(path):
+            found = {path: fs.info(path)}
+        elif is_pattern(path):
+            found = {name: facts for name, facts in fs.glob(path, detail=True).items() if _is_file(facts)}
+        else:
+            found = fs.find(path, detail=True)
+    front = place.rstrip("/").removesuffix(path.rstrip("/"))
+    return [_found(f"{front}{name}", found[name]) for name in sorted(found)]
+
+
+def is_pattern(place: str) -> bool:
+    """Whether a place may stand for several files."""
+    return any(mark in place for mark in "*?[")
+
+
+def _is_file(facts: dict[str, Any]) -> bool:
+    return facts.get("type") == "file"
+
+
+def _found(url: str, facts: dict[str, Any]) -> Found:
+    size = int(facts.get("size") or 0)
+    times = [facts[name] for name in ("mtime", "LastModified", "last_modified", "updated") if name in facts]
+    time = times[0] if times else facts.get("created", 0)
+    if isinstance(time, str):
+        time = datetime.fromisoformat(time)
+    changed = time.timestamp() if isinstance(time, datetime) else float(time)
+    mark = next((facts[name] for name in ("ETag", "etag", "generation") if facts.get(name)), changed)
+    return Found(url, size, f"{size}-{mark}".replace('"', ""), changed)

@@ -1,7 +1,9 @@
 """What commands share: options, the console, printing results."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -9,15 +11,34 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from pipelines.config import TitleJob
 from pipelines.demo.canvas import Picture
-from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS
 from pipelines.media.fitting import HDR
 from pipelines.media.scan import SCANS
 from stylecore.spec import COLOR_MODES
 
 Command = Callable[..., Any]
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Age(click.ParamType):
+    """A length of time, such as 45s, 10m, 12h or 30d."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> timedelta:
+        """The length of time that a text means."""
+        found = re.fullmatch(r"(\d+)([smhd])", str(value))
+        if not found:
+            self.fail(
+                f"{value!r}: expected a number and a unit, such as 45s, 10m, 12h or 30d", param, context
+            )
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+AGE = Age()
 
 
 def console() -> Console:
@@ -76,20 +97,6 @@ def style_options(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def resolve_device(job: TitleJob) -> TitleJob:
-    """The job with a device that exists."""
-    device = job.device
-    if device == "auto":
-        device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    elif device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(
-            f"device {device}: this machine has no CUDA device that torch can use; try --device cpu"
-        )
-    elif not device.startswith(("cpu", "cuda")):
-        raise UsageError(f"device {device!r}: choose auto, cpu or cuda:N")
-    return job.model_copy(update={"device": device})
 
 
 def print_result(facts: Mapping[str, Any], lines: list[str], as_json: bool) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from pipelines.commands.common import console, json_option, print_result, resolve_device, style_options
+from pipelines.commands.common import console, json_option, print_result, style_options
 from pipelines.config import TitleJob, cache_folder, load_job_file, make_job
 from pipelines.delivery import refuse_foreign_folder
+from pipelines.device import resolve_device
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
