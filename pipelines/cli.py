@@ -10,10 +10,11 @@ from pipelines.commands.demo import demo
 from pipelines.commands.doctor import doctor
 from pipelines.commands.look import look
 from pipelines.commands.render import plan, render
+from pipelines.commands.retry import retry
 from pipelines.commands.season import season
 from pipelines.commands.styles import styles
 from pipelines.commands.train import train
-from pipelines.commands.work import clean, report, retry, status
+from pipelines.commands.work import clean, report, status
 from pipelines.config import cache_folder
 from pipelines.credentials import scrub
 from pipelines.errors import StylereelError

@@ -164,16 +164,6 @@ def _fates(job: TitleJob, info: SourceInfo, whole: bool) -> tuple[Fate, ...]:
     return tuple(fates if whole else decide_for_excerpt(fates))
 
 
-def shards_of_shots(film: FilmPlan, numbers: Sequence[int]) -> list[int]:
-    """Numbers of the shards that hold any frame of the shots."""
-    unknown = set(numbers) - {shot.number for shot in film.shots}
-    if unknown:
-        first, last = film.shots[0].number, film.shots[-1].number
-        raise UsageError(f"shot {min(unknown)} is not in this film or range; it has shots {first}-{last}")
-    wanted = [shot.frames for shot in film.shots if shot.number in set(numbers)]
-    return [shard.number for shard in film.shards if any(shard.frames.overlap(frames) for frames in wanted)]
-
-
 def _shard_key(
     job: TitleJob,
     info: SourceInfo,

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -31,25 +31,34 @@ def write_rows(store: Store, name: str, kind: type[Row], rows: Sequence[Row], ve
 
 def read_rows(store: Store, name: str, kind: type[Row], version: int) -> list[Row] | None:
     """The rows of a file, or None when it is missing or torn; another version is refused."""
-    found = read_columns(store, name, version)
-    if found is None:
-        return None
-    names = list(found)
-    return [kind(**dict(zip(names, row, strict=True))) for row in zip(*found.values(), strict=True)]
+    table = read_table(store, name, version)
+    return None if table is None else [kind(**row) for row in table.rows]
 
 
-def read_columns(
-    store: Store, name: str, version: int, wanted: Sequence[str] | None = None
-) -> dict[str, list[Any]] | None:
-    """The columns of a file by name, or None when it is missing or torn; another version is refused."""
+@dataclass(frozen=True)
+class Table:
+    """What a file holds: columns of equal length by name, and the facts at its head."""
+
+    columns: dict[str, list[Any]]
+    head: dict[str, str]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The same, row by row."""
+        return [dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
+
+
+def read_table(store: Store, name: str, version: int, wanted: Sequence[str] = ()) -> Table | None:
+    """A file, or some columns of it; None when it is missing or torn; another version is refused."""
     data = store.read(name)
     if data is None:
         return None
     try:
-        table = pq.read_table(pa.BufferReader(data), columns=wanted and list(wanted))
+        table = pq.read_table(pa.BufferReader(data), columns=list(wanted) or None)
     except (pa.ArrowInvalid, OSError):
         return None
-    found = (table.schema.metadata or {}).get(_VERSION_MARK.encode(), b"?").decode()
+    head = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    found = head.get(_VERSION_MARK, "?")
     if found != str(version):
         raise StorageError(f"{name}: version {found}, this program reads {version}; use a new folder")
-    return table.to_pydict()
+    return Table(table.to_pydict(), head)

@@ -20,7 +20,8 @@ from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan, plan_film
 from pipelines.storage import Store, explained, fetch_source
 
-_OURS = ("index", "plan", "results", "parts", "scratch", "job.json", "delivery.json", "report.html")
+_KEPT = ("index", "plan", "results", "parts", "steadiness", "calibration")
+_OURS = (*_KEPT, "scratch", "job.json", "delivery.json", "report.html")
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,14 @@ def style_options(command: Command) -> Command:
     return command
 
 
+def span(seconds: float) -> str:
+    """A length of time for people: 1 h 05 min, 3 min 20 s, 4.2 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"
+
+
 def print_result(facts: Mapping[str, Any], lines: list[str], as_json: bool) -> None:
     """One JSON object, or a few lines, on standard output."""
     click.echo(json.dumps(facts) if as_json else "\n".join(lines))
