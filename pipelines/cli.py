@@ -9,7 +9,8 @@ import click
 from pipelines.commands.demo import demo
 from pipelines.commands.doctor import doctor
 from pipelines.commands.look import look
-from pipelines.commands.render import plan, render
+from pipelines.commands.plan import plan
+from pipelines.commands.render import render
 from pipelines.commands.retry import retry
 from pipelines.commands.season import season
 from pipelines.commands.styles import styles

@@ -42,6 +42,8 @@ class Clock:
     decode: float = 0.0
     network: float = 0.0
     encode: float = 0.0
+    survey: float = 0.0
+    """The part of `network` that shots take once, whatever their length."""
 
 
 class Waits:
@@ -96,7 +98,7 @@ def render_shard(
         return facts
 
     def painted() -> Iterator[list[PlaneArray]]:
-        for planes in _painted(film, shard, reader, engine, clock):
+        for planes in painted_frames(film, shard, reader, engine, clock):
             for plane in planes:
                 hashed.update(plane.data)
             progress.advance()
@@ -106,9 +108,10 @@ def render_shard(
     return RenderedShard(facts, hashed.hexdigest(), time.perf_counter() - started, clock)
 
 
-def _painted(
+def painted_frames(
     film: FilmPlan, shard: Shard, reader: FrameReader, engine: EngineSpec, clock: Clock
 ) -> Iterator[list[PlaneArray]]:
+    """The planes of a shard's frames as they are delivered, in order."""
     frames = ahead(_timed(_moments(film, reader, shard.frames), clock), _DEPTH + engine.batch)
     at_once = 1 if film.encoding.field_order else engine.batch
     for shot, style in zip(film.shots, film.styles, strict=True):
@@ -182,7 +185,8 @@ def _survey(film: FilmPlan, shot: Shot, reader: FrameReader, stylizer: Stylizer,
     chosen = [_planes(film, frame) for frame in _timed(reader.pick(wanted), clock)]
     began = time.perf_counter()
     state = stylizer.survey(chosen)
-    clock.network += time.perf_counter() - began
+    taken = time.perf_counter() - began
+    clock.network, clock.survey = clock.network + taken, clock.survey + taken
     return state
 
 

@@ -76,6 +76,13 @@ def load_pieces(store: Store, plan: str) -> list[Piece]:
     ]
 
 
+def standing_parts(store: Store, plan: str) -> set[str]:
+    """Names of the parts that a plan's delivery is made of."""
+    keys = _plan_table(store, plan, "shards", ("key",)).columns["key"]
+    rows = manifest.standing(manifest.attempts(store))
+    return {rows[key].part for key in keys if key in rows and rows[key].state == manifest.OK}
+
+
 def _plan_table(store: Store, plan: str, name: str, wanted: Sequence[str] = ()) -> Table:
     table = read_table(store, f"plan/{plan}/{name}.parquet", schema.VERSION, wanted)
     if table is None:

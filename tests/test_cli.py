@@ -243,7 +243,7 @@ def test_every_fault_is_one_clear_line_and_harms_nothing(film, tmp_path, monkeyp
 
 def test_a_fault_of_our_own_is_one_line_too(film, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("STYLEREEL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("pipelines.commands.render.load_film", lambda *_: 1 / 0)
+    monkeypatch.setattr("pipelines.commands.plan.load_film", lambda *_: 1 / 0)
     code, _, err = result(capsys, "plan", film, tmp_path / "out.mp4", "--style", "identity")
     assert code == 1 and "ZeroDivisionError" in err and "Traceback" not in err
     (trace,) = (tmp_path / "cache").rglob("last-error.txt")

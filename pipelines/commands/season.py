@@ -46,7 +46,7 @@ def season(
         wanted = with_titles(wanted, watch)
     with Display(console()):
         if dry_run:
-            return _say(wanted, [], again, as_json)
+            return say_season(wanted, [], as_json, again)
         if watch or every:
             _stay(wanted, every or timedelta(minutes=10), again)
         stock = take_stock(wanted, again)
@@ -54,7 +54,7 @@ def season(
             raise UsageError(f"{file}: no films fit its titles")
         due = [title.source for title in stock if title.due]
         made = run_season(wanted, due, again) if due else []
-    _say(wanted, made, again, as_json)
+    say_season(wanted, made, as_json)
     if any(run.state == FAILED for run in _last(wanted).values()):
         context.exit(1)
 
@@ -86,7 +86,8 @@ def _last(wanted: Season) -> dict[str, TitleRun]:
     return latest(runs(Store(wanted.catalogue)))
 
 
-def _say(wanted: Season, made: list[TitleRun], again: bool, as_json: bool) -> None:
+def say_season(wanted: Season, made: list[TitleRun], as_json: bool, again: bool = False) -> None:
+    """Every title as it stands, after some were worked on."""
     stock = take_stock(wanted, again)
     facts = {
         "season": wanted.name,

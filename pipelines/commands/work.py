@@ -1,21 +1,27 @@
 """`stylereel status`, `report` and `clean`: what a WORK holds."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from itertools import groupby
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import click
 
 from pipelines import manifest
-from pipelines.commands.common import json_option, print_result, span
-from pipelines.config import TitleJob
+from pipelines.catalogue import runs
+from pipelines.commands.common import AGE, json_option, print_result, span
+from pipelines.commands.render import JOB_SUFFIXES
+from pipelines.commands.season import say_season
+from pipelines.config import TitleJob, load_season_file
 from pipelines.errors import UsageError
 from pipelines.flows.run import write_report
-from pipelines.selection import Piece, load_pieces
-from pipelines.storage import absolute_url
+from pipelines.selection import Piece, load_pieces, standing_parts
+from pipelines.storage import Store, absolute_url, find_files
 from pipelines.timeline import FrameRange
 from pipelines.work import Work, erase, latest_job, lock_work, open_work
 
@@ -27,14 +33,16 @@ def open_latest(url: str) -> tuple[Work, TitleJob, str]:
 
 
 @click.command()
-@click.argument("work_url", metavar="WORK")
+@click.argument("place", metavar="WORK|SEASON.yaml")
 @json_option
-def status(work_url: str, as_json: bool) -> None:
-    """Say what of WORK is done, failed or still to do. Needs neither the source nor a server.
+def status(place: str, as_json: bool) -> None:
+    """Say what of a film, or of a season, is done, failed or still to do. Needs no server.
 
     Example: stylereel status painted.mp4.stylereel
     """
-    work, job, plan = open_latest(work_url)
+    if place.endswith(JOB_SUFFIXES):
+        return say_season(load_season_file(Path(place)), [], as_json)
+    work, job, plan = open_latest(place)
     pieces = load_pieces(work.store, plan)
     delivery = manifest.load_json(work.store, "delivery.json")
     delivered = bool(delivery and delivery["plan"] == plan)
@@ -92,22 +100,54 @@ def report(work_url: str) -> None:
 
 
 @click.command()
-@click.argument("work_url", metavar="WORK")
+@click.argument("place", metavar="WORK|SEASON.yaml")
+@click.option("--older-than", type=AGE, metavar="30d", help="Only what was delivered longer ago.")
+@click.option("--keep-parts", is_flag=True, help="Keep what the delivery is made of; remove what is not.")
 @click.option("--all", "everything", is_flag=True, help="Remove the manifest as well: the whole folder.")
 @click.option("--force", is_flag=True, help="Even though nothing has been delivered yet.")
-def clean(work_url: str, everything: bool, force: bool) -> None:
-    """Free the disk: remove the parts of a delivered film, keeping its manifest.
+def clean(place: str, older_than: timedelta | None, keep_parts: bool, everything: bool, force: bool) -> None:
+    """Free the disk: remove the parts of a delivered film, or of every film of a season.
 
-    Example: stylereel clean painted.mp4.stylereel
+    The manifest stays, and so does what was delivered.
+
+    Example: stylereel clean season.yaml --older-than 30d
     """
-    work, job, _ = open_latest(work_url)
-    if not force and manifest.load_json(work.store, "delivery.json") is None:
-        raise UsageError(
-            f"{work_url}: nothing has been delivered from here yet; --force removes it all the same"
-        )
+    if everything and keep_parts:
+        raise UsageError("choose one of --all and --keep-parts")
+    for url in _works(place):
+        reason = _reason_to_keep(url, older_than, force)
+        if reason and url == place:
+            raise UsageError(f"{url}: {reason}")
+        click.echo(f"{url}: {reason or _cleaned(url, keep_parts, everything)}")
+
+
+def _works(place: str) -> list[str]:
+    """The work itself, or all that a season has used."""
+    if not place.endswith(JOB_SUFFIXES):
+        return [place]
+    found = runs(Store(load_season_file(Path(place)).catalogue))
+    return sorted({run.work for run in found if run.work})
+
+
+def _reason_to_keep(url: str, older_than: timedelta | None, force: bool) -> str:
+    delivered = find_files(f"{absolute_url(url)}/delivery.json")
+    if not delivered and not force:
+        return "nothing has been delivered from here yet; --force removes it all the same"
+    age = timedelta(seconds=time.time() - delivered[0].changed_unix_seconds) if delivered else None
+    if older_than and (age is None or age < older_than):
+        return f"kept, it was delivered {span(age.total_seconds())} ago" if age else "kept, not delivered yet"
+    return ""
+
+
+def _cleaned(url: str, keep_parts: bool, everything: bool) -> str:
+    """Remove what may go; what was done, for people."""
+    work, job, plan = open_latest(url)
     lock_work(work).release()
     if everything:
         erase(work)
-    for name in ("parts", "scratch"):
+        return f"removed; {job.output} is untouched"
+    kept = standing_parts(work.store, plan) if keep_parts else set()
+    gone = [name for name in work.store.names("parts") if name not in kept]
+    for name in (*gone, "scratch"):
         work.store.remove(name)
-    click.echo(f"removed {'all of' if everything else 'the parts of'} {work_url}; {job.output} is untouched")
+    return f"{len(gone)} parts removed, {len(kept)} kept; {job.output} is untouched"

@@ -13,6 +13,7 @@ from pipelines import manifest, progress
 from pipelines.config import TitleJob
 from pipelines.credentials import scrub
 from pipelines.delivery import assemble_delivery, conform_delivery, publish_delivery
+from pipelines.disk import await_space, likely_bytes
 from pipelines.errors import EngineError, StylereelError
 from pipelines.manifest import FAILED, OK, ShardResult
 from pipelines.media.assemble import PartFile
@@ -77,6 +78,7 @@ def render_title_shard(job: TitleJob, source: Path, shard: int) -> str:
     try:
         with explained("writing", str(target)):
             target.parent.mkdir(parents=True, exist_ok=True)
+            await_space(target.parent, likely_bytes(film.encoding, len(chosen.frames)))
             made = render_shard(film, chosen, source, job.engine_spec, target)
             facts = _published(work, base, target, made)
         manifest.record(work.store, facts)
@@ -135,6 +137,7 @@ def assemble_title(job: TitleJob, source: Path) -> Path:
     target = work.scratch / "delivery" / f"{film.key}{Path(job.output).suffix}"
     with explained("writing", str(target)):
         target.parent.mkdir(parents=True, exist_ok=True)
+        await_space(target.parent, sum(part.path.stat().st_size for part in parts))
         assemble_delivery(film, parts, source, target)
     return target
 
