@@ -3,11 +3,12 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import fmean, median
+from typing import TypeVar
 
 from pipelines import progress
 from pipelines.media.encoding import Encoding
@@ -22,6 +23,7 @@ from pipelines.timeline import FrameRange, Shot
 from pipelines.work import Work
 from stylecore.spec import EngineSpec, StyleSpec
 
+Item = TypeVar("Item")
 VERSION = 1
 MOST_SHARE = 0.01
 """Of the film's frames; but two are needed, since the first of an encoder run is unlike the others."""
@@ -45,7 +47,7 @@ class Calibration:
     frames: int
     """Different ones that were painted to learn this."""
     shot_seconds: float
-    """Surveying a shot."""
+    """Beginning a shot: its survey."""
     segment_seconds: float
     """Opening and closing an encoder."""
     decode_seconds: float
@@ -116,7 +118,7 @@ def _run(film: FilmPlan, shot: Shot, frames: int) -> FrameRange:
 class _Trial:
     """What it took to survey one shot, paint a run of its frames, and encode them."""
 
-    survey_seconds: float
+    shot_seconds: float
     paint_seconds: float
     segment_seconds: float
     encode_seconds: float
@@ -137,15 +139,26 @@ def _rounds(
 
 
 def _trial(film: FilmPlan, reader: FrameReader, engine: EngineSpec, run: FrameRange, part: Path) -> _Trial:
-    clock = Clock()
-    painted = list(painted_frames(film, Shard(1, (run,)), reader, engine, clock))
+    painted, times = _timed(painted_frames(film, Shard(1, (run,)), reader, engine, Clock()))
+    # Frames come in batches; the first batch came with the survey.
+    warm = engine.batch if len(run) > engine.batch else 0
+    each_painted = (times[-1] - times[warm]) / (len(run) - warm)
     _, sizes = _encoded(painted, film.encoding, part)
     short, _ = _encoded(painted[:1], film.encoding, part)
     to_and_fro = [*painted, *painted[-2:0:-1]]
     long, _ = _encoded(list(islice(cycle(to_and_fro), _ENCODED_FRAMES)), film.encoding, part)
-    each = max(0.0, long - short) / (_ENCODED_FRAMES - 1)
-    painting = (clock.network - clock.survey) / len(run)
-    return _Trial(clock.survey, painting, max(0.0, short - each), each, sizes)
+    each_encoded = max(0.0, long - short) / (_ENCODED_FRAMES - 1)
+    before = max(0.0, times[-1] - times[0] - len(run) * each_painted)
+    return _Trial(before, each_painted, max(0.0, short - each_encoded), each_encoded, sizes)
+
+
+def _timed(items: Iterable[Item]) -> tuple[list[Item], list[float]]:
+    """All items, and the seconds at the start and when each came."""
+    found, times = [], [time.perf_counter()]
+    for item in items:
+        found.append(item)
+        times.append(time.perf_counter())
+    return found, times
 
 
 def _encoded(frames: Sequence[Planes], encoding: Encoding, part: Path) -> tuple[float, tuple[int, ...]]:
@@ -170,7 +183,7 @@ def _calibration(
         look=look,
         device_class=engine.device_class,
         frames=frames,
-        shot_seconds=usual("survey_seconds"),
+        shot_seconds=usual("shot_seconds"),
         segment_seconds=usual("segment_seconds"),
         decode_seconds=decode_seconds,
         paint_seconds=usual("paint_seconds"),
@@ -183,10 +196,6 @@ def _calibration(
 def _decoding(film: FilmPlan, reader: FrameReader) -> float:
     """Seconds to decode a frame."""
     stop = min(film.frames.stop, film.frames.start + _DECODED_FRAMES)
-    times = list(_moments(reader, FrameRange(film.frames.start, stop)))
-    return (times[-1] - times[0]) / max(1, len(times) - 1)
-
-
-def _moments(reader: FrameReader, frames: FrameRange) -> Iterator[float]:
-    for _ in reader.read(frames):
-        yield time.perf_counter()
+    _, times = _timed(reader.read(FrameRange(film.frames.start, stop)))
+    # The first came after the start of a child process.
+    return (times[-1] - times[1]) / max(1, len(times) - 2)

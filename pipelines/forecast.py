@@ -7,7 +7,6 @@ from pipelines.calibration import Calibration, look_of
 from pipelines.plan import Shard
 from pipelines.prepare import FilmPlan
 from pipelines.timeline import Shot
-from stylecore.stylize import SURVEY_FRAMES
 
 
 @dataclass(frozen=True)
@@ -56,20 +55,13 @@ def _shot_seconds(film: FilmPlan, shot: Shot, row: Calibration, shard: Shard) ->
     mine = shot.frames.overlap(shard.frames)
     if mine is None:
         return 0.0
-    looked_at = min(len(shot.frames), SURVEY_FRAMES * _frames_of_a_group(film))
-    return row.shot_seconds + looked_at * row.decode_seconds + len(mine) * frame_seconds(row)
+    return row.shot_seconds + len(mine) * frame_seconds(row)
 
 
 def frame_seconds(row: Calibration) -> float:
     """On a GPU the stages run beside each other, on a CPU they share its cores."""
     stages = (row.decode_seconds, row.paint_seconds, row.encode_seconds)
     return sum(stages) if row.device_class == "cpu" else max(stages)
-
-
-def _frames_of_a_group(film: FilmPlan) -> float:
-    """From a key frame of the source to the next, on average: what is decoded to see a frame."""
-    stored = film.index.stored or film.index
-    return len(stored.frames) / max(1, sum(facts.key for facts in stored.frames))
 
 
 def _part_bytes(film: FilmPlan, rows: Sequence[Calibration], shard: Shard) -> float:

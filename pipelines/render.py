@@ -42,8 +42,6 @@ class Clock:
     decode: float = 0.0
     network: float = 0.0
     encode: float = 0.0
-    survey: float = 0.0
-    """The part of `network` that shots take once, whatever their length."""
 
 
 class Waits:
@@ -185,8 +183,7 @@ def _survey(film: FilmPlan, shot: Shot, reader: FrameReader, stylizer: Stylizer,
     chosen = [_planes(film, frame) for frame in _timed(reader.pick(wanted), clock)]
     began = time.perf_counter()
     state = stylizer.survey(chosen)
-    taken = time.perf_counter() - began
-    clock.network, clock.survey = clock.network + taken, clock.survey + taken
+    clock.network += time.perf_counter() - began
     return state
 
 

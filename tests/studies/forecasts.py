@@ -22,17 +22,22 @@ from pipelines.work import load_film, open_work
 
 def processor_seconds() -> float:
     """Of this process and all it started, so far."""
-    children = Path("/proc/self/task").glob("*/children")
-    mine = [child for file in children for child in file.read_text().split()]
-    return time.process_time() + sum(map(_of_process, mine))
+    return time.process_time() + sum(_of_process(child) for child in _children("self"))
 
 
 def _of_process(name: str) -> float:
+    """Of a process, those it has started, and those that have ended."""
     try:
         fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
+        children = _children(name)
     except OSError:
         return 0.0
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") + sum(map(_of_process, children))
+
+
+def _children(name: str) -> list[str]:
+    files = Path(f"/proc/{name}/task").glob("*/children")
+    return [child for file in files for child in file.read_text().split()]
 
 
 def compare(source: Path, style: str, device: str, clock: Callable[[], float]) -> str:
