@@ -52,7 +52,7 @@ def retry(
     work, job, plan = open_latest(work_url)
     with Display(console()):
         chosen = _chosen(work, job, plan, shots, where)
-        if dry_run or ((shots or where) and not chosen):
+        if dry_run or (where and not chosen):
             return _say_chosen(chosen, as_json)
         if style:
             look = {"shots": ",".join(str(piece.shot) for piece in chosen), "style": style}
@@ -109,7 +109,10 @@ def _say_chosen(chosen: Sequence[Piece], as_json: bool) -> None:
     shards = sorted({piece.shard for piece in chosen})
     facts = {"shards": shards, "shots": [asdict(piece) for piece in chosen]}
     lines = [_piece_line(piece) for piece in chosen]
-    print_result(facts, [*lines, f"{len(chosen)} shots in {len(shards)} shards would be rendered"], as_json)
+    lines.append(
+        f"{len(chosen)} shots in {len(shards)} shards to render" if chosen else "nothing fits: 0 shots"
+    )
+    print_result(facts, lines, as_json)
 
 
 def _piece_line(piece: Piece) -> str:

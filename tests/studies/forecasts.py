@@ -1,13 +1,13 @@
 """How near forecasts come: calibrate on 1 % of a film, render all of it, compare.
 
-    python tests/studies/forecasts.py noir FILM... [--device cuda:0]
+    python tests/studies/forecasts.py noir FILM... [--clock wall] [--device cuda:0]
 
-On a loaded machine wall time says little, so it is done a second time with a clock that shows the seconds of
-processor time of this process and its children instead.
+On a loaded machine wall time says little, so the clock shows seconds of processor time, of this process and
+all it started, unless the wall's is asked for.
 """
 
+import argparse
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -40,6 +40,9 @@ def _children(name: str) -> list[str]:
     return [child for file in files for child in file.read_text().split()]
 
 
+CLOCKS: dict[str, Callable[[], float]] = {"processor": processor_seconds, "wall": time.perf_counter}
+
+
 def compare(source: Path, style: str, device: str, clock: Callable[[], float]) -> str:
     """One line of figures, as a clock shows them."""
     with tempfile.TemporaryDirectory() as folder:
@@ -64,12 +67,11 @@ def compare(source: Path, style: str, device: str, clock: Callable[[], float]) -
 
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    where = "cpu"
-    if "--device" in arguments:
-        place = arguments.index("--device")
-        where = arguments[place + 1]
-        del arguments[place : place + 2]
-    for film_name in arguments[1:]:
-        for kind in (processor_seconds, time.perf_counter):
-            print(compare(Path(film_name), arguments[0], where, kind), flush=True)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("style")
+    parser.add_argument("films", nargs="+", type=Path)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--clock", choices=CLOCKS, default="processor")
+    wanted = parser.parse_args()
+    for film_path in wanted.films:
+        print(compare(film_path, wanted.style, wanted.device, CLOCKS[wanted.clock]), flush=True)
