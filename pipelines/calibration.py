@@ -18,7 +18,7 @@ from pipelines.plan import Shard
 from pipelines.prepare import FilmPlan
 from pipelines.render import Clock, painted_frames
 from pipelines.storage import explained
-from pipelines.tables import read_rows, write_rows
+from pipelines.rows import read_rows, write_rows
 from pipelines.timeline import FrameRange, Shot
 from pipelines.work import Work
 from stylecore.spec import EngineSpec, StyleSpec

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipelines.storage import Store
-from pipelines.tables import read_rows, write_rows
+from pipelines.rows import read_rows, write_rows
 
 VERSION = 1
 DELIVERED, FAILED = "delivered", "failed"

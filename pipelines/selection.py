@@ -16,7 +16,7 @@ from pipelines.errors import UsageError
 from pipelines.manifest import ShardResult
 from pipelines.steadiness import Steadiness
 from pipelines.storage import Store
-from pipelines.tables import Table, read_table
+from pipelines.rows import Table, read_table
 from pipelines.timeline import FrameRange
 
 TO_DO = "to do"

@@ -14,7 +14,7 @@ from pipelines.media.frames import FrameReader
 from pipelines.plan import Shard
 from pipelines.planes import frame_planes
 from pipelines.prepare import FilmPlan
-from pipelines.tables import read_rows, write_rows
+from pipelines.rows import read_rows, write_rows
 from pipelines.timeline import FrameRange
 from pipelines.work import Work
 from stylecore.metrics import error_along, luma_flicker

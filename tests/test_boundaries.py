@@ -10,7 +10,7 @@ FILES = sorted([*ROOT.glob("stylecore/**/*.py"), *ROOT.glob("pipelines/**/*.py")
 ONLY_IN = {
     "prefect": "pipelines/flows/",
     "fsspec": "pipelines/storage.py",
-    "pyarrow": ("pipelines/manifest.py", "pipelines/schema.py", "pipelines/tables.py"),
+    "pyarrow": ("pipelines/manifest.py", "pipelines/schema.py", "pipelines/rows.py"),
     "ffmpeg": "pipelines/media/ffmpeg.py",
     "imageio_ffmpeg": "pipelines/media/ffmpeg.py",
     "subprocess": ("pipelines/media/ffmpeg.py", "pipelines/media/nursery.py", "pipelines/flows/server.py"),

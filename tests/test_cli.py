@@ -189,7 +189,7 @@ def test_plan_renders_nothing(film, tmp_path, capsys):
 
 
 def test_plan_refuses_what_will_not_fit(film, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("pipelines.disk.SPARE_BYTES", 1 << 60)
+    monkeypatch.setattr("pipelines.room.SPARE_BYTES", 1 << 60)
     code, out, err = result(capsys, "plan", film, tmp_path / "out.mkv", "--style", "identity")
     assert code == 1 and out == "" and "are free; free some space" in err
 

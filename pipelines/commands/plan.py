@@ -14,7 +14,7 @@ from pipelines.commands.common import console, json_option, print_result, span, 
 from pipelines.commands.render import JOB_SUFFIXES, job_from_arguments
 from pipelines.config import TitleJob, cache_folder
 from pipelines.delivery import refuse_foreign_folder
-from pipelines.disk import Need, needs, refuse_what_will_not_fit
+from pipelines.room import Need, needs, refuse_what_will_not_fit
 from pipelines.display import Display
 from pipelines.forecast import Forecast, forecast
 from pipelines.looks import check_styles

@@ -13,7 +13,7 @@ from pipelines import manifest, progress
 from pipelines.config import TitleJob
 from pipelines.credentials import scrub
 from pipelines.delivery import assemble_delivery, conform_delivery, publish_delivery
-from pipelines.disk import await_space, likely_bytes
+from pipelines.room import await_space, likely_bytes
 from pipelines.errors import EngineError, StylereelError
 from pipelines.manifest import FAILED, OK, ShardResult
 from pipelines.media.assemble import PartFile
