@@ -17,8 +17,8 @@ from pipelines.media.parts import Planes, read_part, write_part
 from pipelines.plan import Shard
 from pipelines.prepare import FilmPlan
 from pipelines.render import Clock, painted_frames
-from pipelines.storage import explained
 from pipelines.rows import read_rows, write_rows
+from pipelines.storage import explained
 from pipelines.timeline import FrameRange, Shot
 from pipelines.work import Work
 from stylecore.spec import EngineSpec, StyleSpec

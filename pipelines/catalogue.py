@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipelines.rows import rows_of, write_rows
 from pipelines.storage import Store
-from pipelines.rows import read_rows, write_rows
 
 VERSION = 1
 DELIVERED, FAILED = "delivered", "failed"
@@ -55,8 +55,8 @@ def record(catalogue: Store, run: TitleRun) -> None:
 
 def runs(catalogue: Store) -> list[TitleRun]:
     """All runs, the earliest first; a torn file is as if it were not there."""
-    names = [name for name in catalogue.names("runs") if name.endswith(".parquet")]
-    found = [row for name in names for row in read_rows(catalogue, name, TitleRun, VERSION) or []]
+    contents = catalogue.read_many(catalogue.names("runs"))
+    found = [row for name, data in contents.items() for row in rows_of(name, data, TitleRun, VERSION) or []]
     return sorted(found, key=lambda run: (run.run, run.started_utc, run.source))
 
 

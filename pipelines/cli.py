@@ -10,6 +10,7 @@ from pipelines.commands.demo import demo
 from pipelines.commands.doctor import doctor
 from pipelines.commands.look import look
 from pipelines.commands.plan import plan
+from pipelines.commands.pool import pool
 from pipelines.commands.render import render
 from pipelines.commands.retry import retry
 from pipelines.commands.season import season
@@ -28,7 +29,8 @@ def stylereel() -> None:
     """Repaint a whole film in one artistic style: in sync, without flicker, resumable, proved."""
 
 
-for _command in (demo, look, render, season, plan, status, retry, report, clean, styles, train, doctor):
+_COMMANDS = (demo, look, render, season, plan, status, retry, report, clean, styles, train, pool, doctor)
+for _command in _COMMANDS:
     stylereel.add_command(_command)
 
 

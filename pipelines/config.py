@@ -20,9 +20,6 @@ from stylecore.catalog import Part, format_reference, is_pack, parse_reference
 from stylecore.errors import StyleError
 from stylecore.spec import COLOR_MODES, EngineSpec
 
-# About a minute or two of work for one task, on a CPU at small sizes or a GPU at large ones.
-DEFAULT_SHARD_FRAMES = 480
-
 
 class Look(BaseModel):
     """How something should look."""
@@ -72,7 +69,8 @@ class TitleJob(Look):
     """The frames to deliver, `A-B` in frame numbers or timecodes; all of them unless given."""
     scan: str = Field("auto", pattern=f"^({'|'.join(SCANS)})$")
     """What to do about interlacing."""
-    shard_frames: int = Field(DEFAULT_SHARD_FRAMES, ge=1)
+    shard_frames: int | None = Field(None, ge=1)
+    """By the film's length unless given: see `plan.usual_shard_frames`."""
     batch: int = Field(1, ge=1)
     tile: int = Field(0, ge=0)
     device: str = "auto"
@@ -144,6 +142,8 @@ class Season(BaseModel):
     """Where it is recorded what became of every title; beside the outputs unless given."""
     price_per_hour: float = Field(0.0, ge=0)
     """Of the machine; what a title cost is recorded."""
+    pool: str = ""
+    """The Prefect work pool whose workers paint; this machine unless given."""
 
     @property
     def options(self) -> dict[str, Any]:

@@ -18,3 +18,10 @@ def resolve_device(job: TitleJob) -> TitleJob:
     elif not device.startswith(("cpu", "cuda")):
         raise UsageError(f"device {device!r}: choose auto, cpu or cuda:N")
     return job.model_copy(update={"device": device})
+
+
+def check_pool_device(job: TitleJob) -> TitleJob:
+    """The job, if it says which device the workers of a pool have; this machine's do not matter."""
+    if not job.device.startswith(("cpu", "cuda")):
+        raise UsageError(f"device {job.device}: workers may differ; say what they have, cpu or cuda:0")
+    return job

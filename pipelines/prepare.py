@@ -19,7 +19,7 @@ from pipelines.media.probe import SourceInfo
 from pipelines.media.scan import as_shown, field_order, needed
 from pipelines.media.shots import find_cuts
 from pipelines.media.tracks import DROPPED, Fate, decide, decide_for_excerpt, decide_for_pictures
-from pipelines.plan import Shard, cut_shards, plan_segments, plan_shards
+from pipelines.plan import Shard, cut_shards, plan_segments, plan_shards, usual_shard_frames
 from pipelines.planes import painted_format, yuv_format
 from pipelines.timecode import Counting
 from pipelines.timeline import FrameRange, Shot, Timeline, shots_from_cuts
@@ -115,7 +115,8 @@ def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     styles = looks_of_shots(job, shots)
     encoding = _encoding(job, info, index)
     frames = _frames(job, index.timeline, encoding)
-    shards = cut_shards(plan_shards(plan_segments(shots), job.shard_frames), frames)
+    most = job.shard_frames or usual_shard_frames(len(index.frames))
+    shards = cut_shards(plan_shards(plan_segments(shots), most), frames)
     shown = [number for number, shot in enumerate(shots) if shot.frames.overlap(frames)]
     shots, styles = shots[shown[0] : shown[-1] + 1], styles[shown[0] : shown[-1] + 1]
     keys = [_shard_key(job, info, index, shots, styles, encoding, shard) for shard in shards]

@@ -11,12 +11,11 @@ from fractions import Fraction
 from math import isnan, nan
 from typing import Any
 
-from pipelines import manifest, schema
+from pipelines import manifest, tables
 from pipelines.errors import UsageError
 from pipelines.manifest import ShardResult
 from pipelines.steadiness import Steadiness
 from pipelines.storage import Store
-from pipelines.rows import Table, read_table
 from pipelines.timeline import FrameRange
 
 TO_DO = "to do"
@@ -64,9 +63,8 @@ MEASURED = {"warp_ratio", "flicker"}
 
 def load_pieces(store: Store, plan: str) -> list[Piece]:
     """All pieces of a stored plan, as they stand; needs no source."""
-    shots, shards = (_plan_table(store, plan, name).rows for name in ("shots", "shards"))
-    attempts = manifest.attempts(store)
-    rows = manifest.standing(attempts)
+    shots, shards = (_plan_table(store, plan, name).to_pylist() for name in ("shots", "shards"))
+    rows = manifest.standing(manifest.attempts(store))
     seconds = _shard_seconds(store, plan)
     return [
         _piece(shot, shard, shared, rows.get(shard["key"]), seconds[shard["shard"]])
@@ -78,13 +76,14 @@ def load_pieces(store: Store, plan: str) -> list[Piece]:
 
 def standing_parts(store: Store, plan: str) -> set[str]:
     """Names of the parts that a plan's delivery is made of."""
-    keys = _plan_table(store, plan, "shards", ("key",)).columns["key"]
+    keys = tables.column(_plan_table(store, plan, "shards"), "key")
     rows = manifest.standing(manifest.attempts(store))
     return {rows[key].part for key in keys if key in rows and rows[key].state == manifest.OK}
 
 
-def _plan_table(store: Store, plan: str, name: str, wanted: Sequence[str] = ()) -> Table:
-    table = read_table(store, f"plan/{plan}/{name}.parquet", schema.VERSION, wanted)
+def _plan_table(store: Store, plan: str, name: str) -> Any:
+    file = f"plan/{plan}/{name}.parquet"
+    table = tables.decode(file, store.read(file))
     if table is None:
         raise UsageError(f"{store.url}: its plan is not there whole; run the same render command again")
     return table
@@ -92,11 +91,12 @@ def _plan_table(store: Store, plan: str, name: str, wanted: Sequence[str] = ()) 
 
 def _shard_seconds(store: Store, plan: str) -> Mapping[int, Fraction]:
     """How long the frames of each shard are shown."""
-    table = _plan_table(store, plan, "timeline", ("shard", "duration"))
+    table = _plan_table(store, plan, "timeline")
     ticks: defaultdict[int, int] = defaultdict(int)
-    for shard, duration in zip(*table.columns.values(), strict=True):
+    for shard, duration in zip(tables.column(table, "shard"), tables.column(table, "duration"), strict=True):
         ticks[shard] += duration
-    return {shard: total * Fraction(table.head["time_base"]) for shard, total in ticks.items()}
+    base = Fraction(tables.facts_of(table)["time_base"])
+    return {shard: total * base for shard, total in ticks.items()}
 
 
 def _frames(row: Mapping[str, Any]) -> FrameRange:

@@ -42,13 +42,16 @@ class Steadiness:
 
 
 def steadiness_of(
-    work: Work, film: FilmPlan, shard: Shard, result: ShardResult, part: Path, source: Path
+    work: Work, film: FilmPlan, shard: Shard, result: ShardResult, source: Path
 ) -> list[Steadiness]:
-    """Of each shot in a part; measured once, then kept with the work."""
+    """Of each shot in the part of a result; measured once, then kept. None where the part is lost."""
     name = f"steadiness/{PurePosixPath(result.part).stem}.parquet"
     rows = read_rows(work.store, name, Steadiness, VERSION)
-    if rows is None:
-        rows = list(_measured(film, shard, part, source))
+    if rows is not None:
+        return rows
+    part = work.part(result)
+    rows = list(_measured(film, shard, part, source)) if part else []
+    if part:
         write_rows(work.store, name, Steadiness, rows, VERSION)
     return rows
 

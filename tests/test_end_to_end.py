@@ -169,12 +169,12 @@ MOMENTS = {
     "first shard": ("pipelines.media.parts:_frame", 25, "", 3),
     "part encoded": ("pipelines.storage:Store.publish", 1, "parts/", 3),
     "published, not recorded": ("pipelines.manifest:record", 1, "", 3),
-    "half a record": ("pipelines.storage:os.replace", 1, "results/", 3),
+    "half a record": ("pipelines.disk:os.link", 1, "results/", 3),
     "second shard": ("pipelines.media.parts:_frame", 45, "", 2),
     "third shard recorded": ("pipelines.manifest:record", 3, "", 1),
     "assembling": ("pipelines.media.assemble:read_part", 2, "", 0),
     "conforming": ("pipelines.media.conform:prove_head", 1, "", 0),
-    "publishing": ("pipelines.storage:_move", 1, "out.mp4'", 0),
+    "publishing": ("pipelines.disk:move", 1, "out.mp4'", 0),
     "published, not noted": ("pipelines.storage:Store.write", 1, "delivery.json", 0),
 }
 

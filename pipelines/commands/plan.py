@@ -9,17 +9,18 @@ from typing import Any
 
 import click
 
+from pipelines import manifest
 from pipelines.calibration import calibrate, calibrations
 from pipelines.commands.common import console, json_option, print_result, span, style_options
 from pipelines.commands.render import JOB_SUFFIXES, job_from_arguments
 from pipelines.config import TitleJob, cache_folder
 from pipelines.delivery import refuse_foreign_folder
-from pipelines.room import Need, needs, refuse_what_will_not_fit
 from pipelines.display import Display
 from pipelines.forecast import Forecast, forecast
 from pipelines.looks import check_styles
 from pipelines.prepare import FilmPlan
-from pipelines.work import Work, find_source, finished_parts, load_film, open_work
+from pipelines.room import Need, needs, refuse_what_will_not_fit
+from pipelines.work import Work, find_source, load_film, open_work, pending
 
 
 @click.command()
@@ -49,10 +50,8 @@ def plan(
     with Display(console()):
         path = find_source(job, work)
         film = load_film(job, work, path)
-        parts = finished_parts(work, film)
-        left = [shard.number for shard, part in zip(film.shards, parts, strict=True) if part is None]
-        finished_bytes = sum(part[0].part_bytes for part in parts if part)
-        told = _forecasts(job, work, film, path, left, finished_bytes)
+        left = pending(work, film)
+        told = _forecasts(job, work, film, path, left)
         disks = needs(job, work, told[0])
         refuse_what_will_not_fit(disks)
     facts = plan_facts(job, film, left)
@@ -62,16 +61,19 @@ def plan(
 
 
 def _forecasts(
-    job: TitleJob, work: Work, film: FilmPlan, source: Path, left: Sequence[int], finished_bytes: int
+    job: TitleJob, work: Work, film: FilmPlan, source: Path, left: Sequence[int]
 ) -> list[Forecast]:
     """By class of device: this one first, then the others that this film has been calibrated on."""
     known, mine = calibrations(work, film), job.engine_spec.device_class
     if all(row.device_class != mine for row in known):
         known += calibrate(work, film, job.engine_spec, source)
+    rows = manifest.standing(manifest.attempts(work.store))
+    done = [key for number, key in enumerate(film.shard_keys, start=1) if number not in set(left)]
+    finished_bytes = sum(rows[key].part_bytes for key in done)
     known.sort(key=lambda row: (row.device_class != mine, row.device_class))
     return [
-        forecast(film, left, list(rows), finished_bytes, source.stat().st_size)
-        for _, rows in groupby(known, attrgetter("device_class"))
+        forecast(film, left, list(of_class), finished_bytes, source.stat().st_size)
+        for _, of_class in groupby(known, attrgetter("device_class"))
     ]
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
+from pipelines.batches import Pool
 from pipelines.commands.common import console, json_option, print_result, style_options
 from pipelines.config import TitleJob, load_job_file, make_job
-from pipelines.device import resolve_device
+from pipelines.device import check_pool_device, resolve_device
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
@@ -15,28 +16,34 @@ from pipelines.flows.run import run_title
 JOB_SUFFIXES = (".yaml", ".yml")
 
 
-def job_from_arguments(source: str, output: str | None, options: dict[str, Any]) -> TitleJob:
-    """A job from SOURCE OUTPUT and options, or from a job file."""
+def job_from_arguments(
+    source: str, output: str | None, options: dict[str, Any], pool: str | None = None
+) -> TitleJob:
+    """A job from SOURCE OUTPUT and options, or from a job file; for this machine, or for a pool's."""
+    settle = check_pool_device if pool else resolve_device
     if source.endswith(JOB_SUFFIXES):
-        return resolve_device(load_job_file(Path(source), {**options, "output": output}))
+        return settle(load_job_file(Path(source), {**options, "output": output}))
     if output is None:
         raise UsageError("say where the film should go: stylereel render SOURCE OUTPUT")
-    return resolve_device(make_job({"source": source, "output": output, **options}))
+    return settle(make_job({"source": source, "output": output, **options}))
 
 
 @click.command()
 @click.argument("source")
 @click.argument("output", required=False)
 @style_options
+@click.option(
+    "--pool", metavar="NAME", help="Let the workers of a Prefect work pool paint; they see all places."
+)
 @json_option
-def render(source: str, output: str | None, as_json: bool, **options: Any) -> None:
+def render(source: str, output: str | None, pool: str | None, as_json: bool, **options: Any) -> None:
     """Repaint SOURCE (a film or a job file) into OUTPUT. The same command again continues.
 
     Example: stylereel render film.mp4 painted.mp4 --style starry-night
     """
-    job = job_from_arguments(source, output, options)
+    job = job_from_arguments(source, output, options, pool)
     with Display(console()):
-        facts = run_title(job)
+        facts = run_title(job, pool=Pool(pool) if pool else None)
     print_result(facts, delivery_lines(facts), as_json)
 
 

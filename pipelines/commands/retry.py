@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from pipelines import manifest, progress
+from pipelines.choice import choose, withdraw_chosen
 from pipelines.commands.common import console, json_option, print_result
 from pipelines.commands.render import delivery_lines
 from pipelines.commands.work import open_latest
@@ -13,11 +13,7 @@ from pipelines.config import TitleJob
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
-from pipelines.prepare import FilmPlan
-from pipelines.selection import MEASURED, Piece, columns_of, load_pieces, matching, with_steadiness
-from pipelines.steadiness import Steadiness, steadiness_of
-from pipelines.timeline import parse_numbers
-from pipelines.work import Work, find_source, finished_parts, load_film, lock_work, withdraw
+from pipelines.selection import MEASURED, Piece
 
 
 @click.command()
@@ -51,58 +47,16 @@ def retry(
         raise UsageError("--style needs --shots or --where: which shots should get it?")
     work, job, plan = open_latest(work_url)
     with Display(console()):
-        chosen = _chosen(work, job, plan, shots, where)
+        chosen = choose(work, job, plan, shots, where)
         if dry_run or (where and not chosen):
             return _say_chosen(chosen, as_json)
         if style:
             look = {"shots": ",".join(str(piece.shot) for piece in chosen), "style": style}
             job = TitleJob.model_validate({**job.model_dump(), "looks": [*job.looks, look]})
         elif shots or where:
-            _withdraw(work, job, plan, chosen)
+            withdraw_chosen(work, job, plan, chosen)
         facts = run_title(job)
     print_result(facts, delivery_lines(facts), as_json)
-
-
-def _chosen(work: Work, job: TitleJob, plan: str, shots: str | None, where: str | None) -> list[Piece]:
-    """What a retry is about."""
-    pieces = load_pieces(work.store, plan)
-    if shots:
-        return _of_shots(pieces, shots)
-    if where:
-        if MEASURED & set(columns_of(where)):
-            pieces = with_steadiness(pieces, _measured(work, _film(work, job, plan), job))
-        return matching(pieces, where)
-    return [piece for piece in pieces if piece.state != manifest.OK]
-
-
-def _of_shots(pieces: Sequence[Piece], shots: str) -> list[Piece]:
-    try:
-        numbers = set(parse_numbers(shots))
-    except ValueError as err:
-        raise UsageError(f"--shots: {err}") from err
-    unknown = numbers - {piece.shot for piece in pieces}
-    if unknown:
-        first, last = pieces[0].shot, pieces[-1].shot
-        raise UsageError(f"shot {min(unknown)} is not in this film or range; it has shots {first}-{last}")
-    return [piece for piece in pieces if piece.shot in numbers]
-
-
-def _measured(work: Work, film: FilmPlan, job: TitleJob) -> dict[int, list[Steadiness]]:
-    """The steadiness of every shot that is done, by shard."""
-    source, found = find_source(job, work), finished_parts(work, film)
-    progress.begin("measure", len(film.shards), unit="shards")
-    measured = {}
-    for shard, part in zip(film.shards, found, strict=True):
-        if part:
-            measured[shard.number] = steadiness_of(work, film, shard, *part, source)
-        progress.advance()
-    return measured
-
-
-def _withdraw(work: Work, job: TitleJob, plan: str, chosen: Sequence[Piece]) -> None:
-    film = _film(work, job, plan)
-    with lock_work(work):
-        withdraw(work, film, sorted({piece.shard for piece in chosen}))
 
 
 def _say_chosen(chosen: Sequence[Piece], as_json: bool) -> None:
@@ -120,11 +74,3 @@ def _piece_line(piece: Piece) -> str:
     numbers = [f"{name} {value:.3f}" for name, value in found.items() if value is not None]
     told = filter(None, [piece.state, f"{piece.kbit_per_second:.0f} kbit/s", *numbers, piece.error])
     return f"shot {piece.shot}, frames {piece.range}, shard {piece.shard}, {piece.style}: {'; '.join(told)}"
-
-
-def _film(work: Work, job: TitleJob, plan: str) -> FilmPlan:
-    """The stored plan, from the source; which must not have changed."""
-    film = load_film(job, work, find_source(job, work))
-    if film.key != plan:
-        raise UsageError(f"{job.source}: has changed since it was planned; run `stylereel render` again")
-    return film

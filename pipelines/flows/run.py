@@ -15,18 +15,19 @@ from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from pipelines import manifest, progress
+from pipelines.batches import Pool
 from pipelines.catalogue import TitleRun
 from pipelines.config import Season, TitleJob, cache_folder, prefect_server_given
 from pipelines.credentials import hide_secrets
 from pipelines.delivery import fetch_delivered, fingerprint, refuse_unwritable
-from pipelines.errors import EngineError, StylereelError, UsageError
-from pipelines.flows.server import EmbeddedServer, answers, pointed_at, quiet_prefect
+from pipelines.errors import StylereelError, UsageError
+from pipelines.flows.server import EmbeddedServer, answers, given_server, pointed_at
 from pipelines.looks import check_styles
 from pipelines.media.encoding import container_of
 from pipelines.media.pictures import is_sequence
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan
-from pipelines.review import shown_frames, write_page
+from pipelines.review import SHEET, show_frames, shown_frames, write_page, write_sheet
 from pipelines.storage import split_url
 from pipelines.work import (
     Work,
@@ -41,7 +42,7 @@ from pipelines.work import (
 Result = TypeVar("Result")
 
 
-def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
+def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dict[str, Any]:
     """Render a film, or what of it is missing; the delivery's facts, with the path of its page."""
     if not is_sequence(job.output):
         container_of(Path(job.output).suffix)
@@ -50,12 +51,13 @@ def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
     refuse_unwritable(job)
     lock = lock_work(work)
     try:
-        clear_scratch(work)
+        if pool is None:  # workers that share this folder may be at work in it
+            clear_scratch(work)
         source = find_source(job, work)
         probe(source)
         with _signals_stop(), _server() as api_url:
             film = load_film(job, work, source)
-            facts = _delivered(job, work, film) or _in_thread(api_url, lambda: _run_flow(job))
+            facts = _delivered(job, work, film) or _in_thread(api_url, lambda: _run_flow(job, pool))
         return _with_page(job, work, source, film, facts) if page else facts
     except StylereelError:
         if work.store.size("job.json") is None:
@@ -78,11 +80,11 @@ def run_season(season: Season, sources: list[str] | None = None, again: bool = F
         return _in_thread(api_url, work)
 
 
-def _run_flow(job: TitleJob) -> dict[str, Any]:
+def _run_flow(job: TitleJob, pool: Pool | None) -> dict[str, Any]:
     _await_servers()
     from pipelines.flows.title import stylize_title
 
-    return stylize_title(job)
+    return stylize_title(job, pool)
 
 
 def _await_servers() -> None:
@@ -95,12 +97,8 @@ def _await_servers() -> None:
 @contextmanager
 def _server() -> Iterator[str]:
     """The URL of Prefect's API: the user's, or that of a child of ours, which is still starting."""
-    given = prefect_server_given()
-    if given:
-        if not answers(given):
-            raise EngineError(f"PREFECT_API_URL={hide_secrets(given)} does not answer; start it or unset it")
-        quiet_prefect(None)
-        yield given
+    if prefect_server_given():
+        yield given_server()
         return
     server = EmbeddedServer(cache_folder() / "prefect")
     try:
@@ -193,8 +191,11 @@ def _with_page(
     job: TitleJob, work: Work, source: Path, film: FilmPlan, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     delivered = fetch_delivered(job, film, shown_frames(film), work.scratch / "page")
-    page = work.scratch / "report.html"
+    page, sheet = work.scratch / "report.html", work.scratch / SHEET
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_page(page, source, delivered, film, facts)
-    work.store.publish(page, "report.html")
+    shown = show_frames(source, delivered, film)
+    write_page(page, shown, facts)
+    write_sheet(sheet, shown)
+    for made in (page, sheet):
+        work.store.publish(made, made.name)
     return {**facts, "report": hide_secrets(f"{job.work}/report.html")}

@@ -8,11 +8,13 @@ from typing import Any
 from prefect import flow
 
 from pipelines import catalogue, progress
+from pipelines.batches import Pool
 from pipelines.catalogue import DELIVERED, FAILED, TitleRun
 from pipelines.config import Season
 from pipelines.credentials import hide_secrets, scrub
-from pipelines.device import resolve_device
-from pipelines.errors import StylereelError, UsageError
+from pipelines.device import check_pool_device, resolve_device
+from pipelines.errors import UsageError
+from pipelines.faults import message
 from pipelines.flows.run import run_title
 from pipelines.season import Title, take_stock
 from pipelines.storage import Store
@@ -41,19 +43,19 @@ def _run(season: Season, title: Title) -> TitleRun:
     """Deliver one title as `stylereel render` does; whatever goes wrong is the row's, not the season's."""
     began = time.perf_counter()
     try:
-        run = _delivered(title)
+        run = _delivered(title, season.pool)
     except Exception as err:
-        known = isinstance(err, StylereelError | StyleError)
-        text = scrub(str(err) if known else f"{type(err).__name__}: {err}")
+        text = scrub(str(err) if isinstance(err, StyleError) else message(err))
         run = TitleRun(state=FAILED, error_class=type(err).__name__, error_text=text, **_wanted(title))
     seconds = time.perf_counter() - began
     return replace(run, wall_seconds=seconds, cost=seconds / 3600 * season.price_per_hour)
 
 
-def _delivered(title: Title) -> TitleRun:
+def _delivered(title: Title, pool: str) -> TitleRun:
     if title.job is None:
         raise title.fault or UsageError(f"{title.name}: there is no job for it")
-    facts = run_title(resolve_device(title.job))
+    job = check_pool_device(title.job) if pool else resolve_device(title.job)
+    facts = run_title(job, pool=Pool(pool) if pool else None)
     same = {name: facts[name] for name in ("frames", "shots", "shards", "shards_rendered", "bytes", "sha256")}
     return TitleRun(state=DELIVERED, film_seconds=facts["seconds"], **same, **_wanted(title))
 

@@ -16,7 +16,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.errors import EngineError
+from pipelines.config import prefect_server_given
+from pipelines.credentials import hide_secrets
+from pipelines.errors import EngineError, UsageError
 
 START_SECONDS = 180
 _QUIET = {
@@ -30,7 +32,10 @@ _QUIET = {
 
 
 def quiet_prefect(home: Path | None) -> Mapping[str, str]:
-    """Settings under which Prefect neither chats nor calls home; to be in place before it is imported."""
+    """Settings under which Prefect neither chats nor calls home; to be in place before it is imported.
+
+    Where it is already, as in a worker's process, whoever imported it has decided what is heard.
+    """
     settings = dict(_QUIET)
     if home is not None:
         settings |= {"PREFECT_HOME": str(home), "PREFECT_PROFILES_PATH": str(home / "profiles.toml")}
@@ -79,6 +84,20 @@ class EmbeddedServer:
             self.child.stdin.close()
         self.child.kill()
         self.child.wait()
+
+
+def given_server() -> str:
+    """The API that the user points to, which answers."""
+    given = prefect_server_given()
+    if not given:
+        raise UsageError(
+            "PREFECT_API_URL names no Prefect server; start one and point to it (deploy/README.md)"
+        )
+    if not answers(given):
+        raise EngineError(f"PREFECT_API_URL={hide_secrets(given)} does not answer; start it or unset it")
+    if "prefect" not in sys.modules:
+        quiet_prefect(None)
+    return given
 
 
 @contextmanager
