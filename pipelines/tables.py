@@ -35,7 +35,7 @@ def decode(name: str, data: bytes | None) -> pa.Table | None:
     if data is None:
         return None
     try:
-        table = pq.read_table(pa.BufferReader(data))
+        table = pq.ParquetFile(pa.BufferReader(data)).read()
     except (pa.ArrowInvalid, OSError):
         return None
     version = (table.schema.metadata or {}).get(b"stylereel_schema", b"?").decode()

@@ -24,7 +24,7 @@ from pipelines.media.conform import ConformReport
 from pipelines.prepare import FilmPlan
 from pipelines.render import RenderedShard, render_shard
 from pipelines.storage import explained
-from pipelines.timeline import FrameRange
+from pipelines.timeline import FrameRange, touching
 from pipelines.work import (
     Work,
     file_sha256,
@@ -54,7 +54,9 @@ def plan_title(job: TitleJob, source: Path) -> list[int]:
         manifest.compact(work.store)
         left = pending(work, film)
     ranges = [film.shards[number - 1].frames for number in left]
-    shots_left = sum(1 for shot in film.shots if any(film.ends_in(shot, frames) for frames in ranges))
+    shots_left = sum(
+        film.ends_in(shot, frames) for frames in ranges for shot in film.shots[touching(film.shots, frames)]
+    )
     total, shots = len(film.frames), len(film.shots)
     done = total - sum(map(len, ranges))
     progress.begin("render", total, done, shots=shots, shots_done=shots - shots_left)
