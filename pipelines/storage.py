@@ -187,11 +187,12 @@ class Store:
         """
 
         def call(fs: Any, path: str) -> bool:
-            if _is_local(fs):
-                return disk.create(Path(path), data)
-            _make_parent(fs, path)
             try:
-                fs.pipe_file(path, data, mode="create")
+                if _is_local(fs):
+                    disk.create(Path(path), data)
+                else:
+                    _make_parent(fs, path)
+                    fs.pipe_file(path, data, mode="create")
             except FileExistsError:
                 return fs.cat_file(path) == data
             return True

@@ -20,7 +20,8 @@ def encode(
     head = {"stylereel_schema": str(schema.VERSION), **(facts or {})}
     arrays = [pa.array(values[column.name], column.type) for column in columns]
     sink = io.BytesIO()
-    pq.write_table(pa.table(arrays, columns.with_metadata(head)), sink, compression="zstd")
+    table = pa.table(arrays, columns.with_metadata(head))
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
 
 
@@ -35,7 +36,7 @@ def decode(name: str, data: bytes | None) -> pa.Table | None:
     if data is None:
         return None
     try:
-        table = pq.ParquetFile(pa.BufferReader(data)).read()
+        table = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read()
     except (pa.ArrowInvalid, OSError):
         return None
     version = (table.schema.metadata or {}).get(b"stylereel_schema", b"?").decode()

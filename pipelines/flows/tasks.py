@@ -124,8 +124,15 @@ def _wish(job: TitleJob, film: FilmPlan, shard: int) -> ShardResult:
         device=job.device,
         start=frames.start,
         stop=frames.stop,
-        started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        started_utc=datetime.datetime.fromtimestamp(time.time(), datetime.UTC).isoformat(
+            timespec="milliseconds"
+        ),
     )
+
+
+def _now_utc() -> str:
+    now = datetime.datetime.fromtimestamp(time.time(), datetime.UTC)
+    return now.isoformat(timespec="milliseconds")
 
 
 def _published(work: Work, mine: ShardResult, target: Path, made: RenderedShard) -> ShardResult:
