@@ -28,7 +28,8 @@ _AWAY_NAMES = {
     "TransportError",
 }
 """What the clients of stores raise, by name: none of them is imported before it is needed."""
-_BUSY_STATUS = (408, 429)
+_BUSY_STATUS = (408, 429, 500, 502, 503, 504)
+_READ_ONLY_STATUS = (405, 501)
 
 Value = TypeVar("Value")
 
@@ -51,13 +52,13 @@ class _Missing(StorageError):
 
 def _explain(what: str, err: Exception, elsewhere: bool) -> StorageError | None:
     """The error in our words; None for one that is not a file system's."""
-    if isinstance(err, FileNotFoundError):
+    if isinstance(err, FileNotFoundError) and not (elsewhere and _is_away(err)):
         return _Missing(f"{what}: not found; choose another place")
     if elsewhere and _is_away(err) or isinstance(err, OSError) and err.errno in _AWAY_ERRNOS:
-        return OutageError(f"{what}: no answer ({scrub(_said(err))})")
+        return OutageError(f"{what}: no answer ({scrub(_said(err.__cause__ or err))})")
     if type(err).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
         return StorageError(f"{what}: no credentials; set them in the environment or in a profile")
-    if elsewhere and isinstance(err, NotImplementedError):
+    if elsewhere and (isinstance(err, NotImplementedError) or _status(err) in _READ_ONLY_STATUS):
         return StorageError(f"{what}: this kind of place can only be read; choose another place")
     if not isinstance(err, OSError) and not (elsewhere and _status(err)):
         return None
@@ -68,23 +69,25 @@ def _explain(what: str, err: Exception, elsewhere: bool) -> StorageError | None:
     return StorageError(f"{what}: {scrub(_said(err))}; choose another place")
 
 
-def _is_away(err: Exception) -> bool:
+def _is_away(err: BaseException) -> bool:
+    """Whether a store did not answer; some clients say of that too that nothing is there."""
     names = {kind.__name__ for kind in type(err).__mro__}
-    status = _status(err)
-    return bool(names & _AWAY_NAMES) or _errno(err) in _BUSY_ERRNOS or status >= 500 or status in _BUSY_STATUS
+    if names & _AWAY_NAMES or _errno(err) in _BUSY_ERRNOS or _status(err) in _BUSY_STATUS:
+        return True
+    return isinstance(err, FileNotFoundError) and err.__cause__ is not None and _is_away(err.__cause__)
 
 
-def _errno(err: Exception) -> int:
+def _errno(err: BaseException) -> int:
     return err.errno or 0 if isinstance(err, OSError) else 0
 
 
-def _status(err: Exception) -> int:
+def _status(err: BaseException) -> int:
     """The HTTP status that a client's error carries, whatever it calls it."""
     found = (getattr(err, name, None) for name in ("status", "status_code", "code"))
     return next((value for value in found if isinstance(value, int)), 0)
 
 
-def _said(err: Exception) -> str:
+def _said(err: BaseException) -> str:
     return getattr(err, "strerror", None) or str(err) or type(err).__name__
 
 
@@ -185,11 +188,12 @@ class Store:
         """
 
         def call(fs: Any, path: str) -> bool:
-            if _is_local(fs):
-                return disk.create(Path(path), data)
-            _make_parent(fs, path)
             try:
-                fs.pipe_file(path, data, mode="create")
+                if _is_local(fs):
+                    disk.create(Path(path), data)
+                else:
+                    _make_parent(fs, path)
+                    fs.pipe_file(path, data, mode="create")
             except FileExistsError:
                 return fs.cat_file(path) == data
             return True

@@ -20,7 +20,8 @@ def encode(
     head = {schema.VERSION_MARK: str(schema.VERSION), **(facts or {})}
     arrays = [pa.array(values[column.name], column.type) for column in columns]
     sink = io.BytesIO()
-    pq.write_table(pa.table(arrays, columns.with_metadata(head)), sink, compression="zstd")
+    table = pa.table(arrays, columns.with_metadata(head))
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
 
 
@@ -35,7 +36,7 @@ def decode(name: str, data: bytes | None, version: int = schema.VERSION) -> pa.T
     if data is None:
         return None
     try:
-        table = pq.read_table(pa.BufferReader(data))
+        table = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read()
     except (pa.ArrowInvalid, OSError):
         return None
     found = (table.schema.metadata or {}).get(schema.VERSION_MARK.encode(), b"?").decode()

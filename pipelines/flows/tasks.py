@@ -25,7 +25,7 @@ from pipelines.prepare import FilmPlan
 from pipelines.render import RenderedShard, render_shard
 from pipelines.room import await_space, likely_bytes
 from pipelines.storage import explained
-from pipelines.timeline import FrameRange
+from pipelines.timeline import FrameRange, touching
 from pipelines.work import (
     Work,
     file_sha256,
@@ -55,7 +55,9 @@ def plan_title(job: TitleJob, source: Path) -> list[int]:
         manifest.compact(work.store)
         left = pending(work, film)
     ranges = [film.shards[number - 1].frames for number in left]
-    shots_left = sum(1 for shot in film.shots if any(film.ends_in(shot, frames) for frames in ranges))
+    shots_left = sum(
+        film.ends_in(shot, frames) for frames in ranges for shot in film.shots[touching(film.shots, frames)]
+    )
     total, shots = len(film.frames), len(film.shots)
     done = total - sum(map(len, ranges))
     progress.begin("render", total, done, shots=shots, shots_done=shots - shots_left)
@@ -124,8 +126,15 @@ def _wish(job: TitleJob, film: FilmPlan, shard: int) -> ShardResult:
         device=job.device,
         start=frames.start,
         stop=frames.stop,
-        started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        started_utc=datetime.datetime.fromtimestamp(time.time(), datetime.UTC).isoformat(
+            timespec="milliseconds"
+        ),
     )
+
+
+def _now_utc() -> str:
+    now = datetime.datetime.fromtimestamp(time.time(), datetime.UTC)
+    return now.isoformat(timespec="milliseconds")
 
 
 def _published(work: Work, mine: ShardResult, target: Path, made: RenderedShard) -> ShardResult:
