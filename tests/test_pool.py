@@ -1,11 +1,13 @@
 """Titles on a real Prefect server with real process workers: spread, killed, terminated, scheduled."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import draw
 from farm import Farm, family, kill_family
 from test_end_to_end import job_for
@@ -14,6 +16,7 @@ from pipelines import manifest
 from pipelines.storage import Store
 
 pytestmark = pytest.mark.long
+DEPLOY = Path(__file__).parents[1] / "deploy" / "prefect.yaml"
 SHOTS = (30, 26, 40, 24, 36, 28, 32, 24)
 
 
@@ -29,11 +32,17 @@ def farm(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def alone(farm, media, pack):
+def reel(media):
+    """Drawn once: an encoder need not draw the same film twice."""
+    return draw(media / "reel.mp4", size="320x192", shots=SHOTS)
+
+
+@pytest.fixture(scope="module")
+def alone(farm, reel, media, pack):
     """The film as one machine makes it."""
-    film, output = draw(media / "alone.mp4", size="320x192", shots=SHOTS), media / "alone-painted.mp4"
+    output = media / "alone.mp4"
     look = ["--style", f"{pack}#plain", "--shard-frames", "1", "--preset", "ultrafast", "--device", "cpu"]
-    assert farm.stylereel("render", str(film), str(output), *look)["shards_rendered"] == len(SHOTS)
+    assert farm.stylereel("render", str(reel), str(output), *look)["shards_rendered"] == len(SHOTS)
     return output.read_bytes()
 
 
@@ -67,14 +76,14 @@ class Run:
 
 
 @pytest.fixture
-def start(farm, media, pack, tmp_path):
+def start(farm, reel, pack, tmp_path):
     """Begin to paint a film of this test's own name on two workers."""
     made = []
 
     def begin(name, **options):
-        reel = draw(media / f"{name}.mp4", size="320x192", shots=SHOTS)
         made.extend(farm.worker("p", "batches") for _ in range(2))
-        job = job_for(reel, tmp_path / "out.mp4", pack, shard_frames=1)
+        film = shutil.copy(reel, tmp_path / f"{name}.mp4")
+        job = job_for(film, tmp_path / "out.mp4", pack, shard_frames=1)
         return Run(farm, job, batch_seconds=60, **options), made
 
     yield begin
@@ -129,3 +138,50 @@ def alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_the_deployments_under_version_control_are_those_of_the_setup(farm):
+    """`prefect deploy --all` after `stylereel pool setup` changes nothing that counts."""
+    farm.stylereel("pool", "setup", "gpu")
+    made = deployments(farm)
+    farm.prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(DEPLOY))
+    assert deployments(farm) == made and set(made) == {"render", "retry", "stylize-batch"}
+
+
+def deployments(farm):
+    with farm.client() as client:
+        flows = {flow.id: flow.name for flow in client.read_flows()}
+        return {
+            flows[one.flow_id]: (
+                one.entrypoint,
+                one.work_pool_name,
+                one.work_queue_name,
+                one.tags,
+                one.parameters,
+            )
+            for one in client.read_deployments()
+            if one.name == "gpu"
+        }
+
+
+def test_the_schedule_fires_with_nobody_there(farm, film, tmp_path, pack):
+    """A deployment with a cron line, a worker, and no person: the film appears."""
+    job = job_for(film, tmp_path / "nightly.mp4", pack)
+    document = yaml.safe_load(DEPLOY.read_text())
+    nightly = {
+        **document["deployments"][0],
+        "name": "nightly",
+        "parameters": {"job": job.model_dump(mode="json")},
+        "schedules": [{"cron": "* * * * *", "timezone": "Europe/Berlin"}],
+        "work_pool": {"name": "p", "work_queue_name": "titles"},
+    }
+    place = tmp_path / "prefect.yaml"
+    place.write_text(yaml.safe_dump({**document, "deployments": [nightly]}))
+    farm.prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(place))
+    farm.until(lambda: Path(job.output).exists())
+    farm.prefect("deployment", "delete", "render/nightly")
+    first = min(farm.runs(tags={"all_": ["auto-scheduled"]}), key=lambda run: run.expected_start_time)
+    print(
+        f"due {first.expected_start_time:%H:%M:%S}, begun {first.start_time:%H:%M:%S}, by {first.created_by}"
+    )
+    assert first.auto_scheduled
