@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pipelines.calibration import Calibration, look_of
 from pipelines.plan import Shard
 from pipelines.prepare import FilmPlan
-from pipelines.timeline import Shot
+from pipelines.timeline import Shot, touching
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,15 @@ def forecast(
 
 
 def _shard_seconds(film: FilmPlan, rows: Sequence[Calibration], shard: Shard) -> float:
-    shots = sum(_shot_seconds(film, shot, row, shard) for shot, row in zip(film.shots, rows, strict=True))
-    return shots + len(shard.segments) * rows[0].segment_seconds
+    shown = touching(film.shots, shard.frames)
+    shots = zip(film.shots[shown], rows[shown], strict=True)
+    seconds = sum(_shot_seconds(shot, row, shard) for shot, row in shots)
+    return seconds + len(shard.segments) * rows[0].segment_seconds
 
 
-def _shot_seconds(film: FilmPlan, shot: Shot, row: Calibration, shard: Shard) -> float:
+def _shot_seconds(shot: Shot, row: Calibration, shard: Shard) -> float:
     mine = shot.frames.overlap(shard.frames)
-    if mine is None:
-        return 0.0
-    return row.shot_seconds + len(mine) * frame_seconds(row)
+    return row.shot_seconds + len(mine) * frame_seconds(row) if mine else 0.0
 
 
 def frame_seconds(row: Calibration) -> float:
@@ -65,7 +65,7 @@ def frame_seconds(row: Calibration) -> float:
 
 
 def _part_bytes(film: FilmPlan, rows: Sequence[Calibration], shard: Shard) -> float:
-    row = next(row for shot, row in zip(film.shots, rows, strict=True) if shot.frames.overlap(shard.frames))
+    row = rows[touching(film.shots, shard.frames)][0]
     return sum(row.first_bytes + (len(segment) - 1) * row.next_bytes for segment in shard.segments)
 
 

@@ -16,7 +16,7 @@ from pipelines.errors import UsageError
 from pipelines.manifest import ShardResult
 from pipelines.steadiness import Steadiness
 from pipelines.storage import Store
-from pipelines.timeline import FrameRange
+from pipelines.timeline import FrameRange, Shot, touching
 
 TO_DO = "to do"
 _MOST_LETTERS = 100_000
@@ -66,12 +66,15 @@ def load_pieces(store: Store, plan: str) -> list[Piece]:
     shots, shards = (_plan_table(store, plan, name).to_pylist() for name in ("shots", "shards"))
     rows = manifest.standing(manifest.attempts(store))
     seconds = _shard_seconds(store, plan)
-    return [
-        _piece(shot, shard, shared, rows.get(shard["key"]), seconds[shard["shard"]])
-        for shard in shards
-        for shot in shots
-        if (shared := _frames(shot).overlap(_frames(shard)))
-    ]
+    placed = [Shot(shot["shot"], FrameRange(shot["start"], shot["stop"])) for shot in shots]
+    pieces = []
+    for shard in shards:
+        frames = FrameRange(shard["start"], shard["stop"])
+        shown = touching(placed, frames)
+        for shot, place in zip(shots[shown], placed[shown], strict=True):
+            if shared := place.frames.overlap(frames):
+                pieces.append(_piece(shot, shard, shared, rows.get(shard["key"]), seconds[shard["shard"]]))
+    return pieces
 
 
 def standing_parts(store: Store, plan: str) -> set[str]:
@@ -97,10 +100,6 @@ def _shard_seconds(store: Store, plan: str) -> Mapping[int, Fraction]:
         ticks[shard] += duration
     base = Fraction(tables.facts_of(table)["time_base"])
     return {shard: total * base for shard, total in ticks.items()}
-
-
-def _frames(row: Mapping[str, Any]) -> FrameRange:
-    return FrameRange(row["start"], row["stop"])
 
 
 def _piece(
