@@ -16,29 +16,20 @@ def write(path: Path, data: bytes) -> None:
     os.replace(partial, path)
 
 
-def create(path: Path, data: bytes) -> bool:
-    """Put a file there unless there is one; whether it was put. Of many that try, one succeeds."""
+def create(path: Path, data: bytes) -> None:
+    """Put a file there; FileExistsError if there is one. Of many that try, one succeeds."""
     partial = _written_aside(path, data)
     try:
         os.link(partial, path)
     except FileExistsError:
-        return False
+        raise
     except OSError as err:
         if err.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
             raise
-        return _create_without_links(path, data)
+        # On file systems such as FAT; still only one succeeds, though a power cut may tear the file.
+        _write_synced(path, data)
     finally:
         partial.unlink()
-    return True
-
-
-def _create_without_links(path: Path, data: bytes) -> bool:
-    """On file systems such as FAT: only one succeeds all the same, though a power cut may tear the file."""
-    try:
-        _write_synced(path, data)
-    except FileExistsError:
-        return False
-    return True
 
 
 def _written_aside(path: Path, data: bytes) -> Path:

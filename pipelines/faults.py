@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TypeVar
 
 from pipelines import progress
-from pipelines.errors import DiskFullError, OutageError, StylereelError
+from pipelines.errors import DiskFullError, InputError, OutageError, StylereelError
 
 OUTAGE_SECONDS = 3600.0
 """How long unattended work waits for a place that does not answer."""
@@ -51,8 +51,10 @@ def fault_of(err: BaseException) -> Fault:
         return Fault.OUTAGE
     if isinstance(err, DiskFullError) or _of_worker(err):
         return Fault.ENVIRONMENT
-    if isinstance(err, (ConnectionError, TimeoutError)):
-        return Fault.TRANSIENT
+    if isinstance(err, (InputError, ConnectionError, TimeoutError)):
+        return (
+            Fault.TRANSIENT
+        )  # the film was read to its end before: what fails now may have been a reader killed
     return fault_of(err.__cause__) if err.__cause__ is not None else Fault.POISON
 
 

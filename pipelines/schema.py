@@ -1,8 +1,24 @@
 """The columns of every table of the manifest; docs/manifest.md says what each means."""
 
+from dataclasses import fields
+from typing import Any
+
 import pyarrow as pa
 
 VERSION = 5
+VERSION_MARK = "stylereel_schema"
+_TYPES: dict[Any, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+}
+
+
+def columns_of(kind: Any) -> pa.Schema:
+    """Columns for the fields of a dataclass: texts, numbers and truths."""
+    return pa.schema([(field.name, _TYPES[field.type]) for field in fields(kind)])
+
 
 PACKETS = pa.schema(
     [

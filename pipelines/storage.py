@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +28,8 @@ _AWAY_NAMES = {
     "TransportError",
 }
 """What the clients of stores raise, by name: none of them is imported before it is needed."""
-_BUSY_STATUS = (408, 429)
+_BUSY_STATUS = (408, 429, 500, 502, 503, 504)
+_READ_ONLY_STATUS = (405, 501)
 
 Value = TypeVar("Value")
 
@@ -50,13 +52,13 @@ class _Missing(StorageError):
 
 def _explain(what: str, err: Exception, elsewhere: bool) -> StorageError | None:
     """The error in our words; None for one that is not a file system's."""
-    if isinstance(err, FileNotFoundError):
+    if isinstance(err, FileNotFoundError) and not (elsewhere and _is_away(err)):
         return _Missing(f"{what}: not found; choose another place")
     if elsewhere and _is_away(err) or isinstance(err, OSError) and err.errno in _AWAY_ERRNOS:
-        return OutageError(f"{what}: no answer ({scrub(_said(err))})")
+        return OutageError(f"{what}: no answer ({scrub(_said(err.__cause__ or err))})")
     if type(err).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
         return StorageError(f"{what}: no credentials; set them in the environment or in a profile")
-    if elsewhere and isinstance(err, NotImplementedError):
+    if elsewhere and (isinstance(err, NotImplementedError) or _status(err) in _READ_ONLY_STATUS):
         return StorageError(f"{what}: this kind of place can only be read; choose another place")
     if not isinstance(err, OSError) and not (elsewhere and _status(err)):
         return None
@@ -67,23 +69,25 @@ def _explain(what: str, err: Exception, elsewhere: bool) -> StorageError | None:
     return StorageError(f"{what}: {scrub(_said(err))}; choose another place")
 
 
-def _is_away(err: Exception) -> bool:
+def _is_away(err: BaseException) -> bool:
+    """Whether a store did not answer; some clients say of that too that nothing is there."""
     names = {kind.__name__ for kind in type(err).__mro__}
-    status = _status(err)
-    return bool(names & _AWAY_NAMES) or _errno(err) in _BUSY_ERRNOS or status >= 500 or status in _BUSY_STATUS
+    if names & _AWAY_NAMES or _errno(err) in _BUSY_ERRNOS or _status(err) in _BUSY_STATUS:
+        return True
+    return isinstance(err, FileNotFoundError) and err.__cause__ is not None and _is_away(err.__cause__)
 
 
-def _errno(err: Exception) -> int:
+def _errno(err: BaseException) -> int:
     return err.errno or 0 if isinstance(err, OSError) else 0
 
 
-def _status(err: Exception) -> int:
+def _status(err: BaseException) -> int:
     """The HTTP status that a client's error carries, whatever it calls it."""
     found = (getattr(err, name, None) for name in ("status", "status_code", "code"))
     return next((value for value in found if isinstance(value, int)), 0)
 
 
-def _said(err: Exception) -> str:
+def _said(err: BaseException) -> str:
     return getattr(err, "strerror", None) or str(err) or type(err).__name__
 
 
@@ -184,11 +188,12 @@ class Store:
         """
 
         def call(fs: Any, path: str) -> bool:
-            if _is_local(fs):
-                return disk.create(Path(path), data)
-            _make_parent(fs, path)
             try:
-                fs.pipe_file(path, data, mode="create")
+                if _is_local(fs):
+                    disk.create(Path(path), data)
+                else:
+                    _make_parent(fs, path)
+                    fs.pipe_file(path, data, mode="create")
             except FileExistsError:
                 return fs.cat_file(path) == data
             return True
@@ -330,3 +335,48 @@ def free_bytes(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file, as its store tells of it."""
+
+    url: str
+    version: str
+    """Another one whenever the content is, as far as the store tells: size, and its mark or the time."""
+    changed_unix_seconds: float
+    """When it was last written; 0 where the store does not tell."""
+
+
+def find_files(place: str) -> list[Found]:
+    """The file at a URL, all files below it, or those that its pattern (`*`, `?`, `[...]`) fits, by name."""
+
+    def call(fs: Any, path: str) -> list[Found]:
+        front = place.rstrip("/").removesuffix(path.rstrip("/"))
+        found = _listed(fs, path)
+        return [_found(f"{front}{name}", found[name]) for name in sorted(found)]
+
+    return _insist("listing", place, call)
+
+
+def is_pattern(place: str) -> bool:
+    """Whether a place may stand for several files."""
+    return any(mark in place for mark in "*?[")
+
+
+def _listed(fs: Any, path: str) -> dict[str, Any]:
+    """By path, what a file system says of the files there."""
+    if fs.isfile(path):
+        return {path: fs.info(path)}
+    if not is_pattern(path):
+        return fs.find(path, detail=True)
+    return {name: facts for name, facts in fs.glob(path, detail=True).items() if facts["type"] == "file"}
+
+
+def _found(url: str, facts: dict[str, Any]) -> Found:
+    times = ("mtime", "LastModified", "last_modified", "updated", "created")
+    time = next((facts[name] for name in times if facts.get(name)), 0)
+    if isinstance(time, str):
+        time = datetime.fromisoformat(time)
+    changed = time.timestamp() if isinstance(time, datetime) else float(time)
+    return Found(url, f"{facts.get('size') or 0} {transfer.version_of(facts)}", changed)

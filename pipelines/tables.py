@@ -17,10 +17,11 @@ def encode(
     columns: pa.Schema, values: Mapping[str, Sequence[Any]], facts: Mapping[str, str] | None = None
 ) -> bytes:
     """A table with these columns; the facts go into its metadata."""
-    head = {"stylereel_schema": str(schema.VERSION), **(facts or {})}
+    head = {schema.VERSION_MARK: str(schema.VERSION), **(facts or {})}
     arrays = [pa.array(values[column.name], column.type) for column in columns]
     sink = io.BytesIO()
-    pq.write_table(pa.table(arrays, columns.with_metadata(head)), sink, compression="zstd")
+    table = pa.table(arrays, columns.with_metadata(head))
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
 
 
@@ -30,19 +31,17 @@ def fields_of(rows: Iterable[object], columns: pa.Schema, but: Sequence[str] = (
     return {name: list(map(attrgetter(name), rows)) for name in columns.names if name not in but}
 
 
-def decode(name: str, data: bytes | None) -> pa.Table | None:
+def decode(name: str, data: bytes | None, version: int = schema.VERSION) -> pa.Table | None:
     """A table, or None when it is missing or torn; another schema version is refused."""
     if data is None:
         return None
     try:
-        table = pq.read_table(pa.BufferReader(data))
+        table = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read()
     except (pa.ArrowInvalid, OSError):
         return None
-    version = (table.schema.metadata or {}).get(b"stylereel_schema", b"?").decode()
-    if version != str(schema.VERSION):
-        raise StorageError(
-            f"{name}: manifest version {version}, this program reads {schema.VERSION}; use a new work"
-        )
+    found = (table.schema.metadata or {}).get(schema.VERSION_MARK.encode(), b"?").decode()
+    if found != str(version):
+        raise StorageError(f"{name}: manifest version {found}, this program reads {version}; use a new work")
     return table
 
 

@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,12 @@ class Identity:
 def identity(fs: Any, path: str, url: str) -> Identity:
     """What a store says of a thing; FileNotFoundError when it is not there."""
     facts = fs.info(path)
-    version = next((f"{name} {facts[name]}" for name in _VERSIONS if facts.get(name)), "")
-    return Identity(hide_secrets(url), int(facts.get("size") or 0), version)
+    return Identity(hide_secrets(url), int(facts.get("size") or 0), version_of(facts))
+
+
+def version_of(facts: Mapping[str, Any]) -> str:
+    """What a store says that changes with a thing's content; empty when it says nothing of the kind."""
+    return next((f"{name} {facts[name]}" for name in _VERSIONS if facts.get(name)), "")
 
 
 class Megabytes(Callback):

@@ -21,7 +21,7 @@ from pipelines.prepare import FilmPlan, plan_film
 from pipelines.storage import Store, explained, fetch_source
 
 _OURS = (
-    *("index", "plan", "claims", "results", "snapshots", "parts", "scratch"),
+    *("index", "plan", "claims", "results", "snapshots", "parts", "steadiness", "calibration", "scratch"),
     *("job.json", "delivery.json", "report.html", "contact-sheet.jpg"),
 )
 _KEPT = ("lock", "source", "parts")

@@ -113,6 +113,12 @@ def index_film(path: Path) -> tuple[SourceInfo, FilmIndex, FrameReader]:
     return info, index, FrameReader(path, info, index)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many randomized runs tests/faults makes, and of which seeds."""
+    parser.addoption("--runs", type=int, default=12)
+    parser.addoption("--seed", type=int, default=1)
+
+
 _SERVER, _SERVER_HOME = "STYLEREEL_TEST_SERVER", "STYLEREEL_TEST_SERVER_HOME"
 
 

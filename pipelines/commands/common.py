@@ -1,7 +1,9 @@
 """What commands share: options, the console, printing results."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -16,6 +18,27 @@ from pipelines.media.scan import SCANS
 from stylecore.spec import COLOR_MODES
 
 Command = Callable[..., Any]
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Age(click.ParamType):
+    """A length of time, such as 45s, 10m, 12h or 30d."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> timedelta:
+        """The length of time that a text means."""
+        found = re.fullmatch(r"(\d+)([smhd])", str(value))
+        if not found:
+            self.fail(
+                f"{value!r}: expected a number and a unit, such as 45s, 10m, 12h or 30d", param, context
+            )
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+AGE = Age()
 
 
 def console() -> Console:
@@ -74,6 +97,14 @@ def style_options(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def span(seconds: float) -> str:
+    """A length of time for people: 1 h 05 min, 3 min 20 s, 4.2 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"
 
 
 def print_result(facts: Mapping[str, Any], lines: list[str], as_json: bool) -> None:

@@ -9,17 +9,19 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from pipelines import manifest, progress
 from pipelines.batches import Pool
-from pipelines.config import TitleJob, cache_folder, prefect_server_given
+from pipelines.catalogue import TitleRun
+from pipelines.config import Season, TitleJob, cache_folder, prefect_server_given
 from pipelines.credentials import hide_secrets
 from pipelines.delivery import fetch_delivered, fingerprint, refuse_unwritable
 from pipelines.errors import StylereelError, UsageError
-from pipelines.flows.server import EmbeddedServer, given_server, pointed_at
+from pipelines.flows.server import EmbeddedServer, answers, given_server, pointed_at
 from pipelines.looks import check_styles
 from pipelines.media.encoding import container_of
 from pipelines.media.pictures import is_sequence
@@ -36,6 +38,8 @@ from pipelines.work import (
     lock_work,
     open_work,
 )
+
+Result = TypeVar("Result")
 
 
 def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dict[str, Any]:
@@ -63,13 +67,31 @@ def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dic
         lock.release()
 
 
+def run_season(season: Season, sources: list[str] | None = None, again: bool = False) -> list[TitleRun]:
+    """Work on what is due of a season, all titles under one server; see `flows.season.stylize_season`."""
+
+    def work() -> list[TitleRun]:
+        _await_servers()
+        from pipelines.flows.season import stylize_season
+
+        return stylize_season(season, sources, again)
+
+    with _signals_stop(), _server() as api_url:
+        return _in_thread(api_url, work)
+
+
 def _run_flow(job: TitleJob, pool: Pool | None) -> dict[str, Any]:
-    for server in _servers:
-        progress.begin("prefect", unit="")
-        server.wait()
+    _await_servers()
     from pipelines.flows.title import stylize_title
 
     return stylize_title(job, pool)
+
+
+def _await_servers() -> None:
+    for server in _servers:
+        if not answers(server.url):
+            progress.begin("prefect", unit="")
+            server.wait()
 
 
 @contextmanager
@@ -91,8 +113,8 @@ _servers: list[EmbeddedServer] = []
 """Children to end when a signal ends us."""
 
 
-def _in_thread(api_url: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Run in a thread while this one listens to signals."""
+def _in_thread(api_url: str, work: Callable[[], Result]) -> Result:
+    """Run in a thread while this one listens to signals; a flow in it is part of this one's flow, if any."""
     outcome: dict[str, Any] = {}
 
     def target() -> None:
@@ -101,7 +123,8 @@ def _in_thread(api_url: str, work: Callable[[], dict[str, Any]]) -> dict[str, An
         except BaseException as error:
             outcome["error"] = error
 
-    thread = threading.Thread(target=target, name="flow", daemon=True)
+    within = copy_context()
+    thread = threading.Thread(target=within.run, args=(target,), name="flow", daemon=True)
     with pointed_at(api_url):
         thread.start()
         while thread.is_alive():

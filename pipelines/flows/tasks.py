@@ -23,8 +23,9 @@ from pipelines.media.assemble import PartFile
 from pipelines.media.conform import ConformReport
 from pipelines.prepare import FilmPlan
 from pipelines.render import RenderedShard, render_shard
+from pipelines.room import await_space, likely_bytes
 from pipelines.storage import explained
-from pipelines.timeline import FrameRange
+from pipelines.timeline import FrameRange, touching
 from pipelines.work import (
     Work,
     file_sha256,
@@ -54,7 +55,9 @@ def plan_title(job: TitleJob, source: Path) -> list[int]:
         manifest.compact(work.store)
         left = pending(work, film)
     ranges = [film.shards[number - 1].frames for number in left]
-    shots_left = sum(1 for shot in film.shots if any(film.ends_in(shot, frames) for frames in ranges))
+    shots_left = sum(
+        film.ends_in(shot, frames) for frames in ranges for shot in film.shots[touching(film.shots, frames)]
+    )
     total, shots = len(film.frames), len(film.shots)
     done = total - sum(map(len, ranges))
     progress.begin("render", total, done, shots=shots, shots_done=shots - shots_left)
@@ -95,6 +98,7 @@ def _attempt(job: TitleJob, source: Path, shard: int) -> ShardResult | None:
     try:
         with explained("writing", str(target)):
             target.parent.mkdir(parents=True, exist_ok=True)
+            await_space(target.parent, likely_bytes(film.encoding, len(film.shards[shard - 1].frames)))
             made = render_shard(film, film.shards[shard - 1], source, job.engine_spec, target)
             done = _published(work, mine, target, made)
     except OutageError:
@@ -122,8 +126,15 @@ def _wish(job: TitleJob, film: FilmPlan, shard: int) -> ShardResult:
         device=job.device,
         start=frames.start,
         stop=frames.stop,
-        started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        started_utc=datetime.datetime.fromtimestamp(time.time(), datetime.UTC).isoformat(
+            timespec="milliseconds"
+        ),
     )
+
+
+def _now_utc() -> str:
+    now = datetime.datetime.fromtimestamp(time.time(), datetime.UTC)
+    return now.isoformat(timespec="milliseconds")
 
 
 def _published(work: Work, mine: ShardResult, target: Path, made: RenderedShard) -> ShardResult:
@@ -177,6 +188,7 @@ def assemble_title(job: TitleJob, source: Path) -> Assembled:
         found = finished_parts(work, film)
     with explained("writing", str(target)):
         target.parent.mkdir(parents=True, exist_ok=True)
+        await_space(target.parent, sum(row.part_bytes for row, _ in found))
         assemble_delivery(film, _part_files(film, found), source, target)
     return Assembled(target, tuple(row.attempt for row, _ in found))
 
