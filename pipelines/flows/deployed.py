@@ -5,11 +5,14 @@ from typing import Any
 from prefect import flow
 
 from pipelines.batches import BATCH_SECONDS, Pool
+from pipelines.catalogue import FAILED
 from pipelines.choice import choose, withdraw_chosen
-from pipelines.config import TitleJob, make_job
+from pipelines.config import Season, TitleJob, make_job, make_season
 from pipelines.device import check_pool_device, resolve_device
+from pipelines.errors import EngineError
 from pipelines.flows.artifacts import show_contact_sheet
 from pipelines.flows.run import run_title
+from pipelines.flows.season import stylize_season
 from pipelines.work import latest_job, open_work
 
 
@@ -29,6 +32,19 @@ def retry(
     if shots or where:
         withdraw_chosen(opened, job, plan, choose(opened, job, plan, shots, where))
     return _delivered(job, pool, batch_seconds)
+
+
+@flow(name="season", flow_run_name="season-{season.name}", persist_result=False)
+def season(season: Season, pool: str = "") -> int:
+    """Work on the titles of a season that are new, changed or failed; how many there were."""
+    runs = stylize_season(make_season({**season.model_dump(), "pool": season.pool or pool}))
+    failed = [run for run in runs if run.state == FAILED]
+    if failed:
+        raise EngineError(
+            f"{len(failed)} of {len(runs)} titles failed, the others are delivered; "
+            f"{failed[0].source}: {failed[0].error_text}"
+        )
+    return len(runs)
 
 
 def _delivered(job: TitleJob, pool: str, batch_seconds: float) -> dict[str, Any]:
