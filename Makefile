@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-long lint clean
+.PHONY: demo test test-long test-faults lint clean
 
 demo: $(READY)
 	$(VENV)/bin/stylereel demo
@@ -13,6 +13,9 @@ test: $(READY)
 
 test-long: $(READY)
 	$(VENV)/bin/python -m pytest -m long
+
+test-faults: $(READY)
+	$(VENV)/bin/python -m pytest -m faults tests/faults --runs 200
 
 lint: $(READY)
 	$(VENV)/bin/python -m pip install -q --group dev

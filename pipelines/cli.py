@@ -10,10 +10,14 @@ from pipelines.commands.bench import bench
 from pipelines.commands.demo import demo
 from pipelines.commands.doctor import doctor
 from pipelines.commands.look import look
-from pipelines.commands.render import plan, render
+from pipelines.commands.plan import plan
+from pipelines.commands.pool import pool
+from pipelines.commands.render import render
+from pipelines.commands.retry import retry
+from pipelines.commands.season import season
 from pipelines.commands.styles import styles
 from pipelines.commands.train import train
-from pipelines.commands.work import clean, report, retry, status
+from pipelines.commands.work import clean, report, status
 from pipelines.config import cache_folder
 from pipelines.credentials import scrub
 from pipelines.errors import StylereelError
@@ -26,7 +30,9 @@ def stylereel() -> None:
     """Repaint a whole film in one artistic style: in sync, without flicker, resumable, proved."""
 
 
-for _command in (demo, look, render, plan, status, retry, report, clean, styles, train, bench, doctor):
+_LOOKING = (demo, look, plan, status, report, bench, doctor)
+_WORKING = (render, season, retry, clean, styles, train, pool)
+for _command in (*_LOOKING, *_WORKING):
     stylereel.add_command(_command)
 
 

@@ -20,9 +20,6 @@ from stylecore.catalog import Part, format_reference, is_pack, parse_reference
 from stylecore.errors import StyleError
 from stylecore.spec import COLOR_MODES, EXACT, PRECISIONS, EngineSpec
 
-# About a minute or two of work for one task, on a CPU at small sizes or a GPU at large ones.
-DEFAULT_SHARD_FRAMES = 480
-
 
 class Look(BaseModel):
     """How something should look."""
@@ -72,7 +69,8 @@ class TitleJob(Look):
     """The frames to deliver, `A-B` in frame numbers or timecodes; all of them unless given."""
     scan: str = Field("auto", pattern=f"^({'|'.join(SCANS)})$")
     """What to do about interlacing."""
-    shard_frames: int = Field(DEFAULT_SHARD_FRAMES, ge=1)
+    shard_frames: int | None = Field(None, ge=1)
+    """By the film's length unless given: see `plan.usual_shard_frames`."""
     batch: int = Field(1, ge=1)
     tile: int = Field(0, ge=0)
     device: str = "auto"
@@ -126,6 +124,42 @@ def _preset(device: str) -> str:
     return "veryfast" if device.startswith("cuda") else "faster"
 
 
+class SeasonTitles(BaseModel):
+    """Films of a season: a file, a pattern or a folder by URL, and what is different for these."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    source: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is different, by the names of a job file."""
+        return self.model_extra or {}
+
+
+class Season(BaseModel):
+    """Many titles in one look. Whatever else a job file may say holds for all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str
+    titles: tuple[SeasonTitles, ...]
+    """Where two fit a film, the later one adds to the earlier."""
+    output: str
+    """Where a title goes: `{stem}` is its file's name without suffix, `{folder}` that of its folder."""
+    catalogue: str = ""
+    """Where it is recorded what became of every title; beside the outputs unless given."""
+    price_per_hour: float = Field(0.0, ge=0)
+    """Of the machine; what a title cost is recorded."""
+    pool: str = ""
+    """The Prefect work pool whose workers paint; this machine unless given."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What holds for all titles, by the names of a job file."""
+        return self.model_extra or {}
+
+
 def make_job(options: dict[str, Any]) -> TitleJob:
     """A job from options; paths made absolute, the work folder beside the output unless given.
 
@@ -136,20 +170,60 @@ def make_job(options: dict[str, Any]) -> TitleJob:
         job = TitleJob(**{key: value for key, value in options.items() if value is not None})
         job.encode_spec  # noqa: B018  checks codec and quality
     except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{where}: {first['msg']} (found {first['input']!r})") from err
+        raise _told(err) from err
     _refuse_malformed_range(job.range)
     _refuse_codec_for_pictures(job)
     output = absolute_url(job.output)
     job = job.model_copy(update={"output": output})
     work = absolute_url(job.work) if job.work else f"{job.place}.stylereel"
     places = {"source": absolute_url(job.source), "work": work}
+    if output == places["source"]:
+        raise UsageError(f"{job.output}: is the source itself, which is never touched; name another output")
     looks = tuple(_settled(look) for look in job.looks)
     keys = tuple(
         key.model_copy(update={"style": key.style and absolute_style(key.style)}) for key in job.key_frames
     )
     return _settled(job).model_copy(update={**places, "looks": looks, "key_frames": keys})
+
+
+def _told(err: ValidationError) -> UsageError:
+    first = err.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return UsageError(f"{where}: {first['msg']} (found {first['input']!r})")
+
+
+def make_season(options: dict[str, Any]) -> Season:
+    """A season from options; every place is made absolute, and every option is checked."""
+    recall_urls()
+    titles = [{"source": title} if isinstance(title, str) else title for title in options.get("titles") or []]
+    try:
+        season = Season(**{**options, "titles": titles})
+    except ValidationError as err:
+        raise _told(err) from err
+    if not season.titles:
+        raise UsageError("titles: a season lists files, patterns or folders of films")
+    folder = season.output.partition("{")[0].rpartition("/")[0] or "."
+    places = {
+        "titles": [
+            {"source": absolute_url(title.source), **_checked(season, title.options)}
+            for title in season.titles
+        ],
+        "output": absolute_url(season.output),
+        "catalogue": absolute_url(season.catalogue or f"{folder}/{season.name}.season"),
+    }
+    return Season(**{**season.model_dump(), **_checked(season, season.options), **places})
+
+
+def with_titles(season: Season, place: str) -> Season:
+    """The season with the films of one more place."""
+    more = SeasonTitles(source=absolute_url(place))
+    return season.model_copy(update={"titles": (*season.titles, more)})
+
+
+def _checked(season: Season, options: dict[str, Any]) -> dict[str, Any]:
+    """Options for titles of a season, as a job has them."""
+    job = make_job({"source": "a title of the season", "output": season.output, **options})
+    return job.model_dump(include=set(options))
 
 
 def _refuse_malformed_range(text: str) -> None:
@@ -200,13 +274,25 @@ def _absolute_part(part: Part) -> str:
 
 def load_job_file(path: Path, overrides: dict[str, Any]) -> TitleJob:
     """A job from YAML; relative paths are relative to where the command runs; options win over the file."""
+    document = _load_yaml(path, "a job file holds options such as `source:` and `output:`")
+    return make_job({**document, **{key: value for key, value in overrides.items() if value is not None}})
+
+
+def load_season_file(path: Path) -> Season:
+    """A season from YAML, named like the file unless it says otherwise."""
+    document = _load_yaml(path, "a season file holds `titles:`, `output:` and options of a job file")
+    return make_season({"name": path.stem, **document})
+
+
+def _load_yaml(path: Path, expected: str) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as err:
-        raise UsageError(f"{path}: not a job file that can be read ({err})") from err
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+        reason = " ".join(str(err).split())
+        raise UsageError(f"{path}: cannot be read as YAML ({reason})") from err
     if not isinstance(document, dict):
-        raise UsageError(f"{path}: a job file holds options such as `source:` and `output:`")
-    return make_job({**document, **{key: value for key, value in overrides.items() if value is not None}})
+        raise UsageError(f"{path}: {expected}")
+    return document
 
 
 def recall_urls() -> None:

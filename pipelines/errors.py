@@ -4,6 +4,8 @@ StylereelError            exit 1
 ├── InputError            exit 2   the source cannot be read, or is of a kind not handled yet
 ├── UsageError            exit 2   an option, style, path or job that cannot be
 ├── StorageError          exit 1   a place that cannot be read or written
+│   ├── OutageError       exit 1   a place that does not answer; it may later
+│   └── DiskFullError     exit 1   no room on this machine's disk
 ├── EngineError           exit 1   rendering failed; a rerun may heal it
 ├── AssemblyError         exit 1   parts cannot be joined, or a track would be lost
 └── ConformError          exit 1   the finished file is not on the source's timeline
@@ -30,6 +32,14 @@ class UsageError(StylereelError):
 
 class StorageError(StylereelError):
     """A place that cannot be read or written."""
+
+
+class OutageError(StorageError):
+    """A place that does not answer, or not now."""
+
+
+class DiskFullError(StorageError):
+    """No room on this machine's disk."""
 
 
 class EngineError(StylereelError):

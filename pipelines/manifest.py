@@ -2,31 +2,30 @@
 
     index/KEY/frames.parquet, packets.parquet    the exact source, KEY from its size and sampled bytes
     plan/KEY/timeline.parquet, shots.parquet, shards.parquet
-    results/SHARDKEY-ATTEMPT-ID.parquet          one row per attempt, one writer each
+    claims/SHARDKEY-ATTEMPT.parquet              who began an attempt; each number is claimed once
+    results/SHARDKEY-ATTEMPT.parquet             how it ended, one row each
+    snapshots/ROWS-ID.parquet                    all results so far, in one file
     parts/SHARDKEY-ATTEMPT-SHA.mp4               the encoded picture of a shard
 
 See docs/manifest.md for every column.
 """
 
-import io
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from itertools import count, starmap
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from pipelines import schema
+from pipelines import schema, tables
 from pipelines.errors import StorageError
 from pipelines.media.index import FilmIndex, FrameFacts, PacketFacts
 from pipelines.plan import Shard
 from pipelines.storage import Store
 from pipelines.timeline import FrameRange, Shot, Timeline
 
-OK, FAILED, WITHDRAWN = "ok", "failed", "withdrawn"
+OK, FAILED, WITHDRAWN, STARTED = "ok", "failed", "withdrawn", "started"
 
 
 @dataclass(frozen=True)
@@ -53,75 +52,53 @@ class ShardResult:
     decode_seconds: float = 0.0
     network_seconds: float = 0.0
     encode_seconds: float = 0.0
+    fault: str = ""
+    """Whose fault a failure was; see `pipelines.faults`."""
     error_class: str = ""
     error_text: str = ""
 
 
-def _parquet(columns: pa.Schema, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> bytes:
-    head = {"stylereel_schema": str(schema.VERSION), **facts}
-    table = pa.Table.from_pylist(list(rows), schema=columns.with_metadata(head))
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
-
-
-def _table(store: Store, name: str) -> pa.Table | None:
-    """A table, or None when it is missing or torn; another schema version is refused."""
-    data = store.read(name)
-    if data is None:
-        return None
-    try:
-        table = pq.read_table(pa.BufferReader(data))
-    except (pa.ArrowInvalid, OSError):
-        return None
-    version = (table.schema.metadata or {}).get(b"stylereel_schema", b"?").decode()
-    if version != str(schema.VERSION):
-        raise StorageError(
-            f"{name}: manifest version {version}, this program reads {schema.VERSION}; use a new work"
-        )
-    return table
-
-
 def save_index(store: Store, key: str, index: FilmIndex) -> None:
     """Both tables of the index; the frames, which complete it, last."""
-    store.write(
-        f"index/{key}/packets.parquet", _parquet(schema.PACKETS, [asdict(row) for row in index.packets], {})
-    )
-    rows = [
-        {"frame": frame, **asdict(facts), "cut_score": score}
-        for frame, (facts, score) in enumerate(zip(index.frames, index.cut_scores, strict=True))
-    ]
-    base = index.timeline.time_base
+    packets = tables.fields_of(index.packets, schema.PACKETS)
+    store.write(f"index/{key}/packets.parquet", tables.encode(schema.PACKETS, packets))
+    frames: dict[str, Sequence[Any]] = {
+        "frame": range(len(index.frames)),
+        "cut_score": index.cut_scores,
+        **tables.fields_of(index.frames, schema.FRAMES, but=("frame", "cut_score")),
+    }
     facts = {
-        "time_base": str(base),
+        "time_base": str(index.timeline.time_base),
         "last_duration": str(index.timeline.last_duration),
         "clock_note": index.clock_note,
         "lost_after": str(index.lost_after),
         "cut_short": index.cut_short,
         "single_threaded": str(int(index.single_threaded)),
     }
-    store.write(f"index/{key}/frames.parquet", _parquet(schema.FRAMES, rows, facts))
+    store.write(f"index/{key}/frames.parquet", tables.encode(schema.FRAMES, frames, facts))
 
 
 def load_index(store: Store, key: str) -> FilmIndex | None:
     """The index, or None when it is not there whole."""
-    frames = _table(store, f"index/{key}/frames.parquet")
-    packets = _table(store, f"index/{key}/packets.parquet")
+    frames, packets = (
+        tables.decode(name, store.read(name))
+        for name in (f"index/{key}/frames.parquet", f"index/{key}/packets.parquet")
+    )
     if frames is None or packets is None:
         return None
-    head = {name.decode(): value.decode() for name, value in frames.schema.metadata.items()}
-    columns = frames.to_pydict()
-    names = [item.name for item in fields(FrameFacts)]
-    facts = tuple(FrameFacts(*row) for row in zip(*(columns[name] for name in names), strict=True))
+    facts = tables.facts_of(frames)
+    names = [field.name for field in fields(FrameFacts)]
     return FilmIndex(
-        tuple(PacketFacts(*row.values()) for row in packets.to_pylist()),
-        facts,
-        tuple(columns["cut_score"]),
-        Timeline(Fraction(head["time_base"]), tuple(columns["pts"]), int(head["last_duration"])),
-        head["clock_note"],
-        int(head["lost_after"]),
-        head["cut_short"],
-        head["single_threaded"] == "1",
+        tuple(starmap(PacketFacts, tables.rows(packets, schema.PACKETS))),
+        tuple(map(FrameFacts, *(tables.column(frames, name) for name in names))),
+        tuple(tables.column(frames, "cut_score")),
+        Timeline(
+            Fraction(facts["time_base"]), tuple(tables.column(frames, "pts")), int(facts["last_duration"])
+        ),
+        facts["clock_note"],
+        int(facts["lost_after"]),
+        facts["cut_short"],
+        facts["single_threaded"] == "1",
     )
 
 
@@ -137,79 +114,133 @@ def save_plan(
     """Timeline, shots and shards; the same key always means the same content."""
     if store.size(f"plan/{plan_key}/shards.parquet"):
         return
+    for name, data in (
+        ("timeline", _timeline_table(index, shots, shards)),
+        ("shots", _shots_table(index, shots, styles)),
+        ("shards", _shards_table(shards, keys)),
+    ):
+        store.write(f"plan/{plan_key}/{name}.parquet", data)
+
+
+def _timeline_table(index: FilmIndex, shots: Sequence[Shot], shards: Sequence[Shard]) -> bytes:
     frames, segments = len(index.frames), [segment for shard in shards for segment in shard.segments]
-    shot_of = _owners([(shot.number, shot.frames) for shot in shots], frames)
-    segment_of = _owners(enumerate(segments, start=1), frames)
-    shard_of = _owners([(shard.number, shard.frames) for shard in shards], frames)
-    rows = [
-        {
-            "frame": frame,
-            "pts": facts.pts,
-            "duration": index.timeline.duration_ticks(frame),
-            "shot": shot_of[frame],
-            "segment": segment_of[frame],
-            "shard": shard_of[frame],
-            "cut_score": index.cut_scores[frame],
-            "crc": facts.crc,
-        }
-        for frame, facts in enumerate(index.frames)
-    ]
-    head = {"time_base": str(index.timeline.time_base)}
-    store.write(f"plan/{plan_key}/timeline.parquet", _parquet(schema.TIMELINE, rows, head))
-    shot_rows = [
-        {
-            "shot": shot.number,
-            "start": shot.frames.start,
-            "stop": shot.frames.stop,
-            "cut_score": index.cut_scores[shot.frames.start],
-            **style,
-        }
-        for shot, style in zip(shots, styles, strict=True)
-    ]
-    store.write(f"plan/{plan_key}/shots.parquet", _parquet(schema.SHOTS, shot_rows, {}))
-    shard_rows = [
-        {
-            "shard": shard.number,
-            "start": shard.frames.start,
-            "stop": shard.frames.stop,
-            "segment_starts": [segment.start for segment in shard.segments],
-            "key": key,
-        }
-        for shard, key in zip(shards, keys, strict=True)
-    ]
-    store.write(f"plan/{plan_key}/shards.parquet", _parquet(schema.SHARDS, shard_rows, {}))
+    values: dict[str, Sequence[Any]] = {
+        "frame": range(frames),
+        "pts": [facts.pts for facts in index.frames],
+        "duration": [index.timeline.duration_ticks(frame) for frame in range(frames)],
+        "shot": _owners([(shot.number, shot.frames) for shot in shots], frames),
+        "segment": _owners(enumerate(segments, start=1), frames),
+        "shard": _owners([(shard.number, shard.frames) for shard in shards], frames),
+        "cut_score": index.cut_scores,
+        "crc": [facts.crc for facts in index.frames],
+    }
+    return tables.encode(schema.TIMELINE, values, {"time_base": str(index.timeline.time_base)})
+
+
+def _shots_table(index: FilmIndex, shots: Sequence[Shot], styles: Sequence[Mapping[str, Any]]) -> bytes:
+    values: dict[str, list[Any]] = {
+        "shot": [shot.number for shot in shots],
+        "start": [shot.frames.start for shot in shots],
+        "stop": [shot.frames.stop for shot in shots],
+        "cut_score": [index.cut_scores[shot.frames.start] for shot in shots],
+    }
+    looks = {name: [style[name] for style in styles] for name in schema.SHOTS.names if name not in values}
+    return tables.encode(schema.SHOTS, {**values, **looks})
+
+
+def _shards_table(shards: Sequence[Shard], keys: Sequence[str]) -> bytes:
+    values = {
+        "shard": [shard.number for shard in shards],
+        "start": [shard.frames.start for shard in shards],
+        "stop": [shard.frames.stop for shard in shards],
+        "segment_starts": [[segment.start for segment in shard.segments] for shard in shards],
+        "key": keys,
+    }
+    return tables.encode(schema.SHARDS, values)
 
 
 def _owners(ranges: Iterable[tuple[int, FrameRange]], frames: int) -> list[int]:
     """For each frame, the number (from 1) of the range that holds it; 0 where none does."""
     owners = [0] * frames
     for number, held in ranges:
-        for frame in held:
-            owners[frame] = number
+        owners[held.start : held.stop] = [number] * len(held)
     return owners
 
 
+def claim(store: Store, wish: ShardResult) -> ShardResult:
+    """The attempt under a number that is nobody else's: the first that is free, so later ones are higher.
+
+    A claim without a result is an attempt that was cut off, or still runs.
+    """
+    for attempt in count(1):
+        mine = replace(wish, attempt=attempt)
+        data = tables.encode(
+            schema.CLAIMS, tables.fields_of([mine], schema.CLAIMS), {"claim": uuid.uuid4().hex}
+        )
+        if store.create(_file("claims", mine.key, attempt), data):
+            return mine
+    raise AssertionError("numbers never end")
+
+
 def record(store: Store, result: ShardResult) -> None:
-    """Add one attempt; nothing is ever changed or removed."""
-    name = f"results/{result.key}-{result.attempt:04d}-{uuid.uuid4().hex[:8]}.parquet"
-    store.write(name, _parquet(schema.RESULTS, [asdict(result)], {}))
+    """Add the outcome of one attempt; nothing is ever changed or removed."""
+    name = _file("results", result.key, result.attempt)
+    if not store.create(name, _results_table([result])):
+        raise StorageError(f"{name}: is recorded already; run again")
 
 
-def attempts(store: Store, key: str = "") -> list[ShardResult]:
-    """Readable attempts, of any plan or of one shard key; torn files are as if they were not there."""
-    found = []
-    for name in store.names("results"):
-        wanted = name.startswith(f"results/{key}") and name.endswith(".parquet")
-        table = _table(store, name) if wanted else None
-        if table is not None:
-            row = table.to_pylist()[0]
-            found.append(ShardResult(**{**row, "packet_crcs": tuple(row["packet_crcs"] or ())}))
-    return sorted(found, key=lambda result: (result.key, result.attempt, result.started_utc))
+def _file(folder: str, key: str, attempt: int) -> str:
+    return f"{folder}/{key}-{attempt:04d}.parquet"
 
 
-def next_attempt(store: Store, key: str) -> int:
-    """One more than the highest attempt at a shard."""
-    return max((row.attempt for row in attempts(store, key)), default=0) + 1
+def _results_table(results: Sequence[ShardResult]) -> bytes:
+    return tables.encode(schema.RESULTS, tables.fields_of(results, schema.RESULTS))
+
+
+def _results(name: str, data: bytes | None) -> list[ShardResult]:
+    """The rows of a table, none when it is missing or torn."""
+    table = tables.decode(name, data)
+    return [] if table is None else list(starmap(ShardResult, tables.rows(table, schema.RESULTS)))
+
+
+def attempts(store: Store) -> list[ShardResult]:
+    """Readable outcomes of attempts, of any plan, by key and number; torn files are as if not there."""
+    known, others = _known(store)
+    added = [row for name, data in store.read_many(others).items() for row in _results(name, data)]
+    return sorted([*known, *added], key=lambda row: (row.key, row.attempt))
+
+
+def _known(store: Store) -> tuple[list[ShardResult], list[str]]:
+    """The rows of the newest readable snapshot, and the names of results that it does not hold."""
+    known: list[ShardResult] = []
+    for name in reversed(store.names("snapshots")):
+        known = _results(name, store.read(name))
+        if known:
+            break
+    held = {_file("results", row.key, row.attempt) for row in known}
+    return known, [name for name in store.names("results") if name.endswith(".parquet") and name not in held]
+
+
+def compact(store: Store, least: int = 32) -> None:
+    """Put all results into one snapshot, under a new name, if so many are not in one; results stay."""
+    if len(_known(store)[1]) < least:
+        return
+    rows, older = attempts(store), store.names("snapshots")
+    store.write(f"snapshots/{len(rows):08d}-{uuid.uuid4().hex[:8]}.parquet", _results_table(rows))
+    for name in older[:-1]:  # the newest of them may be in somebody's hands
+        store.remove(name)
+
+
+def cut_off(store: Store) -> list[ShardResult]:
+    """Attempts that were begun and have no outcome: cut off, or still running."""
+    ended = {name.rpartition("/")[2] for name in store.names("results")}
+    names = [name for name in store.names("claims") if name.rpartition("/")[2] not in ended]
+    rows = []
+    for name, data in store.read_many(names).items():
+        table = tables.decode(name, data)
+        for found in tables.rows(table, schema.CLAIMS) if table else ():
+            rows.append(ShardResult(**dict(zip(schema.CLAIMS.names, found, strict=True)), state=STARTED))
+    return sorted(rows, key=lambda row: (row.key, row.attempt))
 
 
 def standing(rows: Iterable[ShardResult]) -> dict[str, ShardResult]:

@@ -8,10 +8,15 @@ a run of whole segments: what one task renders.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import ceil
 from operator import itemgetter
 
 from pipelines.timeline import FrameRange, Shot
 
+SHARD_FRAMES = 480
+"""About a minute or two of work for one task, on a CPU at small sizes or a GPU at large ones."""
+USUAL_SHARDS = 120
+"""Long films have about so many: a server of Prefect's likes hundreds of task runs, not thousands."""
 SEGMENT_MAX_FRAMES = 240
 SEGMENT_MIN_FRAMES = 8
 """x265 cannot open a file with fewer than three frames; a few more keep quality even."""
@@ -41,6 +46,11 @@ def plan_segments(shots: Sequence[Shot]) -> list[FrameRange]:
     if len(joined) > 1 and len(joined[-1]) < SEGMENT_MIN_FRAMES:
         joined[-2:] = [FrameRange(joined[-2].start, joined[-1].stop)]
     return [piece for whole in joined for piece in whole.split(-(-len(whole) // SEGMENT_MAX_FRAMES))]
+
+
+def usual_shard_frames(frames: int) -> int:
+    """Most frames of a shard in a film of so many."""
+    return max(SHARD_FRAMES, ceil(frames / USUAL_SHARDS))
 
 
 def plan_shards(segments: Sequence[FrameRange], shard_frames: int) -> list[Shard]:

@@ -19,10 +19,10 @@ from pipelines.media.probe import SourceInfo
 from pipelines.media.scan import as_shown, field_order, needed
 from pipelines.media.shots import find_cuts
 from pipelines.media.tracks import DROPPED, Fate, decide, decide_for_excerpt, decide_for_pictures
-from pipelines.plan import Shard, cut_shards, plan_segments, plan_shards
+from pipelines.plan import Shard, cut_shards, plan_segments, plan_shards, usual_shard_frames
 from pipelines.planes import painted_format, yuv_format
 from pipelines.timecode import Counting
-from pipelines.timeline import FrameRange, Shot, Timeline, shots_from_cuts
+from pipelines.timeline import FrameRange, Shot, Timeline, shots_from_cuts, touching
 from stylecore.pixels import YuvFormat
 from stylecore.spec import ENGINE_VERSION, StyleSpec
 
@@ -115,9 +115,10 @@ def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     styles = looks_of_shots(job, shots)
     encoding = _encoding(job, info, index)
     frames = _frames(job, index.timeline, encoding)
-    shards = cut_shards(plan_shards(plan_segments(shots), job.shard_frames), frames)
-    shown = [number for number, shot in enumerate(shots) if shot.frames.overlap(frames)]
-    shots, styles = shots[shown[0] : shown[-1] + 1], styles[shown[0] : shown[-1] + 1]
+    most = job.shard_frames or usual_shard_frames(len(index.frames))
+    shards = cut_shards(plan_shards(plan_segments(shots), most), frames)
+    shown = touching(shots, frames)
+    shots, styles = shots[shown], styles[shown]
     keys = [_shard_key(job, info, index, shots, styles, encoding, shard) for shard in shards]
     pictures = make_pictures(job.output, encoding, frames.stop - 1) if is_sequence(job.output) else None
     fates = _fates(job, info, whole=len(frames) == len(index.frames))
@@ -164,16 +165,6 @@ def _fates(job: TitleJob, info: SourceInfo, whole: bool) -> tuple[Fate, ...]:
     return tuple(fates if whole else decide_for_excerpt(fates))
 
 
-def shards_of_shots(film: FilmPlan, numbers: Sequence[int]) -> list[int]:
-    """Numbers of the shards that hold any frame of the shots."""
-    unknown = set(numbers) - {shot.number for shot in film.shots}
-    if unknown:
-        first, last = film.shots[0].number, film.shots[-1].number
-        raise UsageError(f"shot {min(unknown)} is not in this film or range; it has shots {first}-{last}")
-    wanted = [shot.frames for shot in film.shots if shot.number in set(numbers)]
-    return [shard.number for shard in film.shards if any(shard.frames.overlap(frames) for frames in wanted)]
-
-
 def _shard_key(
     job: TitleJob,
     info: SourceInfo,
@@ -184,9 +175,8 @@ def _shard_key(
     shard: Shard,
 ) -> str:
     """Identity of a shard's result: the pixels that go in, everything done to them, and nothing else."""
-    touched = [
-        (shot, style) for shot, style in zip(shots, styles, strict=True) if shot.frames.overlap(shard.frames)
-    ]
+    held = touching(shots, shard.frames)
+    touched = list(zip(shots[held], styles[held], strict=True))
     first, last = touched[0][0].frames.start, touched[-1][0].frames.stop
     stored, seen = index.stored or index, needed(index, FrameRange(first, last))
     crcs = [facts.crc for facts in stored.frames[seen.start : seen.stop]]

@@ -22,7 +22,7 @@ from pipelines.overlap import ahead, behind
 from pipelines.plan import Shard
 from pipelines.planes import frame_planes, painted_arrays
 from pipelines.prepare import FilmPlan
-from pipelines.timeline import FrameRange, Shot
+from pipelines.timeline import FrameRange, Shot, touching
 from stylecore.canvas import Drift
 from stylecore.catalog import find_style, find_styles
 from stylecore.pixels import YuvFormat
@@ -96,7 +96,7 @@ def render_shard(
         return facts
 
     def painted() -> Iterator[list[PlaneArray]]:
-        for planes in _painted(film, shard, reader, engine, clock):
+        for planes in painted_frames(film, shard, reader, engine, clock):
             for plane in planes:
                 hashed.update(plane.data)
             progress.advance()
@@ -106,15 +106,16 @@ def render_shard(
     return RenderedShard(facts, hashed.hexdigest(), time.perf_counter() - started, clock)
 
 
-def _painted(
+def painted_frames(
     film: FilmPlan, shard: Shard, reader: FrameReader, engine: EngineSpec, clock: Clock
 ) -> Iterator[list[PlaneArray]]:
+    """The planes of a shard's frames as they are delivered, in order."""
     frames = ahead(_timed(_moments(film, reader, shard.frames), clock), _DEPTH + engine.batch)
     at_once = 1 if film.encoding.field_order else engine.batch
-    for shot, style in zip(film.shots, film.styles, strict=True):
+    held = touching(film.shots, shard.frames)
+    for shot, style in zip(film.shots[held], film.styles[held], strict=True):
         mine = shot.frames.overlap(shard.frames)
-        if mine is None:
-            continue
+        assert mine is not None, "it was asked for by its frames"
         stylizer = open_stylizer(style, film.painted_format, engine)
         state = _survey(film, shot, reader, stylizer, clock)
         coming, place = islice(frames, len(mine)), mine.start

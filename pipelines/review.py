@@ -4,6 +4,7 @@ import base64
 import html
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,12 @@ from pipelines.prepare import FilmPlan
 from pipelines.timeline import FrameRange, Shot
 from stylecore.orientation import Orientation
 
+SHEET = "contact-sheet.jpg"
+"""Its name in the work folder."""
 _SHOTS_SHOWN = 12
 _PICTURE_WIDTH_PX = 560
+_SHEET_COLUMNS = 6
+_SHEET_WIDTH_PX = 1440
 
 
 def describe_delivery(
@@ -68,25 +73,48 @@ def shown_frames(film: FilmPlan) -> list[int]:
     return [_middle(shot, film.frames) for shot in _spread(film.shots, _SHOTS_SHOWN)]
 
 
-def write_page(
-    path: Path, source: Path, delivered: Sequence[Path], film: FilmPlan, facts: Mapping[str, Any]
-) -> None:
-    """An HTML page that needs nothing beside it: facts, tracks, and some frames in both films.
+@dataclass(frozen=True)
+class Shown:
+    """One frame of a shot in both films, small and upright."""
 
-    `delivered` is the film, or the pictures of the shown frames.
-    """
+    shot: Shot
+    frame: int
+    before: Image.Image
+    after: Image.Image
+
+
+def show_frames(source: Path, delivered: Sequence[Path], film: FilmPlan) -> list[Shown]:
+    """The shown frames; `delivered` is the film, or the pictures of these frames."""
     shots, wanted = _spread(film.shots, _SHOTS_SHOWN), shown_frames(film)
     held, first = film.yuv_format.orientation, film.frames.start
     before = [_shown(frame, held) for frame in FrameReader(source, film.info, film.index).pick(wanted)]
     if film.pictures:
-        after = [_data_url(Image.fromarray(screen_pixels(file, film.pictures))) for file in delivered]
+        after = [_small(Image.fromarray(screen_pixels(file, film.pictures))) for file in delivered]
     else:
         frames = _delivered(delivered[0], [frame - first for frame in wanted])
         after = [_shown(frame, held) for frame in frames]
+    return [Shown(*facts) for facts in zip(shots, wanted, before, after, strict=True)]
+
+
+def write_sheet(path: Path, shown: Sequence[Shown]) -> None:
+    """A picture of a few of the frames, each above what became of it."""
+    chosen = _spread(shown, _SHEET_COLUMNS)
+    width, height = chosen[0].before.size
+    sheet = Image.new("RGB", (width * len(chosen), 2 * height))
+    for column, one in enumerate(chosen):
+        for row, picture in enumerate((one.before, one.after)):
+            sheet.paste(picture, (column * width, row * height))
+    sheet.thumbnail((_SHEET_WIDTH_PX, _SHEET_WIDTH_PX))
+    sheet.save(path, "JPEG", quality=85)
+
+
+def write_page(path: Path, shown: Sequence[Shown], facts: Mapping[str, Any]) -> None:
+    """An HTML page that needs nothing beside it: facts, tracks, and some frames in both films."""
     rows = "".join(
-        f"<figure><img src='{old}' alt='source'><img src='{new}' alt='delivery'>"
-        f"<figcaption>shot {shot.number}, frames {shot.frames}, frame {frame}</figcaption></figure>"
-        for shot, frame, old, new in zip(shots, wanted, before, after, strict=True)
+        f"<figure><img src='{_data_url(one.before)}' alt='source'><img src='{_data_url(one.after)}' "
+        f"alt='delivery'><figcaption>shot {one.shot.number}, frames {one.shot.frames}, frame {one.frame}"
+        "</figcaption></figure>"
+        for one in shown
     )
     path.write_text(
         _PAGE.format(title=html.escape(Path(facts["output"]).name), facts=_facts_table(facts), rows=rows)
@@ -116,9 +144,8 @@ def _delivered(delivery: Path, wanted: Sequence[int]) -> Iterator[av.VideoFrame]
                 return
 
 
-def _shown(frame: av.VideoFrame, held: Orientation) -> str:
-    """A frame as the data URL of a JPEG picture, upright."""
-    return _data_url(_upright(frame.to_image(), held))
+def _shown(frame: av.VideoFrame, held: Orientation) -> Image.Image:
+    return _small(_upright(frame.to_image(), held))
 
 
 def _upright(picture: Image.Image, held: Orientation) -> Image.Image:
@@ -131,11 +158,14 @@ def _upright(picture: Image.Image, held: Orientation) -> Image.Image:
     return picture
 
 
-def _data_url(picture: Image.Image) -> str:
+def _small(picture: Image.Image) -> Image.Image:
     height = round(picture.height * _PICTURE_WIDTH_PX / picture.width)
-    small = picture.resize((_PICTURE_WIDTH_PX, height), Image.Resampling.LANCZOS)
+    return picture.resize((_PICTURE_WIDTH_PX, height), Image.Resampling.LANCZOS)
+
+
+def _data_url(picture: Image.Image) -> str:
     sink = io.BytesIO()
-    small.save(sink, "JPEG", quality=88)
+    picture.save(sink, "JPEG", quality=88)
     return "data:image/jpeg;base64," + base64.b64encode(sink.getvalue()).decode()
 
 

@@ -1,8 +1,24 @@
 """The columns of every table of the manifest; docs/manifest.md says what each means."""
 
+from dataclasses import fields
+from typing import Any
+
 import pyarrow as pa
 
-VERSION = 4
+VERSION = 5
+VERSION_MARK = "stylereel_schema"
+_TYPES: dict[Any, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+}
+
+
+def columns_of(kind: Any) -> pa.Schema:
+    """Columns for the fields of a dataclass: texts, numbers and truths."""
+    return pa.schema([(field.name, _TYPES[field.type]) for field in fields(kind)])
+
 
 PACKETS = pa.schema(
     [
@@ -71,6 +87,15 @@ SHARDS = pa.schema(
         ("key", pa.string()),
     ]
 )
+CLAIMS = pa.schema(
+    [
+        ("key", pa.string()),
+        ("shard", pa.int32()),
+        ("attempt", pa.int32()),
+        ("worker", pa.string()),
+        ("started_utc", pa.string()),
+    ]
+)
 RESULTS = pa.schema(
     [
         ("key", pa.string()),
@@ -92,6 +117,7 @@ RESULTS = pa.schema(
         ("decode_seconds", pa.float64()),
         ("network_seconds", pa.float64()),
         ("encode_seconds", pa.float64()),
+        ("fault", pa.string()),
         ("error_class", pa.string()),
         ("error_text", pa.string()),
     ]

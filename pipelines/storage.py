@@ -1,20 +1,37 @@
-"""Places, through fsspec: fetch, publish whole or not at all, create once. The only fsspec import."""
+"""Places, through fsspec: fetch, publish whole or not at all, create once; outages are waited out."""
 
 import errno
-import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from pipelines import disk, transfer
 from pipelines.credentials import hide_secrets, masked, scrub, whole
-from pipelines.errors import InputError, StorageError, UsageError
+from pipelines.errors import DiskFullError, InputError, OutageError, StorageError, UsageError
+from pipelines.faults import is_full, wait_out
+from pipelines.transfer import Identity
+
+_AWAY_ERRNOS = {errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
+_BUSY_ERRNOS = {errno.EBUSY, errno.EREMOTEIO, errno.EIO, errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE}
+"""Said by a store elsewhere these mean that it does not answer; said by a disk, that it is broken."""
+_AWAY_NAMES = {
+    *("ConnectionError", "TimeoutError", "HTTPClientError", "ResponseParserError", "IncompleteReadError"),
+    *("ClientConnectionError", "ClientPayloadError", "ServiceRequestError", "ServiceResponseError"),
+    "TransportError",
+}
+"""What the clients of stores raise, by name: none of them is imported before it is needed."""
+_BUSY_STATUS = (408, 429, 500, 502, 503, 504)
+_READ_ONLY_STATUS = (405, 501)
+
+Value = TypeVar("Value")
 
 
 @contextmanager
@@ -22,14 +39,56 @@ def explained(doing: str, place: str) -> Iterator[None]:
     """Turn what file systems raise into one line that says what to do."""
     try:
         yield
-    except OSError as err:
-        if err.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageError(f"{doing} {place}: the disk is full; free some space and run again") from err
-        if isinstance(err, PermissionError) or err.errno == errno.EROFS:
-            raise StorageError(f"{doing} {place}: may not be written or read; choose another place") from err
-        raise StorageError(
-            f"{doing} {place}: {scrub(err.strerror or str(err))}; choose another place"
-        ) from err
+    except Exception as err:
+        told = _explain(f"{doing} {place}", err, elsewhere="://" in place)
+        if told is None:
+            raise
+        raise told from err
+
+
+class _Missing(StorageError):
+    """Nothing is there."""
+
+
+def _explain(what: str, err: Exception, elsewhere: bool) -> StorageError | None:
+    """The error in our words; None for one that is not a file system's."""
+    if isinstance(err, FileNotFoundError) and not (elsewhere and _is_away(err)):
+        return _Missing(f"{what}: not found; choose another place")
+    if elsewhere and _is_away(err) or isinstance(err, OSError) and err.errno in _AWAY_ERRNOS:
+        return OutageError(f"{what}: no answer ({scrub(_said(err.__cause__ or err))})")
+    if type(err).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
+        return StorageError(f"{what}: no credentials; set them in the environment or in a profile")
+    if elsewhere and (isinstance(err, NotImplementedError) or _status(err) in _READ_ONLY_STATUS):
+        return StorageError(f"{what}: this kind of place can only be read; choose another place")
+    if not isinstance(err, OSError) and not (elsewhere and _status(err)):
+        return None
+    if isinstance(err, OSError) and is_full(err):
+        return DiskFullError(f"{what}: the disk is full; free some space and run again")
+    if isinstance(err, PermissionError) or _status(err) in (401, 403) or _errno(err) == errno.EROFS:
+        return StorageError(f"{what}: may not be written or read; choose another place")
+    return StorageError(f"{what}: {scrub(_said(err))}; choose another place")
+
+
+def _is_away(err: BaseException) -> bool:
+    """Whether a store did not answer; some clients say of that too that nothing is there."""
+    names = {kind.__name__ for kind in type(err).__mro__}
+    if names & _AWAY_NAMES or _errno(err) in _BUSY_ERRNOS or _status(err) in _BUSY_STATUS:
+        return True
+    return isinstance(err, FileNotFoundError) and err.__cause__ is not None and _is_away(err.__cause__)
+
+
+def _errno(err: BaseException) -> int:
+    return err.errno or 0 if isinstance(err, OSError) else 0
+
+
+def _status(err: BaseException) -> int:
+    """The HTTP status that a client's error carries, whatever it calls it."""
+    found = (getattr(err, name, None) for name in ("status", "status_code", "code"))
+    return next((value for value in found if isinstance(value, int)), 0)
+
+
+def _said(err: BaseException) -> str:
+    return getattr(err, "strerror", None) or str(err) or type(err).__name__
 
 
 def _locate(url: str) -> tuple[Any, str]:
@@ -37,9 +96,32 @@ def _locate(url: str) -> tuple[Any, str]:
     if "://" not in url:
         return LocalFileSystem(), url
     try:
-        return fsspec.core.url_to_fs(whole(url))
+        fs, path = fsspec.core.url_to_fs(whole(url))
     except (ValueError, ImportError) as err:
         raise UsageError(f"{hide_secrets(url)}: {scrub(str(err))}") from err
+    fs.invalidate_cache()
+    return fs, path
+
+
+def _insist(doing: str, url: str, call: Callable[[Any, str], Value]) -> Value:
+    """What `call` gives for a file system and a path; errors explained, outages waited out."""
+    place = hide_secrets(url)
+
+    def once() -> Value:
+        with explained(doing, place):
+            return call(*_locate(url))
+
+    return wait_out(once, place)
+
+
+def _make_parent(fs: Any, path: str) -> None:
+    """Object stores have no folders, and asking for one would create the bucket."""
+    if not fs.async_impl:
+        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+
+
+def _is_local(fs: Any) -> bool:
+    return isinstance(fs, LocalFileSystem)
 
 
 @dataclass(frozen=True)
@@ -48,170 +130,173 @@ class Store:
 
     url: str
 
-    @property
-    def _fs(self) -> Any:
-        return _locate(self.url)[0]
+    def _at(self, name: str) -> str:
+        return f"{self.url.rstrip('/')}/{name}".rstrip("/") if name else self.url
 
-    def _path(self, name: str) -> str:
-        return f"{_locate(self.url)[1].rstrip('/')}/{name}".rstrip("/")
+    def _insist(self, doing: str, name: str, call: Callable[[Any, str], Value]) -> Value:
+        return _insist(doing, self._at(name), call)
 
     def local_folder(self) -> Path | None:
         """The folder itself when it is on this machine's disk."""
-        return Path(self._path("")) if isinstance(self._fs, LocalFileSystem) else None
+        fs, path = _locate(self.url)
+        return Path(path) if _is_local(fs) else None
 
     def read(self, name: str) -> bytes | None:
         """The content, or None when there is no such thing."""
-        with explained("reading", hide_secrets(f"{self.url}/{name}")):
-            try:
-                return self._fs.cat_file(self._path(name))
-            except FileNotFoundError:
-                return None
+        try:
+            return self._insist("reading", name, lambda fs, path: fs.cat_file(path))
+        except _Missing:
+            return None
+
+    def read_many(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The contents of those that are there, many at a time where the store can."""
+
+        def call(fs: Any, folder: str) -> dict[str, bytes]:
+            paths = {f"{folder.rstrip('/')}/{name}": name for name in names}
+            found = fs.cat(list(paths), on_error="return") if paths else {}
+            contents = {}
+            for path, content in found.items():
+                if isinstance(content, bytes):
+                    contents[paths[path]] = content
+                elif not isinstance(content, FileNotFoundError):
+                    raise content
+            return contents
+
+        return self._insist("reading", "", call)
+
+    def read_range(self, name: str, start: int, stop: int) -> bytes:
+        """Some bytes of a thing, without the rest of it."""
+        return self._insist("reading", name, lambda fs, path: fs.cat_file(path, start=start, end=stop))
 
     def write(self, name: str, data: bytes) -> None:
         """Put the content there whole or not at all, over what was there."""
-        with explained("writing", hide_secrets(f"{self.url}/{name}")):
-            fs, path = self._fs, self._path(name)
-            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-            if not isinstance(fs, LocalFileSystem):
-                fs.pipe_file(path, data)
-                return
-            partial = f"{path}.{uuid.uuid4().hex[:8]}.partial"
-            _write_synced(Path(partial), data)
-            os.replace(partial, path)
 
-    def publish(self, file: Path, name: str) -> None:
-        """Move a finished local file there whole or not at all."""
-        with explained("writing", hide_secrets(f"{self.url}/{name}")):
-            fs, path = self._fs, self._path(name)
-            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-            if isinstance(fs, LocalFileSystem):
-                _move(file, Path(path))
-            else:
-                fs.put_file(str(file), path)
-                file.unlink()
+        def call(fs: Any, path: str) -> None:
+            if _is_local(fs):
+                disk.write(Path(path), data)
+                return
+            _make_parent(fs, path)
+            fs.pipe_file(path, data)
+
+        self._insist("writing", name, call)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Put the content there unless something is; whether it is there now. Of many that try, one succeeds.
+
+        A store may have taken what it then failed to acknowledge: what is there is compared, so each
+        content must be one writer's own.
+        """
+
+        def call(fs: Any, path: str) -> bool:
+            try:
+                if _is_local(fs):
+                    disk.create(Path(path), data)
+                else:
+                    _make_parent(fs, path)
+                    fs.pipe_file(path, data, mode="create")
+            except FileExistsError:
+                return fs.cat_file(path) == data
+            return True
+
+        return self._insist("writing", name, call)
+
+    def publish(self, file: Path, name: str, stage: str = "") -> None:
+        """Move a finished local file there whole or not at all; a stage, if named, tells of its bytes."""
+
+        def call(fs: Any, path: str) -> None:
+            if _is_local(fs):
+                disk.move(file, Path(path))
+                return
+            _make_parent(fs, path)
+            transfer.upload(fs, file, path, stage)
+            file.unlink()
+
+        self._insist("writing", name, call)
 
     def publish_folder(self, folder: Path, name: str, last: str) -> None:
         """Move a finished local folder there whole or not at all, in place of what was there.
 
         Where folders cannot be moved, file after file is put there, the one named `last` at the end.
         """
-        with explained("writing", hide_secrets(f"{self.url}/{name}")):
-            fs, path = self._fs, self._path(name)
-            if isinstance(fs, LocalFileSystem):
-                _move_folder(folder, Path(path))
+
+        def call(fs: Any, path: str) -> None:
+            if _is_local(fs):
+                disk.move_folder(folder, Path(path))
                 return
-            if fs.exists(path):
-                fs.rm(path, recursive=True)
-            fs.makedirs(path, exist_ok=True)
+            self._remove(fs, path)
             for file in sorted(folder.iterdir(), key=lambda file: (file.name == last, file.name)):
-                fs.put_file(str(file), f"{path}/{file.name}")
+                _make_parent(fs, f"{path}/{file.name}")
+                transfer.upload(fs, file, f"{path}/{file.name}")
             shutil.rmtree(folder)
+
+        self._insist("writing", name, call)
 
     def refuse_unwritable(self) -> None:
         """Raise now what would otherwise be raised after hours of work."""
         name = f".stylereel-{uuid.uuid4().hex[:8]}"
-        with explained("writing into", hide_secrets(self.url)):
-            fs, path = self._fs, self._path(name)
-            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+
+        def call(fs: Any, path: str) -> None:
+            _make_parent(fs, path)
             fs.pipe_file(path, b"")
-            fs.rm(path)
+            fs.rm_file(path)
+
+        self._insist("writing", name, call)
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Names directly in a folder, sorted, and their bytes; nothing when there is no such folder."""
+        try:
+            found = self._insist("listing", folder, lambda fs, path: fs.ls(path, detail=True))
+        except _Missing:
+            return {}
+        sizes = {
+            f"{folder}/{facts['name'].rstrip('/').rpartition('/')[2]}": int(facts["size"] or 0)
+            for facts in found
+            if disk.PARTIAL not in facts["name"]
+        }
+        return dict(sorted(sizes.items()))
 
     def names(self, folder: str) -> list[str]:
         """Names directly in a folder, sorted; nothing when there is no such folder."""
-        with explained("listing", hide_secrets(f"{self.url}/{folder}")):
-            try:
-                found = self._fs.ls(self._path(folder), detail=False, refresh=True)
-            except FileNotFoundError:
-                return []
+        try:
+            found = self._insist("listing", folder, lambda fs, path: fs.ls(path, detail=False))
+        except _Missing:
+            return []
         return sorted(
-            f"{folder}/{path.rstrip('/').rpartition('/')[2]}" for path in found if ".partial" not in path
+            f"{folder}/{path.rstrip('/').rpartition('/')[2]}" for path in found if disk.PARTIAL not in path
         )
 
     def size(self, name: str) -> int | None:
         """Bytes, or None when there is no such thing."""
-        with explained("reading", hide_secrets(f"{self.url}/{name}")):
-            try:
-                return int(self._fs.info(self._path(name))["size"])
-            except FileNotFoundError:
-                return None
+        found = self.identity(name)
+        return found.size if found else None
+
+    def identity(self, name: str) -> Identity | None:
+        """Which content a name stands for just now, as far as the store tells; None when nothing is there."""
+        url = self._at(name)
+        try:
+            return self._insist("reading", name, lambda fs, path: transfer.identity(fs, path, url))
+        except _Missing:
+            return None
 
     def fetch(self, name: str, folder: Path) -> Path:
         """A local file with the content: the file itself if it is local, else a copy in `folder`."""
         local = self.local_folder()
         if local is not None:
             return local / name
-        target = folder / name.replace("/", "_")
-        with explained("reading", hide_secrets(f"{self.url}/{name}")):
-            _copy_here(self._fs, self._path(name), target)
+        target, url = folder / name.replace("/", "_"), self._at(name)
+        self._insist("reading", name, lambda fs, path: transfer.download(fs, path, url, target))
         return target
 
     def remove(self, name: str) -> None:
         """Delete a thing or a folder, if it is there."""
-        with explained("deleting", hide_secrets(f"{self.url}/{name}")):
-            if self._fs.exists(self._path(name)):
-                self._fs.rm(self._path(name), recursive=True)
+        self._insist("deleting", name, self._remove)
 
-
-def _write_synced(path: Path, data: bytes) -> None:
-    try:
-        with path.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _move(file: Path, target: Path) -> None:
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())
-    try:
-        os.replace(file, target)
-    except OSError as err:
-        if err.errno != errno.EXDEV:
-            raise
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    @staticmethod
+    def _remove(fs: Any, path: str) -> None:
         try:
-            shutil.copyfile(file, partial)
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
-        file.unlink()
-
-
-def _move_folder(folder: Path, target: Path) -> None:
-    """A folder that holds things cannot be replaced in one step: the old one is set aside for a moment."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.iterdir():
-        if left.name.startswith(f".{target.name}.") and left.name.endswith(".partial"):
-            shutil.rmtree(left, ignore_errors=True)
-    new, old = (target.with_name(f".{target.name}.{state}.partial") for state in ("new", "old"))
-    try:
-        os.rename(folder, new)
-    except OSError as err:
-        if err.errno != errno.EXDEV:
-            raise
-        shutil.copytree(folder, new)
-        shutil.rmtree(folder)
-    os.sync()  # once, rather than for each of many thousand files
-    if target.exists():
-        os.rename(target, old)
-    os.rename(new, target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _copy_here(fs: Any, path: str, target: Path) -> None:
-    """Download once; a file of the right size is taken to be the one."""
-    if target.exists() and target.stat().st_size == int(fs.info(path)["size"]):
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        fs.get_file(path, str(partial))
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+            fs.rm(path, recursive=True)
+        except FileNotFoundError:
+            return
 
 
 def split_url(url: str) -> tuple[Store, str]:
@@ -223,18 +308,21 @@ def split_url(url: str) -> tuple[Store, str]:
 def fetch_source(url: str, folder: Path) -> Path:
     """The film as a local file; a missing one is an InputError."""
     shown = hide_secrets(url)
-    try:
-        fs, path = _locate(url)
-    except UsageError as err:
-        raise InputError(str(err)) from err
-    with explained("reading", shown):
-        if not fs.exists(path):
-            raise InputError(f"{shown}: not found")
-        if isinstance(fs, LocalFileSystem):
+
+    def call(fs: Any, path: str) -> Path:
+        if _is_local(fs):
+            fs.info(path)
             return Path(path)
         target = folder / shown.rpartition("/")[2]
-        _copy_here(fs, path, target)
-    return target
+        transfer.download(fs, path, url, target, stage="fetch")
+        return target
+
+    try:
+        return _insist("reading", url, call)
+    except _Missing:
+        raise InputError(f"{shown}: not found") from None
+    except UsageError as err:
+        raise InputError(str(err)) from err
 
 
 def absolute_url(place: str) -> str:
@@ -247,3 +335,48 @@ def free_bytes(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file, as its store tells of it."""
+
+    url: str
+    version: str
+    """Another one whenever the content is, as far as the store tells: size, and its mark or the time."""
+    changed_unix_seconds: float
+    """When it was last written; 0 where the store does not tell."""
+
+
+def find_files(place: str) -> list[Found]:
+    """The file at a URL, all files below it, or those that its pattern (`*`, `?`, `[...]`) fits, by name."""
+
+    def call(fs: Any, path: str) -> list[Found]:
+        front = place.rstrip("/").removesuffix(path.rstrip("/"))
+        found = _listed(fs, path)
+        return [_found(f"{front}{name}", found[name]) for name in sorted(found)]
+
+    return _insist("listing", place, call)
+
+
+def is_pattern(place: str) -> bool:
+    """Whether a place may stand for several files."""
+    return any(mark in place for mark in "*?[")
+
+
+def _listed(fs: Any, path: str) -> dict[str, Any]:
+    """By path, what a file system says of the files there."""
+    if fs.isfile(path):
+        return {path: fs.info(path)}
+    if not is_pattern(path):
+        return fs.find(path, detail=True)
+    return {name: facts for name, facts in fs.glob(path, detail=True).items() if facts["type"] == "file"}
+
+
+def _found(url: str, facts: dict[str, Any]) -> Found:
+    times = ("mtime", "LastModified", "last_modified", "updated", "created")
+    time = next((facts[name] for name in times if facts.get(name)), 0)
+    if isinstance(time, str):
+        time = datetime.fromisoformat(time)
+    changed = time.timestamp() if isinstance(time, datetime) else float(time)
+    return Found(url, f"{facts.get('size') or 0} {transfer.version_of(facts)}", changed)

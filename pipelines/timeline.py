@@ -1,5 +1,6 @@
 """Frames and time: the frame index is identity, timestamps are integer ticks. Standard library only."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -83,6 +84,13 @@ class Timeline:
     def mean_rate(self) -> Fraction:
         """Frames per second, for people and encoders; never used to compute a time."""
         return Fraction(len(self.pts)) / self.duration
+
+
+def touching(shots: Sequence[Shot], frames: FrameRange) -> slice:
+    """Where among consecutive shots are those that hold any of the frames."""
+    first = bisect_right(shots, frames.start, key=lambda shot: shot.frames.stop)
+    stop = bisect_left(shots, frames.stop, key=lambda shot: shot.frames.start)
+    return slice(first, stop)
 
 
 def shots_from_cuts(cuts: Iterable[int], frames: int) -> list[Shot]:

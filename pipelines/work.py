@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,14 +13,19 @@ from filelock import FileLock, Timeout
 from pipelines import manifest
 from pipelines.config import TitleJob, cache_folder, make_job
 from pipelines.credentials import hide_secrets
-from pipelines.errors import UsageError
+from pipelines.errors import EngineError, UsageError
 from pipelines.indexed import ensure_index
 from pipelines.manifest import OK, WITHDRAWN, ShardResult
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan, plan_film
 from pipelines.storage import Store, explained, fetch_source
 
-_OURS = ("index", "plan", "results", "parts", "scratch", "job.json", "delivery.json", "report.html")
+_OURS = (
+    *("index", "plan", "claims", "results", "snapshots", "parts", "steadiness", "calibration", "scratch"),
+    *("job.json", "delivery.json", "report.html", "contact-sheet.jpg"),
+)
+_KEPT = ("lock", "source", "parts")
+"""Of the scratch folder: what was fetched, which is known by its identity, and the lock."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,15 @@ class Work:
 
     store: Store
     scratch: Path
+
+    def holds(self, result: ShardResult | None, sizes: Mapping[str, int]) -> bool:
+        """Whether a result counts: its part is there, of the recorded size and, if on this disk, unaltered.
+
+        What lies elsewhere is hashed when it is fetched for assembly, not by fetching all of it beforehand.
+        """
+        if result is None or result.state != OK or sizes.get(result.part) != result.part_bytes:
+            return False
+        return self.store.local_folder() is None or self.part(result) is not None
 
     def part(self, result: ShardResult) -> Path | None:
         """The part of a result on this machine, or None unless it is whole and unaltered."""
@@ -63,11 +77,13 @@ def lock_work(work: Work) -> FileLock:
 
 
 def clear_scratch(work: Work) -> None:
-    """Remove what an interrupted run left half done; the lock stays."""
+    """Remove what an interrupted run left half done; the lock stays, and what was fetched from elsewhere."""
     for left in work.scratch.iterdir():
+        if left.name in _KEPT:
+            continue
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
-        elif left.name != "lock":
+        else:
             left.unlink(missing_ok=True)
 
 
@@ -135,29 +151,39 @@ def latest_job(work: Work) -> tuple[TitleJob, str]:
     return make_job(facts), plan
 
 
-def finished_parts(work: Work, film: FilmPlan) -> list[tuple[ShardResult, Path] | None]:
-    """For each shard the attempt that counts and its whole part; None where it must be rendered."""
+def finished_parts(work: Work, film: FilmPlan) -> list[tuple[ShardResult, Path]]:
+    """For each shard the attempt that counts and its whole part, on this machine; EngineError if one is not.
+
+    A part that was altered where it lies is withdrawn, so that another run renders it anew.
+    """
     rows = manifest.standing(manifest.attempts(work.store))
-    found: list[tuple[ShardResult, Path] | None] = []
-    for key in film.shard_keys:
+    found: list[tuple[ShardResult, Path]] = []
+    for shard, key in zip(film.shards, film.shard_keys, strict=True):
         row = rows.get(key)
         path = work.part(row) if row and row.state == OK else None
-        found.append((row, path) if row and path else None)
+        if row is None or path is None:
+            if row is not None and row.state == OK:
+                withdraw(work, film, [shard.number])
+            raise EngineError(f"shard {shard.number} is missing or altered; run again to render it anew")
+        found.append((row, path))
     return found
 
 
 def pending(work: Work, film: FilmPlan) -> list[int]:
     """Numbers of the shards that still have to be rendered."""
-    found = finished_parts(work, film)
-    return [shard.number for shard, part in zip(film.shards, found, strict=True) if part is None]
+    rows, sizes = manifest.standing(manifest.attempts(work.store)), work.store.sizes("parts")
+    return [
+        shard.number
+        for shard, key in zip(film.shards, film.shard_keys, strict=True)
+        if not work.holds(rows.get(key), sizes)
+    ]
 
 
 def withdraw(work: Work, film: FilmPlan, shards: Sequence[int]) -> None:
     """Declare the results of some shards void, so that they are rendered again."""
     for number in shards:
-        key = film.shard_keys[number - 1]
-        attempt = manifest.next_attempt(work.store, key)
-        manifest.record(work.store, ShardResult(key=key, shard=number, attempt=attempt, state=WITHDRAWN))
+        wish = ShardResult(key=film.shard_keys[number - 1], shard=number, attempt=0, state=WITHDRAWN)
+        manifest.record(work.store, manifest.claim(work.store, wish))
 
 
 def _short(text: str) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import imageio_ffmpeg
 import pytest
 import torch
@@ -112,6 +113,12 @@ def index_film(path: Path) -> tuple[SourceInfo, FilmIndex, FrameReader]:
     return info, index, FrameReader(path, info, index)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many randomized runs tests/faults makes, and of which seeds."""
+    parser.addoption("--runs", type=int, default=12)
+    parser.addoption("--seed", type=int, default=1)
+
+
 _SERVER, _SERVER_HOME = "STYLEREEL_TEST_SERVER", "STYLEREEL_TEST_SERVER_HOME"
 
 
@@ -152,6 +159,28 @@ def prefect_api(prefect_home: Path) -> Iterator[str]:
         yield url
     if server:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The URL of a bucket at a real S3 endpoint on loopback, which child processes reach too."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    facts = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nothing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in facts.items():
+            environment.setenv(name, value)
+        fsspec.filesystem("s3").mkdir("films")
+        yield "s3://films"
+    server.stop()
 
 
 def await_server(url: str) -> None:

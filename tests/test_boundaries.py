@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob("stylecore/**/*.py"), *ROOT.glob("pipelines/**/*.py")])
 ONLY_IN = {
     "prefect": "pipelines/flows/",
-    "fsspec": "pipelines/storage.py",
-    "pyarrow": ("pipelines/manifest.py", "pipelines/schema.py"),
+    "fsspec": ("pipelines/storage.py", "pipelines/transfer.py"),
+    "pyarrow": ("pipelines/tables.py", "pipelines/schema.py"),
     "ffmpeg": "pipelines/media/ffmpeg.py",
     "imageio_ffmpeg": "pipelines/media/ffmpeg.py",
     "subprocess": (

@@ -104,12 +104,60 @@ def test_retry_can_give_one_shot_another_style(film, pack, tmp_path, capsys):
     )
 
 
+def test_a_dry_run_tells_what_a_condition_chooses_and_renders_nothing(rendered, capsys):
+    work = Path(rendered[1])
+    before = sorted(path for path in work.rglob("*") if path.is_file())
+    code, out, _ = result(capsys, "retry", work, "--where", "frames > 28", "--dry-run", "--json")
+    facts = json.loads(out)
+    assert code == 0 and facts["shards"] == [1, 3]
+    assert [(shot["start"], shot["stop"], shot["state"]) for shot in facts["shots"]] == [
+        (0, 30, "ok"),
+        (56, 96, "ok"),
+    ]
+    assert sorted(path for path in work.rglob("*") if path.is_file()) == before
+    assert "no shots fit" in result(capsys, "retry", work, "--where", "frames > 99")[1]
+    assert "no shots fit" in result(capsys, "retry", work, "--failed", "--dry-run")[1]
+
+
+def test_steadiness_is_measured_when_a_condition_asks_for_it(rendered, capsys):
+    code, out, _ = result(capsys, "retry", rendered[1], "--where", "warp_ratio > 0", "--dry-run", "--json")
+    shots = json.loads(out)["shots"]
+    assert code == 0 and [shot["shot"] for shot in shots] == [1, 2, 3]
+    assert all(shot["warp_ratio"] > 0.5 and shot["flicker"] >= 0 for shot in shots)
+    assert len(list(Path(rendered[1], "steadiness").iterdir())) == 3
+    steadiest = min(shots, key=lambda shot: shot["warp_ratio"])
+    condition = f"warp_ratio <= {steadiest['warp_ratio']!r}"
+    assert str(result(capsys, "retry", rendered[1], "--where", condition)[0]) == "0"
+    states = json.loads(result(capsys, "status", rendered[1], "--json")[1])["shards"]
+    again = [shard["shard"] for shard in states if shard["attempts"] > 1]
+    assert steadiest["shard"] in again and set(again) <= {2, steadiest["shard"]}, "2 was redone before"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--where", "steady > 1"), "no such column: steady"),
+        (("--shots", "9"), "it has shots 1-3"),
+        (("--shots", "2", "--failed"), "choose one"),
+        (("--style", "noir"), "--shots or --where"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_one_clear_line(rendered, capsys, options, says):
+    code, out, err = result(capsys, "retry", rendered[1], *options)
+    assert code == 2 and out == "" and says in err and len(err.strip().splitlines()) == 1
+
+
 def test_report_and_clean(film, tmp_path, capsys):
     output = tmp_path / "out.mp4"
     work = Path(f"{output}.stylereel")
     result(capsys, "render", film, output, "--style", "identity", "--preset", "ultrafast")
     code, out, _ = result(capsys, "report", work)
     assert code == 0 and Path(out.strip()).exists()
+    assert "0 parts removed, 1 kept" in result(capsys, "clean", work, "--keep-parts")[1]
+    assert len(list((work / "parts").iterdir())) == 1, "what the delivery is made of is kept"
+    code, _, err = result(capsys, "clean", work, "--older-than", "2d")
+    assert code == 2 and "was delivered" in err and (work / "parts").exists()
+    assert result(capsys, "clean", work, "--older-than", "soon")[0] == 2
     assert (
         result(capsys, "clean", work)[0] == 0
         and not (work / "parts").exists()
@@ -124,6 +172,26 @@ def test_plan_renders_nothing(film, tmp_path, capsys):
         code == 0 and "3 shots" in out and "shot 2: frames 30:56" in out and "track 1 audio aac: kept" in out
     )
     assert "container mov/mp4 -> matroska/webm" in out and not (tmp_path / "out.mkv").exists()
+    arguments = (
+        "plan",
+        film,
+        tmp_path / "out.mkv",
+        "--style",
+        "identity",
+        "--price-per-hour",
+        3600,
+        "--json",
+    )
+    code, out, err = result(capsys, *arguments)
+    (told,), (disk,) = (json.loads(out)[name] for name in ("forecasts", "disks"))
+    assert code == 0 and told["device_class"] == "cpu" and told["cost"] == pytest.approx(told["seconds"])
+    assert disk["needed_bytes"] > 0 and "calibrate" not in err, "what was learnt is kept with the work"
+
+
+def test_plan_refuses_what_will_not_fit(film, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("pipelines.room.SPARE_BYTES", 1 << 60)
+    code, out, err = result(capsys, "plan", film, tmp_path / "out.mkv", "--style", "identity")
+    assert code == 1 and out == "" and "are free; free some space" in err
 
 
 def test_plan_of_a_source_alone_leaves_nothing_beside_it(film, tmp_path, monkeypatch, capsys):
@@ -243,7 +311,7 @@ def test_every_fault_is_one_clear_line_and_harms_nothing(film, tmp_path, monkeyp
 
 def test_a_fault_of_our_own_is_one_line_too(film, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("STYLEREEL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("pipelines.commands.render.load_film", lambda *_: 1 / 0)
+    monkeypatch.setattr("pipelines.commands.plan.load_film", lambda *_: 1 / 0)
     code, _, err = result(capsys, "plan", film, tmp_path / "out.mp4", "--style", "identity")
     assert code == 1 and "ZeroDivisionError" in err and "Traceback" not in err
     (trace,) = (tmp_path / "cache").rglob("last-error.txt")

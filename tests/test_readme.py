@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import checkpoint, ffmpeg
+from conftest import checkpoint, draw, ffmpeg
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -34,6 +34,8 @@ def desk(film, tmp_path, monkeypatch, prefect_api):
     Image.effect_mandelbrot((300, 260), (-2, -1.5, 1, 1.5), 50).convert("RGB").save("harbour.jpg")
     Image.linear_gradient("L").save("matte.png")
     torch.save(checkpoint(width=4), "mosaic.pth")
+    Path("episodes").mkdir()
+    draw(Path("episodes/pilot.mp4"), shots=(12,), sound=False)
     weights, inputs = {}, 3
     for stage, width in zip(LAYOUTS["vgg19"].stages, (8,) * 5, strict=True):
         for name in stage:
@@ -56,7 +58,12 @@ def test_every_command_of_the_readme_works(desk, capsys):
         if not line.startswith(tuple(f"stylereel {words}" for words in SLOW)):
             assert works(line), f"{line}\n{capsys.readouterr().err}"
     made = "painted sdr soft harbour-read blend inside cut grown harbour part"
-    for name in (*(f"{stem}.mp4" for stem in made.split()), "master.mkv", "film-look.jpg"):
+    for name in (
+        *(f"{stem}.mp4" for stem in made.split()),
+        "master.mkv",
+        "film-look.jpg",
+        "season/pilot.mp4",
+    ):
         assert (desk / name).stat().st_size > 10_000, name
     pictures = sorted(path.name for path in (desk / "frames").glob("*.png"))
     assert pictures == [f"frame_{number:06d}.png" for number in range(24, 72)]

@@ -16,8 +16,9 @@ from pipelines.bench.peers import peers, same_network
 from pipelines.bench.report import facts_of, table
 from pipelines.bench.stages import Stages, open_stages
 from pipelines.bench.timing import Work, take_turns, timed
-from pipelines.commands.common import console, json_option, print_result, resolve_device
+from pipelines.commands.common import console, json_option, print_result
 from pipelines.config import make_job
+from pipelines.device import resolve_device
 from pipelines.display import Display
 from stylecore.pixels import to_rgb
 from stylecore.running import DTYPES

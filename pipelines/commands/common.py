@@ -1,7 +1,9 @@
 """What commands share: options, the console, printing results."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -9,16 +11,34 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from pipelines.config import TitleJob
 from pipelines.demo.canvas import Picture
-from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS
 from pipelines.media.fitting import HDR
 from pipelines.media.scan import SCANS
-from stylecore.runtime import fast_precision
 from stylecore.spec import COLOR_MODES, PRECISIONS
 
 Command = Callable[..., Any]
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Age(click.ParamType):
+    """A length of time, such as 45s, 10m, 12h or 30d."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> timedelta:
+        """The length of time that a text means."""
+        found = re.fullmatch(r"(\d+)([smhd])", str(value))
+        if not found:
+            self.fail(
+                f"{value!r}: expected a number and a unit, such as 45s, 10m, 12h or 30d", param, context
+            )
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+AGE = Age()
 
 
 def console() -> Console:
@@ -84,19 +104,12 @@ def style_options(command: Command) -> Command:
     return command
 
 
-def resolve_device(job: TitleJob) -> TitleJob:
-    """The job with a device that exists, and the precision it is fast at."""
-    device = job.device
-    if device == "auto":
-        device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    elif device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(
-            f"device {device}: this machine has no CUDA device that torch can use; try --device cpu"
-        )
-    elif not device.startswith(("cpu", "cuda")):
-        raise UsageError(f"device {device!r}: choose auto, cpu or cuda:N")
-    precision = fast_precision(device) if job.precision == "auto" else job.precision
-    return job.model_copy(update={"device": device, "precision": precision})
+def span(seconds: float) -> str:
+    """A length of time for people: 1 h 05 min, 3 min 20 s, 4.2 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"
 
 
 def print_result(facts: Mapping[str, Any], lines: list[str], as_json: bool) -> None:

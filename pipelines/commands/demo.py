@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from pipelines import progress
-from pipelines.commands.common import console, json_option, print_result, resolve_device
+from pipelines.commands.common import console, json_option, print_result
 from pipelines.commands.render import delivery_lines
 from pipelines.config import make_job
 from pipelines.demo.film import SIZE, write_film
+from pipelines.device import resolve_device
 from pipelines.display import Display
 from pipelines.flows.run import run_title
 

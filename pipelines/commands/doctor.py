@@ -1,6 +1,7 @@
 """`stylereel doctor`: what works on this machine, and what to do about what does not."""
 
 import importlib.metadata
+import uuid
 from collections.abc import Callable
 
 import av
@@ -8,9 +9,11 @@ import click
 import torch
 
 from pipelines.commands.common import json_option, print_result
-from pipelines.config import cache_folder
+from pipelines.config import absolute_url, cache_folder, prefect_server_given
+from pipelines.credentials import hide_secrets, scrub
+from pipelines.device_lock import is_taken, lock_folder
 from pipelines.errors import StylereelError
-from pipelines.flows.server import EmbeddedServer
+from pipelines.flows.server import EmbeddedServer, given_server
 from pipelines.media.codecs import CODECS
 from pipelines.media.ffmpeg import find_ffmpeg
 from pipelines.storage import Store, free_bytes
@@ -18,22 +21,25 @@ from stylecore.catalog import bundled_styles
 
 
 @click.command()
+@click.argument("place", required=False)
 @json_option
-def doctor(as_json: bool) -> None:
-    """Check ffmpeg, codecs, devices, storage, styles and Prefect.
+def doctor(place: str | None, as_json: bool) -> None:
+    """Check ffmpeg, codecs, devices, storage, styles and Prefect; and PLACE, where work is to be kept.
 
-    Example: stylereel doctor
+    Example: stylereel doctor s3://films/work
     """
     checks = {
         "ffmpeg": _ffmpeg,
         "codecs": _codecs,
         "device": _device,
+        "locks": _locks,
         "styles": _styles,
         "storage": _storage,
-        "prefect": _prefect,
+        **({"place": lambda: _place(place)} if place else {}),
+        **(_SERVER_CHECKS if prefect_server_given() else {"prefect": _own_server}),
     }
     facts = {name: _outcome(check) for name, check in checks.items()}
-    lines = [f"{'ok  ' if fact['ok'] else 'FAIL'}  {name:<8} {fact['found']}" for name, fact in facts.items()]
+    lines = [f"{'ok  ' if fact['ok'] else 'FAIL'}  {name:<9} {fact['found']}" for name, fact in facts.items()]
     print_result(facts, lines, as_json)
     if not all(fact["ok"] for fact in facts.values()):
         raise click.exceptions.Exit(1)
@@ -43,7 +49,7 @@ def _outcome(check: Callable[[], str]) -> dict[str, object]:
     try:
         return {"ok": True, "found": check()}
     except (StylereelError, OSError, RuntimeError, ValueError) as err:
-        return {"ok": False, "found": str(err)}
+        return {"ok": False, "found": scrub(str(err))}
 
 
 def _ffmpeg() -> str:
@@ -78,10 +84,61 @@ def _storage() -> str:
     return f"{folder}, {free_bytes(folder) / 1e9:.0f} GB free"
 
 
-def _prefect() -> str:
+def _locks() -> str:
+    """A lock outlives nobody: what is taken is in use right now."""
+    found = sorted(lock_folder().glob("*.lock"))
+    taken = [path.stem for path in found if is_taken(path)]
+    return f"{lock_folder()}, in use now: {', '.join(taken) or 'none'}"
+
+
+def _place(place: str) -> str:
+    """Two who create the same thing: one must be told that it was there."""
+    store, name = Store(absolute_url(place)), f".stylereel-{uuid.uuid4().hex[:8]}"
+    try:
+        created = [store.create(name, data) for data in (b"first", b"second")]
+        held = store.read(name)
+    finally:
+        store.remove(name)
+    if created != [True, False] or held != b"first":
+        raise RuntimeError(
+            f"{hide_secrets(place)}: two can create the same thing there; choose another store"
+        )
+    return f"{hide_secrets(place)}: written, read, and created only once"
+
+
+def _own_server() -> str:
     server = EmbeddedServer(cache_folder() / "prefect")
     try:
         server.wait()
     finally:
         server.stop()
     return f"{importlib.metadata.version('prefect')}, its server starts"
+
+
+def _given_server() -> str:
+    return f"{importlib.metadata.version('prefect')}, {hide_secrets(given_server())} answers"
+
+
+def _leases() -> str:
+    given_server()
+    from pipelines.flows.pool import FILESYSTEM_LEASES, lease_storage
+
+    found = lease_storage()
+    if found.endswith(".memory"):
+        raise RuntimeError(
+            "in the server's memory: a restart leaves limits taken for ever; start the server with "
+            f"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE={FILESYSTEM_LEASES}"
+        )
+    return found.rpartition(".")[2]
+
+
+def _automations() -> str:
+    given_server()
+    from pipelines.flows.pool import missing_automations
+
+    if missing := missing_automations():
+        raise RuntimeError(f"missing {', '.join(missing)}: run `stylereel pool setup NAME`")
+    return "lost runs go back into the queue"
+
+
+_SERVER_CHECKS = {"prefect": _given_server, "leases": _leases, "recovery": _automations}

@@ -6,8 +6,9 @@ import click
 from torch import Tensor
 
 from pipelines import progress
-from pipelines.commands.common import console, json_option, print_result, resolve_device
+from pipelines.commands.common import console, json_option, print_result
 from pipelines.config import absolute_style, cache_folder, make_job
+from pipelines.device import resolve_device
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.looks import style_digest

@@ -1,103 +1,91 @@
-"""`stylereel status`, `retry`, `report` and `clean`: everything that takes a WORK."""
+"""`stylereel status`, `report` and `clean`: what a WORK holds."""
 
+import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import click
 
 from pipelines import manifest
-from pipelines.commands.common import console, json_option, print_result
-from pipelines.commands.render import delivery_lines
-from pipelines.config import TitleJob
-from pipelines.display import Display
+from pipelines.catalogue import runs
+from pipelines.commands.common import AGE, json_option, print_result, span
+from pipelines.commands.render import JOB_SUFFIXES
+from pipelines.commands.season import say_season
+from pipelines.config import TitleJob, load_season_file
 from pipelines.errors import UsageError
-from pipelines.flows.run import run_title, write_report
-from pipelines.prepare import FilmPlan, shards_of_shots
-from pipelines.storage import absolute_url
-from pipelines.timeline import parse_numbers
-from pipelines.work import Work, erase, find_source, latest_job, load_film, lock_work, open_work, withdraw
+from pipelines.flows.run import write_report
+from pipelines.selection import Piece, load_pieces, standing_parts
+from pipelines.storage import Store, absolute_url, find_files
+from pipelines.timeline import FrameRange
+from pipelines.work import Work, erase, latest_job, lock_work, open_work
 
 
-def _open(url: str) -> tuple[Work, TitleJob]:
+def open_latest(url: str) -> tuple[Work, TitleJob, str]:
+    """A work, its latest job and the key of that job's plan."""
     work = open_work(absolute_url(url))
-    return work, latest_job(work)[0]
-
-
-def _film(work: Work, job: TitleJob) -> FilmPlan:
-    return load_film(job, work, find_source(job, work))
+    return work, *latest_job(work)
 
 
 @click.command()
-@click.argument("work_url", metavar="WORK")
+@click.argument("place", metavar="WORK|SEASON.yaml")
 @json_option
-def status(work_url: str, as_json: bool) -> None:
-    """Say what of WORK is done, failed or still to do.
+def status(place: str, as_json: bool) -> None:
+    """Say what of a film, or of a season, is done, failed or still to do. Needs no server.
 
     Example: stylereel status painted.mp4.stylereel
     """
-    work, job = _open(work_url)
-    film = _film(work, job)
-    rows = manifest.standing(manifest.attempts(work.store))
-    states = [rows[key].state if key in rows else "to do" for key in film.shard_keys]
-    shards = [
-        {"shard": shard.number, "frames": str(shard.frames), "state": state, **_attempt(rows.get(key))}
-        for shard, key, state in zip(film.shards, film.shard_keys, states, strict=True)
-    ]
+    if place.endswith(JOB_SUFFIXES):
+        return say_season(load_season_file(Path(place)), [], as_json)
+    work, job, plan = open_latest(place)
+    pieces = load_pieces(work.store, plan)
     delivery = manifest.load_json(work.store, "delivery.json")
-    delivered = bool(delivery and delivery["plan"] == film.key)
-    facts = {"source": job.source, "output": job.output, "delivered": delivered, "shards": shards}
-    counts = ", ".join(f"{count} {state}" for state, count in sorted(Counter(states).items()))
-    lines = [
-        f"{job.source} -> {job.output}",
-        f"  shards: {counts}; delivered: {'yes' if delivered else 'no'}",
+    delivered = bool(delivery and delivery["plan"] == plan)
+    shards = [_shard(list(group)) for _, group in groupby(pieces, attrgetter("shard"))]
+    facts = {
+        "source": job.source,
+        "output": job.output,
+        "delivered": delivered,
+        "shards": shards,
+        "shots": [asdict(piece) for piece in pieces],
+    }
+    print_result(facts, [f"{job.source} -> {job.output}", *_state_lines(shards, delivered)], as_json)
+
+
+def _shard(pieces: Sequence[Piece]) -> dict[str, Any]:
+    first = pieces[0]
+    return {
+        "shard": first.shard,
+        "frames": str(FrameRange(first.start, pieces[-1].stop)),
+        "count": sum(piece.frames for piece in pieces),
+        "state": first.state,
+        "attempts": first.attempts,
+        "seconds": round(first.seconds, 3),
+        "error": first.error,
+    }
+
+
+def _state_lines(shards: Sequence[Mapping[str, Any]], delivered: bool) -> list[str]:
+    counts = Counter(shard["state"] for shard in shards)
+    told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    done = [shard for shard in shards if shard["state"] == manifest.OK]
+    seconds, ready = sum(shard["seconds"] for shard in done), sum(shard["count"] for shard in done)
+    frames = sum(shard["count"] for shard in shards)
+    left = f", about {span(seconds / ready * (frames - ready))} to go" if 0 < ready < frames else ""
+    return [
+        f"  shards: {told}; delivered: {'yes' if delivered else 'no'}",
+        f"  {ready} of {frames} frames, painted in {span(seconds)}{left}",
+        *(
+            f"  shard {shard['shard']}, frames {shard['frames']}: {shard['state']} {shard['error']}".rstrip()
+            for shard in shards
+            if shard["state"] != manifest.OK
+        ),
     ]
-    lines += [
-        f"  shard {row['shard']}, frames {row['frames']}: {row['state']} {row['error']}".rstrip()
-        for row in shards
-        if row["state"] != manifest.OK
-    ]
-    print_result(facts, lines, as_json)
-
-
-def _attempt(row: manifest.ShardResult | None) -> dict[str, Any]:
-    if row is None:
-        return {"attempts": 0, "seconds": 0.0, "error": ""}
-    return {"attempts": row.attempt, "seconds": round(row.wall_seconds, 3), "error": row.error_text}
-
-
-@click.command()
-@click.argument("work_url", metavar="WORK")
-@click.option(
-    "--shots", help="Render these shots anew, such as 3,7-9; default: whatever failed or is missing."
-)
-@click.option("--style", help="Give these shots another style; the others keep theirs.")
-@json_option
-def retry(work_url: str, shots: str | None, style: str | None, as_json: bool) -> None:
-    """Redo failed or chosen shots of WORK and rebuild the delivery; all else is kept.
-
-    Example: stylereel retry painted.mp4.stylereel --shots 3,7-9 --style scream
-    """
-    work, job = _open(work_url)
-    if style and not shots:
-        raise UsageError("--style needs --shots: which shots should get it?")
-    with Display(console()):
-        if style:
-            look = {"shots": shots, "style": style}
-            job = TitleJob.model_validate({**job.model_dump(), "looks": [*job.looks, look]})
-        elif shots:
-            _withdraw_shots(work, job, shots)
-        facts = run_title(job)
-    print_result(facts, delivery_lines(facts), as_json)
-
-
-def _withdraw_shots(work: Work, job: TitleJob, shots: str) -> None:
-    try:
-        numbers = parse_numbers(shots)
-    except ValueError as err:
-        raise UsageError(f"--shots: {err}") from err
-    film = _film(work, job)
-    with lock_work(work):
-        withdraw(work, film, shards_of_shots(film, numbers))
 
 
 @click.command()
@@ -107,27 +95,59 @@ def report(work_url: str) -> None:
 
     Example: stylereel report painted.mp4.stylereel
     """
-    work, job = _open(work_url)
+    work, job, _ = open_latest(work_url)
     click.echo(write_report(job, work))
 
 
 @click.command()
-@click.argument("work_url", metavar="WORK")
+@click.argument("place", metavar="WORK|SEASON.yaml")
+@click.option("--older-than", type=AGE, metavar="30d", help="Only what was delivered longer ago.")
+@click.option("--keep-parts", is_flag=True, help="Keep what the delivery is made of; remove what is not.")
 @click.option("--all", "everything", is_flag=True, help="Remove the manifest as well: the whole folder.")
 @click.option("--force", is_flag=True, help="Even though nothing has been delivered yet.")
-def clean(work_url: str, everything: bool, force: bool) -> None:
-    """Free the disk: remove the parts of a delivered film, keeping its manifest.
+def clean(place: str, older_than: timedelta | None, keep_parts: bool, everything: bool, force: bool) -> None:
+    """Free the disk: remove the parts of a delivered film, or of every film of a season.
 
-    Example: stylereel clean painted.mp4.stylereel
+    The manifest stays, and so does what was delivered.
+
+    Example: stylereel clean season.yaml --older-than 30d
     """
-    work, job = _open(work_url)
-    if not force and manifest.load_json(work.store, "delivery.json") is None:
-        raise UsageError(
-            f"{work_url}: nothing has been delivered from here yet; --force removes it all the same"
-        )
+    if everything and keep_parts:
+        raise UsageError("choose one of --all and --keep-parts")
+    for url in _works(place):
+        reason = _reason_to_keep(url, older_than, force)
+        if reason and url == place:
+            raise UsageError(f"{url}: {reason}")
+        click.echo(f"{url}: {reason or _cleaned(url, keep_parts, everything)}")
+
+
+def _works(place: str) -> list[str]:
+    """The work itself, or all that a season has used."""
+    if not place.endswith(JOB_SUFFIXES):
+        return [place]
+    found = runs(Store(load_season_file(Path(place)).catalogue))
+    return sorted({run.work for run in found if run.work})
+
+
+def _reason_to_keep(url: str, older_than: timedelta | None, force: bool) -> str:
+    delivered = find_files(f"{absolute_url(url)}/delivery.json")
+    if not delivered and not force:
+        return "nothing has been delivered from here yet; --force removes it all the same"
+    age = timedelta(seconds=time.time() - delivered[0].changed_unix_seconds) if delivered else None
+    if older_than and (age is None or age < older_than):
+        return f"kept, it was delivered {span(age.total_seconds())} ago" if age else "kept, not delivered yet"
+    return ""
+
+
+def _cleaned(url: str, keep_parts: bool, everything: bool) -> str:
+    """Remove what may go; what was done, for people."""
+    work, job, plan = open_latest(url)
     lock_work(work).release()
     if everything:
         erase(work)
-    for name in ("parts", "scratch"):
+        return f"removed; {job.output} is untouched"
+    kept = standing_parts(work.store, plan) if keep_parts else set()
+    gone = [name for name in work.store.names("parts") if name not in kept]
+    for name in (*gone, "scratch"):
         work.store.remove(name)
-    click.echo(f"removed {'all of' if everything else 'the parts of'} {work_url}; {job.output} is untouched")
+    return f"{len(gone)} parts removed, {len(kept)} kept; {job.output} is untouched"

@@ -9,22 +9,25 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from pipelines import manifest, progress
-from pipelines.config import TitleJob, cache_folder, prefect_server_given
+from pipelines.batches import Pool
+from pipelines.catalogue import TitleRun
+from pipelines.config import Season, TitleJob, cache_folder, prefect_server_given
 from pipelines.credentials import hide_secrets
 from pipelines.delivery import fetch_delivered, fingerprint, refuse_unwritable
-from pipelines.errors import EngineError, StylereelError, UsageError
-from pipelines.flows.server import EmbeddedServer, answers, pointed_at, quiet_prefect
+from pipelines.errors import StylereelError, UsageError
+from pipelines.flows.server import EmbeddedServer, answers, given_server, pointed_at
 from pipelines.looks import check_styles
 from pipelines.media.encoding import container_of
 from pipelines.media.pictures import is_sequence
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan
-from pipelines.review import shown_frames, write_page
+from pipelines.review import SHEET, show_frames, shown_frames, write_page, write_sheet
 from pipelines.storage import split_url
 from pipelines.work import (
     Work,
@@ -36,8 +39,10 @@ from pipelines.work import (
     open_work,
 )
 
+Result = TypeVar("Result")
 
-def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
+
+def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dict[str, Any]:
     """Render a film, or what of it is missing; the delivery's facts, with the path of its page."""
     if not is_sequence(job.output):
         container_of(Path(job.output).suffix)
@@ -46,12 +51,13 @@ def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
     refuse_unwritable(job)
     lock = lock_work(work)
     try:
-        clear_scratch(work)
+        if pool is None:  # workers that share this folder may be at work in it
+            clear_scratch(work)
         source = find_source(job, work)
         probe(source)
         with _signals_stop(), _server() as api_url:
             film = load_film(job, work, source)
-            facts = _delivered(job, work, film) or _in_thread(api_url, lambda: _run_flow(job))
+            facts = _delivered(job, work, film) or _in_thread(api_url, lambda: _run_flow(job, pool))
         return _with_page(job, work, source, film, facts) if page else facts
     except StylereelError:
         if work.store.size("job.json") is None:
@@ -61,24 +67,38 @@ def run_title(job: TitleJob, page: bool = True) -> dict[str, Any]:
         lock.release()
 
 
-def _run_flow(job: TitleJob) -> dict[str, Any]:
-    for server in _servers:
-        progress.begin("prefect", unit="")
-        server.wait()
+def run_season(season: Season, sources: list[str] | None = None, again: bool = False) -> list[TitleRun]:
+    """Work on what is due of a season, all titles under one server; see `flows.season.stylize_season`."""
+
+    def work() -> list[TitleRun]:
+        _await_servers()
+        from pipelines.flows.season import stylize_season
+
+        return stylize_season(season, sources, again)
+
+    with _signals_stop(), _server() as api_url:
+        return _in_thread(api_url, work)
+
+
+def _run_flow(job: TitleJob, pool: Pool | None) -> dict[str, Any]:
+    _await_servers()
     from pipelines.flows.title import stylize_title
 
-    return stylize_title(job)
+    return stylize_title(job, pool)
+
+
+def _await_servers() -> None:
+    for server in _servers:
+        if not answers(server.url):
+            progress.begin("prefect", unit="")
+            server.wait()
 
 
 @contextmanager
 def _server() -> Iterator[str]:
     """The URL of Prefect's API: the user's, or that of a child of ours, which is still starting."""
-    given = prefect_server_given()
-    if given:
-        if not answers(given):
-            raise EngineError(f"PREFECT_API_URL={hide_secrets(given)} does not answer; start it or unset it")
-        quiet_prefect(None)
-        yield given
+    if prefect_server_given():
+        yield given_server()
         return
     server = EmbeddedServer(cache_folder() / "prefect")
     try:
@@ -93,8 +113,8 @@ _servers: list[EmbeddedServer] = []
 """Children to end when a signal ends us."""
 
 
-def _in_thread(api_url: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Run in a thread while this one listens to signals."""
+def _in_thread(api_url: str, work: Callable[[], Result]) -> Result:
+    """Run in a thread while this one listens to signals; a flow in it is part of this one's flow, if any."""
     outcome: dict[str, Any] = {}
 
     def target() -> None:
@@ -103,7 +123,8 @@ def _in_thread(api_url: str, work: Callable[[], dict[str, Any]]) -> dict[str, An
         except BaseException as error:
             outcome["error"] = error
 
-    thread = threading.Thread(target=target, name="flow", daemon=True)
+    within = copy_context()
+    thread = threading.Thread(target=within.run, args=(target,), name="flow", daemon=True)
     with pointed_at(api_url):
         thread.start()
         while thread.is_alive():
@@ -170,8 +191,11 @@ def _with_page(
     job: TitleJob, work: Work, source: Path, film: FilmPlan, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     delivered = fetch_delivered(job, film, shown_frames(film), work.scratch / "page")
-    page = work.scratch / "report.html"
+    page, sheet = work.scratch / "report.html", work.scratch / SHEET
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_page(page, source, delivered, film, facts)
-    work.store.publish(page, "report.html")
+    shown = show_frames(source, delivered, film)
+    write_page(page, shown, facts)
+    write_sheet(sheet, shown)
+    for made in (page, sheet):
+        work.store.publish(made, made.name)
     return {**facts, "report": hide_secrets(f"{job.work}/report.html")}

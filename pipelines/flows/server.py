@@ -16,7 +16,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.errors import EngineError
+from pipelines.config import prefect_server_given
+from pipelines.credentials import hide_secrets
+from pipelines.errors import EngineError, UsageError
 
 START_SECONDS = 180
 _QUIET = {
@@ -79,6 +81,20 @@ class EmbeddedServer:
             self.child.stdin.close()
         self.child.kill()
         self.child.wait()
+
+
+def given_server() -> str:
+    """The API that the user points to, which answers."""
+    given = prefect_server_given()
+    if not given:
+        raise UsageError(
+            "PREFECT_API_URL names no Prefect server; start one and point to it (deploy/README.md)"
+        )
+    if not answers(given):
+        raise EngineError(f"PREFECT_API_URL={hide_secrets(given)} does not answer; start it or unset it")
+    if "prefect" not in sys.modules:  # a worker's process has decided what is heard
+        quiet_prefect(None)
+    return given
 
 
 @contextmanager

@@ -1,26 +1,31 @@
 """Tasks: thin shells around the product's functions. They exchange small values, never frames."""
 
 import datetime
-import platform
+import os
 import socket
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 
 from pipelines import manifest, progress
 from pipelines.config import TitleJob
 from pipelines.credentials import scrub
 from pipelines.delivery import assemble_delivery, conform_delivery, publish_delivery
-from pipelines.errors import EngineError, StylereelError
+from pipelines.errors import OutageError, StorageError
+from pipelines.faults import Fault, fault_of, message, patient, transient_pauses, trust_in
 from pipelines.manifest import FAILED, OK, ShardResult
 from pipelines.media.assemble import PartFile
 from pipelines.media.conform import ConformReport
 from pipelines.prepare import FilmPlan
 from pipelines.render import RenderedShard, render_shard
+from pipelines.room import await_space, likely_bytes
 from pipelines.storage import explained
-from pipelines.timeline import FrameRange
+from pipelines.timeline import FrameRange, touching
 from pipelines.work import (
     Work,
     file_sha256,
@@ -36,7 +41,8 @@ from pipelines.work import (
 @task(task_run_name="fetch", cache_policy=NO_CACHE, persist_result=False)
 def fetch_title(job: TitleJob) -> Path:
     """The source as a local file."""
-    return find_source(job, open_work(job.work))
+    with patient():
+        return find_source(job, open_work(job.work))
 
 
 @task(task_run_name="plan", cache_policy=NO_CACHE, persist_result=False)
@@ -44,10 +50,14 @@ def plan_title(job: TitleJob, source: Path) -> list[int]:
     """Index, find shots, plan, record the plan; the numbers of the shards still to be rendered."""
     work = open_work(job.work)
     film = load_film(job, work, source)
-    record_plan(job, work, film)
-    left = pending(work, film)
+    with patient():
+        record_plan(job, work, film)
+        manifest.compact(work.store)
+        left = pending(work, film)
     ranges = [film.shards[number - 1].frames for number in left]
-    shots_left = sum(1 for shot in film.shots if any(film.ends_in(shot, frames) for frames in ranges))
+    shots_left = sum(
+        film.ends_in(shot, frames) for frames in ranges for shot in film.shots[touching(film.shots, frames)]
+    )
     total, shots = len(film.frames), len(film.shots)
     done = total - sum(map(len, ranges))
     progress.begin("render", total, done, shots=shots, shots_done=shots - shots_left)
@@ -57,114 +67,159 @@ def plan_title(job: TitleJob, source: Path) -> list[int]:
 @task(task_run_name="render-{shard:05d}", cache_policy=NO_CACHE, persist_result=False)
 def render_title_shard(job: TitleJob, source: Path, shard: int) -> str:
     """Render one shard and record the attempt; returns the error text, empty when all is well."""
+    trust, pauses = trust_in(str(flow_run.id)), transient_pauses()
+    with patient():
+        while not trust.refusal:
+            try:
+                failed = _attempt(job, source, shard)
+            except StorageError as err:  # not even the manifest could be written
+                trust.note(f"shard {shard}", fault_of(err), str(err))
+                return str(err)
+            if failed is None:
+                return ""
+            pause = next(pauses, None) if failed.fault == Fault.TRANSIENT else None
+            if pause is None:
+                trust.note(failed.key, Fault(failed.fault), failed.error_text)
+                return failed.error_text
+            time.sleep(pause)
+    return trust.refusal
+
+
+def _attempt(job: TitleJob, source: Path, shard: int) -> ShardResult | None:
+    """One try at a shard: None when it is rendered and recorded, else the record of its failure.
+
+    An outage that outlasts our patience is not this shard's failure: the attempt stays without an outcome.
+    """
     work = open_work(job.work)
     film = load_film(job, work, source)
-    chosen, key = film.shards[shard - 1], film.shard_keys[shard - 1]
-    attempt = manifest.next_attempt(work.store, key)
-    base = ShardResult(
-        key=key,
-        shard=shard,
-        attempt=attempt,
-        state=FAILED,
-        worker=f"{socket.gethostname()}:{platform.machine()}",
-        device=job.device,
-        start=chosen.frames.start,
-        stop=chosen.frames.stop,
-        started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
-    )
+    mine = manifest.claim(work.store, _wish(job, film, shard))
     began = time.perf_counter()
-    target = work.scratch / "rendering" / f"{key}-{attempt:04d}{film.encoding.part_suffix}"
+    target = work.scratch / "rendering" / f"{mine.key}-{mine.attempt:04d}{film.encoding.part_suffix}"
     try:
         with explained("writing", str(target)):
             target.parent.mkdir(parents=True, exist_ok=True)
-            made = render_shard(film, chosen, source, job.engine_spec, target)
-            facts = _published(work, base, target, made)
-        manifest.record(work.store, facts)
+            await_space(target.parent, likely_bytes(film.encoding, len(film.shards[shard - 1].frames)))
+            made = render_shard(film, film.shards[shard - 1], source, job.engine_spec, target)
+            done = _published(work, mine, target, made)
+    except OutageError:
+        raise
     except Exception as err:
         # Whatever it is, it is this shard's: it is recorded, and the film's other shards go on.
+        failed = _failure(mine, err, time.perf_counter() - began)
+        manifest.record(work.store, failed)
+        return failed
+    finally:
         target.unlink(missing_ok=True)
-        _record_failure(work, base, err, time.perf_counter() - began)
-        text = scrub(str(err))
-        return text if isinstance(err, StylereelError) else f"{type(err).__name__}: {text}"
-    return ""
+    manifest.record(work.store, done)
+    return None
 
 
-def _published(work: Work, base: ShardResult, target: Path, made: RenderedShard) -> ShardResult:
-    """Put the part in its place, then describe it: a recorded part always exists."""
-    size, sha256 = target.stat().st_size, file_sha256(target)
-    name = f"parts/{base.key}-{base.attempt:04d}-{sha256[:12]}{target.suffix}"
-    work.store.publish(target, name)
+def _wish(job: TitleJob, film: FilmPlan, shard: int) -> ShardResult:
+    """Who is about to do what; it fails until it is done."""
+    frames = film.shards[shard - 1].frames
     return ShardResult(
-        **{
-            **vars(base),
-            "state": OK,
-            "part": name,
-            "part_bytes": size,
-            "part_sha256": sha256,
-            "frames_sha256": made.frames_sha256,
-            "packet_crcs": made.facts.packet_crcs,
-            "reorder": made.facts.reorder,
-            "wall_seconds": made.wall_seconds,
-            "decode_seconds": made.clock.decode,
-            "network_seconds": made.clock.network,
-            "encode_seconds": made.clock.encode,
-        }
+        key=film.shard_keys[shard - 1],
+        shard=shard,
+        attempt=0,
+        state=FAILED,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        device=job.device,
+        start=frames.start,
+        stop=frames.stop,
+        started_utc=datetime.datetime.fromtimestamp(time.time(), datetime.UTC).isoformat(
+            timespec="milliseconds"
+        ),
     )
 
 
-def _record_failure(work: Work, base: ShardResult, err: Exception, seconds: float) -> None:
-    facts = {
-        **vars(base),
-        "wall_seconds": seconds,
-        "error_class": type(err).__name__,
-        "error_text": scrub(str(err)),
-    }
-    try:
-        manifest.record(work.store, ShardResult(**facts))
-    except StylereelError:
-        progress.note("the failure could not be recorded either")
+def _now_utc() -> str:
+    now = datetime.datetime.fromtimestamp(time.time(), datetime.UTC)
+    return now.isoformat(timespec="milliseconds")
+
+
+def _published(work: Work, mine: ShardResult, target: Path, made: RenderedShard) -> ShardResult:
+    """Put the part in its place, then describe it: a recorded part always exists."""
+    size, sha256 = target.stat().st_size, file_sha256(target)
+    name = f"parts/{mine.key}-{mine.attempt:04d}-{sha256[:12]}{target.suffix}"
+    work.store.publish(target, name)
+    return replace(
+        mine,
+        state=OK,
+        part=name,
+        part_bytes=size,
+        part_sha256=sha256,
+        frames_sha256=made.frames_sha256,
+        packet_crcs=made.facts.packet_crcs,
+        reorder=made.facts.reorder,
+        wall_seconds=made.wall_seconds,
+        decode_seconds=made.clock.decode,
+        network_seconds=made.clock.network,
+        encode_seconds=made.clock.encode,
+    )
+
+
+def _failure(mine: ShardResult, err: Exception, seconds: float) -> ShardResult:
+    return replace(
+        mine,
+        wall_seconds=seconds,
+        fault=fault_of(err),
+        error_class=type(err).__name__,
+        error_text=scrub(message(err)),
+    )
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A delivery that is not yet proved, and the attempts it is made of: what ends later does not count."""
+
+    path: Path
+    attempts: tuple[int, ...]
 
 
 @task(task_run_name="assemble", cache_policy=NO_CACHE, persist_result=False)
-def assemble_title(job: TitleJob, source: Path) -> Path:
+def assemble_title(job: TitleJob, source: Path) -> Assembled:
     """Join the parts with everything else of the source; not yet proved."""
     work = open_work(job.work)
     film = load_film(job, work, source)
     progress.begin("assemble", unit="")
-    parts = _parts(work, film)
     target = work.scratch / "delivery" / f"{film.key}{Path(job.output).suffix}"
+    with patient():
+        manifest.compact(work.store)
+        found = finished_parts(work, film)
     with explained("writing", str(target)):
         target.parent.mkdir(parents=True, exist_ok=True)
-        assemble_delivery(film, parts, source, target)
-    return target
+        await_space(target.parent, sum(row.part_bytes for row, _ in found))
+        assemble_delivery(film, _part_files(film, found), source, target)
+    return Assembled(target, tuple(row.attempt for row, _ in found))
 
 
-def _parts(work: Work, film: FilmPlan) -> list[PartFile]:
-    """All parts of a film, whole, on this machine."""
-    parts, first = [], film.frames.start
-    for shard, found in zip(film.shards, finished_parts(work, film), strict=True):
-        if found is None:
-            raise EngineError(f"shard {shard.number} is missing or altered; run again to render it anew")
-        result, path = found
-        shown = FrameRange(shard.frames.start - first, shard.frames.stop - first)
-        parts.append(PartFile(path, shown, result.reorder))
-    return parts
+def _part_files(film: FilmPlan, found: Sequence[tuple[ShardResult, Path]]) -> list[PartFile]:
+    """The parts and the frames of the delivery that they show."""
+    first = film.frames.start
+    return [
+        PartFile(path, FrameRange(shard.frames.start - first, shard.frames.stop - first), row.reorder)
+        for shard, (row, path) in zip(film.shards, found, strict=True)
+    ]
 
 
 @task(task_run_name="conform", cache_policy=NO_CACHE, persist_result=False)
-def conform_title(job: TitleJob, source: Path, delivery: Path) -> ConformReport:
+def conform_title(job: TitleJob, source: Path, delivery: Assembled) -> ConformReport:
     """Prove the delivery against the source and the rendered packets."""
     work = open_work(job.work)
     film = load_film(job, work, source)
     progress.begin("conform", unit="")
-    rows = manifest.standing(manifest.attempts(work.store))
-    crcs = [crc for key in film.shard_keys for crc in rows[key].packet_crcs]
-    return conform_delivery(film, _parts(work, film) if film.pictures else [], crcs, source, delivery)
+    with patient():
+        recorded = {(row.key, row.attempt): row for row in manifest.attempts(work.store)}
+        rows = [recorded[made] for made in zip(film.shard_keys, delivery.attempts, strict=True)]
+        parts = _part_files(film, finished_parts(work, film)) if film.pictures else []
+    crcs = [crc for row in rows for crc in row.packet_crcs]
+    return conform_delivery(film, parts, crcs, source, delivery.path)
 
 
 @task(task_run_name="publish", cache_policy=NO_CACHE, persist_result=False)
-def publish_title(job: TitleJob, source: Path, delivery: Path) -> tuple[str, int]:
+def publish_title(job: TitleJob, source: Path, delivery: Assembled) -> tuple[str, int]:
     """Put the proved delivery in its place; its sha256 and size."""
     film = load_film(job, open_work(job.work), source)
     progress.begin("publish", unit="")
-    return publish_delivery(job, film, delivery)
+    with patient():
+        return publish_delivery(job, film, delivery.path)

@@ -1,13 +1,20 @@
-"""One film: fetch, index, plan, render its shards, assemble, conform, publish."""
+"""One film: fetch, index, plan, render its shards here or on a pool, assemble, conform, publish."""
 
+import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pipelines import manifest
+from pipelines.batches import Pool
 from pipelines.config import TitleJob
+from pipelines.device_lock import device_turn
 from pipelines.errors import EngineError
+from pipelines.flows.artifacts import show_delivery, show_failed, shown_progress, tag_run
+from pipelines.flows.spread import render_on_pool
 from pipelines.flows.tasks import (
     assemble_title,
     conform_title,
@@ -30,23 +37,43 @@ SHARDS_AT_ONCE = 1
     persist_result=False,
     validate_parameters=False,
 )
-def stylize_title(job: TitleJob) -> dict[str, Any]:
+def stylize_title(job: TitleJob, pool: Pool | None = None) -> dict[str, Any]:
     """The delivery's facts, after it has been proved and published; see `review.describe_delivery`."""
-    source = fetch_title(job)
-    left = plan_title(job, source)
-    futures = [render_title_shard.submit(job, source, shard) for shard in left]
-    faults = {shard: future.result() for shard, future in zip(left, futures, strict=True)}
-    failed = {shard: fault for shard, fault in faults.items() if fault}
-    if failed:
-        first = next(iter(failed))
-        raise EngineError(
-            f"{len(failed)} of {len(left)} shards failed, the others are kept; shard {first}: {failed[first]}"
-        )
+    began = time.monotonic()
+    tag_run(job)
+    with shown_progress(job):
+        source = fetch_title(job)
+        left = plan_title(job, source)
+        faults = render_on_pool(job, source, left, pool) if pool else _render_here(job, source, left)
+        if faults:
+            show_failed(job, faults)
+            raise _failure(faults, len(left))
+        facts = _delivered(job, source, len(left))
+    show_delivery(job, facts, time.monotonic() - began)
+    return facts
+
+
+def _render_here(job: TitleJob, source: Path, left: Sequence[int]) -> dict[int, str]:
+    """Render shards on this machine; the errors of those that failed, by number."""
+    with device_turn(job.device):
+        futures = [render_title_shard.submit(job, source, shard) for shard in left]
+        faults = {shard: future.result() for shard, future in zip(left, futures, strict=True)}
+    return {shard: fault for shard, fault in faults.items() if fault}
+
+
+def _failure(faults: dict[int, str], wanted: int) -> EngineError:
+    first = min(faults)
+    return EngineError(
+        f"{len(faults)} of {wanted} shards failed, the others are kept; shard {first}: {faults[first]}"
+    )
+
+
+def _delivered(job: TitleJob, source: Path, rendered: int) -> dict[str, Any]:
     delivery = assemble_title(job, source)
     report = conform_title(job, source, delivery)
     sha256, size = publish_title(job, source, delivery)
     work = open_work(job.work)
     film = load_film(job, work, find_source(job, work))
-    facts = describe_delivery(job, film, report, sha256, size, rendered=len(left))
+    facts = describe_delivery(job, film, report, sha256, size, rendered=rendered)
     manifest.save_json(work.store, "delivery.json", facts)
     return facts

@@ -1,6 +1,5 @@
 """Proven frames of a film, any range or choice of them, decoded in a child process."""
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 from pipelines.media.child import read_in_child
 from pipelines.media.fields import Picture
 from pipelines.media.index import FilmIndex
-from pipelines.media.ladder import FRAME_HEAD, NOWHERE, Proofs, Run, send_fields, send_frames
+from pipelines.media.ladder import FRAME_HEAD, Proofs, Run, send_fields, send_frames
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.probe import SourceInfo
 from pipelines.media.scan import needed
@@ -26,7 +25,6 @@ class FrameReader:
         self.index = index
         self._stored = index.stored or index
         self._proofs = _proofs(info, self._stored)
-        self._keys = self._proofs.keys.tolist()
 
     def read(self, frames: FrameRange) -> Iterator[av.VideoFrame]:
         """The frames of the range as the index has them, in order, their film-wide numbers as `pts`."""
@@ -75,19 +73,18 @@ class FrameReader:
     def _key_before(self, frame: int) -> int:
         """Which key packet reading begins at for a frame, or one that is near it."""
         first = needed(self.index, FrameRange(frame, frame + 1)).start
-        return bisect_right(self._keys, self._stored.frames[first].packet)
+        return int(np.searchsorted(self._proofs.keys, self._stored.frames[first].packet, side="right"))
 
 
 def _proofs(info: SourceInfo, index: FilmIndex) -> Proofs:
-    by_pts = info.container == "mov/mp4"
-    times = [facts.pts if by_pts or facts.dts is None else facts.dts for facts in index.packets]
+    made = index.arrays
     return Proofs(
-        packet_times=np.array([NOWHERE if time is None else time for time in times]),
-        packet_crcs=np.array([facts.crc for facts in index.packets]),
-        packet_sizes=np.array([facts.size for facts in index.packets]),
-        keys=np.array([ordinal for ordinal, facts in enumerate(index.packets) if facts.key], int),
-        frame_packets=np.array([facts.packet for facts in index.frames]),
-        frame_crcs=np.array([facts.crc for facts in index.frames]),
-        top_first=np.array([facts.top_first for facts in index.frames]),
+        packet_times=made.packet_pts if info.container == "mov/mp4" else made.packet_dts,
+        packet_crcs=made.packet_crcs,
+        packet_sizes=made.packet_sizes,
+        keys=made.keys,
+        frame_packets=made.frame_packets,
+        frame_crcs=made.frame_crcs,
+        top_first=made.top_first,
         single_threaded=index.single_threaded,
     )

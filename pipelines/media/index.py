@@ -6,18 +6,22 @@ thread, since several conceal at random; what it lacks is counted, and nothing t
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipelines.errors import InputError
 from pipelines.media.child import read_in_child
 from pipelines.media.clock import REORDER, Clock, ClockError, mend
 from pipelines.media.damage import describe, in_order, lost_before
 from pipelines.media.fields import Picture
+from pipelines.media.ladder import NOWHERE
 from pipelines.media.observe import FrameSeen, PacketSeen, observe
 from pipelines.media.probe import SourceInfo
 from pipelines.media.shots import cut_scores
@@ -74,6 +78,26 @@ class FrameFacts:
 
 
 @dataclass(frozen=True)
+class IndexArrays:
+    """Packets by ordinal and frames by number, column by column; NOWHERE for a time that is missing."""
+
+    packet_pts: NDArray[np.int64]
+    packet_dts: NDArray[np.int64]
+    """The pts where a packet has none."""
+    packet_crcs: NDArray[np.int64]
+    packet_sizes: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    """Ordinals of the key packets."""
+    frame_packets: NDArray[np.int64]
+    frame_crcs: NDArray[np.int64]
+    top_first: NDArray[np.bool_]
+
+
+def _times(times: Iterable[int | None]) -> NDArray[np.int64]:
+    return np.array([NOWHERE if time is None else time for time in times])
+
+
+@dataclass(frozen=True)
 class FilmIndex:
     """Everything known about a film's frames: the stored ones, or the pictures made of them (`scan`)."""
 
@@ -95,6 +119,20 @@ class FilmIndex:
     """What each frame is made of; empty if frames are as they are stored."""
     stored: "FilmIndex | None" = None
     """The index of the stored frames, if `pictures` are made of them."""
+
+    @cached_property
+    def arrays(self) -> "IndexArrays":
+        """What every reader of the film needs, made once."""
+        return IndexArrays(
+            packet_pts=_times(facts.pts for facts in self.packets),
+            packet_dts=_times(facts.pts if facts.dts is None else facts.dts for facts in self.packets),
+            packet_crcs=np.array([facts.crc for facts in self.packets]),
+            packet_sizes=np.array([facts.size for facts in self.packets]),
+            keys=np.array([ordinal for ordinal, facts in enumerate(self.packets) if facts.key], int),
+            frame_packets=np.array([facts.packet for facts in self.frames]),
+            frame_crcs=np.array([facts.crc for facts in self.frames]),
+            top_first=np.array([facts.top_first for facts in self.frames]),
+        )
 
     @cached_property
     def interlaced_frames(self) -> int:

@@ -6,7 +6,7 @@ from conftest import index_film
 from pipelines.config import load_job_file, make_job
 from pipelines.errors import InputError, UsageError
 from pipelines.indexed import source_key
-from pipelines.prepare import plan_film, shards_of_shots
+from pipelines.prepare import plan_film
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +53,6 @@ def test_another_style_for_one_shot_touches_its_shard_alone(film, tmp_path, pack
     plain = keys(film, tmp_path, pack, facts)
     mixed = keys(film, tmp_path, pack, facts, looks=[{"shots": "2", "style": f"{pack}#other"}])
     assert [a == b for a, b in zip(plain, mixed, strict=True)] == [True, False, True]
-
-
-def test_shards_of_chosen_shots(film, tmp_path, pack, facts):
-    plan = plan_film(job_for(film, tmp_path, pack, shard_frames=60), *facts)
-    assert shards_of_shots(plan, [1]) == shards_of_shots(plan, [2]) == [1]
-    assert shards_of_shots(plan, [1, 3]) == [1, 2]
-    with pytest.raises(UsageError, match="shot 9 .* shots 1-3"):
-        shards_of_shots(plan, [9])
 
 
 def test_a_user_may_know_the_cuts_better(film, tmp_path, pack, facts):

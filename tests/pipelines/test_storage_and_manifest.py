@@ -1,5 +1,7 @@
 """Places and tables: whole or not at all, readable by anybody, torn files as if absent."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,9 +16,12 @@ from pipelines.storage import Store, explained, fetch_source, split_url
 from pipelines.timeline import shots_from_cuts
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", "s3"])
 def store(request, tmp_path):
-    return Store(str(tmp_path / "work") if request.param == "local" else f"memory://{tmp_path.name}")
+    if request.param == "local":
+        return Store(str(tmp_path / "work"))
+    prefix = "memory:/" if request.param == "memory" else request.getfixturevalue("s3")
+    return Store(f"{prefix}/{tmp_path.name}")
 
 
 def test_a_store_keeps_what_is_put(store, tmp_path):
@@ -28,9 +33,20 @@ def test_a_store_keeps_what_is_put(store, tmp_path):
     store.publish(tmp_path / "file", "a/c")
     assert store.fetch("a/c", tmp_path / "here").read_bytes() == b"three"
     assert not (tmp_path / "file").exists() and store.names("a") == ["a/b", "a/c"]
+    assert store.sizes("a") == {"a/b": 4, "a/c": 5} and store.read_range("a/c", 1, 3) == b"hr"
+    assert store.read_many(["a/c", "a/d", "a/b"]) == {"a/b": b"two!", "a/c": b"three"}
     store.remove("a")
     store.remove("a")
-    assert store.names("a") == []
+    assert store.names("a") == [] == list(store.sizes("a")) and store.read_many([]) == {}
+
+
+def test_of_many_that_create_a_thing_one_succeeds(store):
+    contents = [b"%d" % number for number in range(16)]
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda content: store.create("a/b", content), contents))
+    assert made.count(True) == 1
+    assert store.read("a/b") == contents[made.index(True)]
+    assert store.names("a") == ["a/b"]
 
 
 def test_a_failed_write_leaves_nothing(tmp_path):
@@ -103,7 +119,7 @@ def test_the_plan_is_readable_by_anybody(store, film):
     manifest.save_plan(store, "p", index, shots, [style] * 3, shards, ["k1", "k2"])
     table = pq.read_table(pa.BufferReader(store.read("plan/p/timeline.parquet")))
     rows = table.to_pylist()
-    assert table.schema.metadata[b"stylereel_schema"] == b"4" and len(rows) == 96
+    assert table.schema.metadata[b"stylereel_schema"] == b"5" and len(rows) == 96
     assert [row["shot"] for row in rows] == [1] * 30 + [2] * 26 + [3] * 40
     assert [row["shard"] for row in rows] == [1] * 56 + [2] * 40
     assert [row["pts"] for row in rows] == list(index.timeline.pts)
@@ -131,7 +147,9 @@ def test_which_attempt_counts(store, states, counts):
         manifest.record(store, row(attempt, state))
     standing = manifest.standing(manifest.attempts(store))["k"]
     assert (standing.attempt, standing.state) == counts
-    assert manifest.next_attempt(store, "k") == len(states) + 1
+    assert (
+        manifest.claim(store, row(0, FAILED)).attempt == 1 and manifest.claim(store, row(0, OK)).attempt == 2
+    )
 
 
 def test_torn_and_foreign_files_among_results_do_no_harm(store):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.timeline import FrameRange, Timeline, parse_numbers, shots_from_cuts
+from pipelines.timeline import FrameRange, Timeline, parse_numbers, shots_from_cuts, touching
 
 
 @given(st.integers(0, 10_000), st.integers(1, 5_000), st.integers(1, 50))
@@ -50,3 +50,9 @@ def test_lists_of_numbers(text, numbers):
 def test_bad_lists_of_numbers_are_refused(text):
     with pytest.raises(ValueError):
         parse_numbers(text)
+
+
+@given(st.lists(st.integers(1, 400), max_size=40), st.integers(0, 399), st.integers(1, 400))
+def test_the_shots_of_a_range_are_those_that_overlap_it(cuts, start, length):
+    shots, frames = shots_from_cuts(cuts, 400), FrameRange(start, min(400, start + length))
+    assert shots[touching(shots, frames)] == [shot for shot in shots if shot.frames.overlap(frames)]

@@ -1,0 +1,16 @@
+# docker build --file deploy/cpu.Dockerfile --tag stylereel:cpu .
+FROM python:3.11-slim-bookworm
+
+RUN useradd --create-home --uid 1000 stylereel \
+    && install --directory --owner=stylereel /cache /home/stylereel/.prefect
+WORKDIR /opt/stylereel
+COPY pyproject.toml README.md LICENSE ./
+COPY stylecore stylecore
+COPY pipelines pipelines
+RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu ".[s3,gcs,azure]"
+
+USER stylereel
+ENV STYLEREEL_CACHE=/cache PREFECT_HOME=/home/stylereel/.prefect DO_NOT_TRACK=1
+# Containers that share a GPU or a source share this folder: device locks and downloads are in it.
+VOLUME /cache
+CMD ["prefect", "worker", "start", "--pool", "gpu", "--work-queue", "batches", "--limit", "1"]

@@ -1,0 +1,34 @@
+"""Which device a job computes on."""
+
+import torch
+
+from pipelines.config import TitleJob
+from pipelines.errors import UsageError
+from stylecore.runtime import fast_precision
+from stylecore.spec import EXACT
+
+
+def resolve_device(job: TitleJob) -> TitleJob:
+    """The job with a device that exists, and the precision it is fast at."""
+    device = job.device
+    if device == "auto":
+        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    elif device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(
+            f"device {device}: this machine has no CUDA device that torch can use; try --device cpu"
+        )
+    elif not device.startswith(("cpu", "cuda")):
+        raise UsageError(f"device {device!r}: choose auto, cpu or cuda:N")
+    precision = fast_precision(device) if job.precision == "auto" else job.precision
+    return job.model_copy(update={"device": device, "precision": precision})
+
+
+def check_pool_device(job: TitleJob) -> TitleJob:
+    """The job, if it says which device the workers of a pool have; this machine's do not matter.
+
+    Every worker has to paint alike: only GPUs are taken to be fast at half precision.
+    """
+    if not job.device.startswith(("cpu", "cuda")):
+        raise UsageError(f"device {job.device}: workers may differ; say what they have, cpu or cuda:0")
+    likely = "fp16" if job.device.startswith("cuda") else EXACT
+    return job.model_copy(update={"precision": likely if job.precision == "auto" else job.precision})

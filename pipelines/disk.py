@@ -1,0 +1,90 @@
+"""This machine's disk: files and folders that appear whole or not at all."""
+
+import errno
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+PARTIAL = ".partial"
+"""In the name of whatever is not whole yet."""
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put a file there, over what was there."""
+    partial = _written_aside(path, data)
+    os.replace(partial, path)
+
+
+def create(path: Path, data: bytes) -> None:
+    """Put a file there; FileExistsError if there is one. Of many that try, one succeeds."""
+    partial = _written_aside(path, data)
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError as err:
+        if err.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        # On file systems such as FAT; still only one succeeds, though a power cut may tear the file.
+        _write_synced(path, data)
+    finally:
+        partial.unlink()
+
+
+def _written_aside(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+    try:
+        _write_synced(partial, data)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    return partial
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def move(file: Path, target: Path) -> None:
+    """Move a finished file, over what was there; from another disk it is copied aside first."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+    try:
+        os.replace(file, target)
+    except OSError as err:
+        if err.errno != errno.EXDEV:
+            raise
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+        try:
+            shutil.copyfile(file, partial)
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+        file.unlink()
+
+
+def move_folder(folder: Path, target: Path) -> None:
+    """A folder that holds things cannot be replaced in one step: the old one is set aside for a moment."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.iterdir():
+        if left.name.startswith(f".{target.name}.") and left.name.endswith(PARTIAL):
+            shutil.rmtree(left, ignore_errors=True)
+    new, old = (target.with_name(f".{target.name}.{state}{PARTIAL}") for state in ("new", "old"))
+    try:
+        os.rename(folder, new)
+    except OSError as err:
+        if err.errno != errno.EXDEV:
+            raise
+        shutil.copytree(folder, new)
+        shutil.rmtree(folder)
+    os.sync()  # once, rather than for each of many thousand files
+    if target.exists():
+        os.rename(target, old)
+    os.rename(new, target)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,160 @@
+"""What a run shows in Prefect: tags, log lines, progress, failed shards, a summary, frames."""
+
+import base64
+import contextvars
+import logging
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import (
+    create_image_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.client.orchestration import get_client
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run as this_run
+
+from pipelines import progress
+from pipelines.config import TitleJob
+from pipelines.credentials import hide_secrets
+from pipelines.progress import Advance, Note, Stage
+from pipelines.review import SHEET
+from pipelines.work import open_work
+
+UPDATE_SECONDS = 2.0
+"""An artifact is updated at most this often."""
+
+
+def tags_of(job: TitleJob) -> list[str]:
+    """The film and the look, as tags of its runs."""
+    return [f"film:{Path(hide_secrets(job.source)).stem}", f"style:{Path(job.style).stem}"]
+
+
+def tag_run(job: TitleJob) -> None:
+    """Tag this flow run with its film and look."""
+    with _never_in_the_way(), get_client(sync_client=True) as client:
+        client.update_flow_run(UUID(this_run.id), tags={*this_run.tags, *tags_of(job)})
+
+
+@contextmanager
+def shown_progress(job: TitleJob) -> Iterator[None]:
+    """While open, stages and notes are log lines of this run, and one artifact says how far it is."""
+    listener = _Listener(job)
+    progress.LOGGER.addHandler(listener)
+    try:
+        yield
+    finally:
+        progress.LOGGER.removeHandler(listener)
+        listener.stop()
+
+
+def show_failed(job: TitleJob, faults: Mapping[int, str]) -> None:
+    """A table of the shards that could not be rendered."""
+    rows = [{"shard": number, "error": fault} for number, fault in sorted(faults.items())]
+    with _never_in_the_way():
+        create_table_artifact(key=_key("failed", job), table=rows, description=f"Failed shards of {job.name}")
+
+
+def show_delivery(job: TitleJob, facts: Mapping[str, Any], seconds: float) -> None:
+    """What was made, in numbers and links."""
+    lines = {
+        "delivery": facts["output"],
+        "frames": f"{facts['frames']}, {facts['frames_lost']} lost",
+        "worst frame time error": f"{facts['worst_frame_error_ms']:.3f} ms",
+        "shots": facts["shots"],
+        "shards": f"{facts['shards']}, {facts['shards_rendered']} rendered now",
+        "this run": f"{seconds:.0f} s, {facts['frames'] / max(seconds, 1e-6):.1f} frames a second",
+        "size": f"{facts['bytes'] / 1e6:.1f} MB",
+        "sha256": f"`{facts['sha256']}`",
+        "manifest": facts["work"],
+        "page": f"{facts['work']}/report.html",
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in lines.items())
+    notes = "".join(f"\n- {note}" for note in facts["notes"])
+    with _never_in_the_way():
+        create_markdown_artifact(
+            key=_key("delivery", job),
+            markdown=f"# {job.name}\n\n| | |\n|---|---|\n{table}\n{notes}\n",
+            description=f"Delivery of {job.name}",
+        )
+
+
+def show_contact_sheet(job: TitleJob) -> None:
+    """Frames before and after; the picture itself is put there, as a browser may not reach the work."""
+    picture = open_work(job.work).store.read(SHEET)
+    if picture is None:
+        return
+    address = "data:image/jpeg;base64," + base64.b64encode(picture).decode()
+    with _never_in_the_way():
+        create_image_artifact(
+            key=_key("frames", job), image_url=address, description=f"{job.name}, before and after"
+        )
+
+
+@contextmanager
+def _never_in_the_way() -> Iterator[None]:
+    """A film is not lost because a server is away that only shows it."""
+    try:
+        yield
+    except httpx.HTTPError as err:
+        get_run_logger().warning("not shown: %s", err)
+
+
+def _key(kind: str, job: TitleJob) -> str:
+    """One artifact of a kind for each title; a later run's is its next version."""
+    return f"{kind}-{re.sub('[^a-z0-9]+', '-', job.name.lower()).strip('-')}"
+
+
+class _Listener(logging.Handler):
+    """Counts what `progress` tells; a thread of its own talks to the server, so that painting never waits."""
+
+    def __init__(self, job: TitleJob) -> None:
+        super().__init__()
+        self.stage, self.done, self.job = Stage("start", 0, 0, ""), 0, job
+        self.logger = get_run_logger()
+        self.over = threading.Event()
+        self.thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._tell,), name="artifact", daemon=True
+        )
+        self.thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "event", None)
+        if isinstance(event, Stage):
+            self.stage, self.done = event, event.done
+            self.logger.info("%s", event.name)
+        elif isinstance(event, Advance):
+            self.done += event.count
+        elif isinstance(event, Note):
+            self.logger.info("%s", event.text)
+
+    def stop(self) -> None:
+        """Say the last word and end the thread."""
+        self.over.set()
+        self.thread.join()
+
+    @property
+    def _percent(self) -> float:
+        """Of the rendering, which is nearly all of it."""
+        if self.stage.name in ("assemble", "conform", "publish"):
+            return 100.0
+        return min(100.0, 100 * self.done / self.stage.total) if self.stage.total else 0.0
+
+    def _tell(self) -> None:
+        told, what, last = 0.0, f"Frames of {self.job.name}", False
+        with _never_in_the_way():
+            artifact = create_progress_artifact(0.0, key=_key("progress", self.job), description=what)
+            while not last:
+                last = self.over.wait(UPDATE_SECONDS)
+                if (percent := self._percent) != told:
+                    update_progress_artifact(artifact, percent)  # type: ignore[arg-type]
+                    told = percent

@@ -1,0 +1,48 @@
+"""One batch of a film's shards, as a worker renders it."""
+
+import time
+
+from prefect import flow
+from prefect.runtime import flow_run as this_run
+
+from pipelines import manifest
+from pipelines.config import TitleJob, recall_urls
+from pipelines.device import resolve_device
+from pipelines.device_lock import device_turn
+from pipelines.errors import EngineError
+from pipelines.faults import trust_in
+from pipelines.flows.tasks import fetch_title, render_title_shard
+from pipelines.manifest import OK
+from pipelines.work import Work, load_film, open_work
+
+
+def _run_name() -> str:
+    job, shards = TitleJob.model_validate(this_run.parameters["job"]), this_run.parameters["shards"]
+    return f"{job.name}-shards-{shards[0]}-to-{shards[-1]}"
+
+
+@flow(name="stylize-batch", flow_run_name=_run_name, persist_result=False)
+def stylize_batch(job: TitleJob, plan: str, shards: list[int], seconds: float) -> None:
+    """Render those shards of a film that are not done yet; what is left when time is up is handed back."""
+    recall_urls()
+    job = resolve_device(job)
+    source = fetch_title(job)
+    work = open_work(job.work)
+    film = load_film(job, work, source)
+    if film.key != plan:
+        raise EngineError(
+            f"this worker plans {film.key} where the film's plan is {plan}: it sees another source or style, "
+            "or has another stylereel or another kind of processor; make the workers alike"
+        )
+    end = time.monotonic() + seconds
+    with device_turn(job.device):
+        for shard in shards:
+            if time.monotonic() < end and not _is_done(work, film.shard_keys[shard - 1]):
+                render_title_shard(job, source, shard)
+    if refusal := trust_in(str(this_run.id)).refusal:
+        raise EngineError(refusal)
+
+
+def _is_done(work: Work, key: str) -> bool:
+    row = manifest.standing(manifest.attempts(work.store)).get(key)
+    return row is not None and row.state == OK

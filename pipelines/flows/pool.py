@@ -1,0 +1,123 @@
+"""A work pool on the user's Prefect server: made ready in one go, as often as one likes; and looked at."""
+
+from datetime import timedelta
+from typing import Any
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import StateType
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import Flow
+from prefect.workers.process import ProcessWorker
+
+from pipelines.flows.batch import stylize_batch
+from pipelines.flows.deployed import render, retry, season
+
+TITLES, BATCHES = "titles", "batches"
+"""Queues: of runs that mostly wait, and of those that compute."""
+POOLED = "stylereel-pool"
+"""Tag of every run on a pool: the automations look after these and no others."""
+HEARTBEAT_SECONDS = 30
+"""The least that Prefect allows."""
+START_SECONDS = 600
+FILESYSTEM_LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+
+
+def set_up_pool(name: str) -> dict[str, Any]:
+    """Create what is missing of a pool, its deployments and automations; bring the rest up to date."""
+    with get_client(sync_client=True) as client:
+        _ensure_pool(client, name)
+        automations = [_ensure_automation(client, automation) for automation in _automations()]
+    flows = {TITLES: (render, retry, season), BATCHES: (stylize_batch,)}
+    deployments = [_deploy(name, queue, work) for queue, several in flows.items() for work in several]
+    return {"pool": name, "deployments": deployments, "automations": automations}
+
+
+def missing_automations() -> list[str]:
+    """Names of the automations that this server lacks."""
+    with get_client(sync_client=True) as client:
+        return [one.name for one in _automations() if not client.read_automations_by_name(one.name)]
+
+
+def lease_storage() -> str:
+    """Where this server keeps who holds what: in memory it is lost with the server, and limits stay taken."""
+    with get_client(sync_client=True) as client:
+        settings = client.request("GET", "/admin/settings").json()
+    return str(settings["server"]["concurrency"]["lease_storage"])
+
+
+def _ensure_pool(client: SyncPrefectClient, name: str) -> None:
+    try:
+        client.read_work_pool(name)
+    except ObjectNotFound:
+        template = ProcessWorker.get_default_base_job_template()
+        beats = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)}
+        template["variables"]["properties"]["env"]["default"] = beats
+        client.create_work_pool(
+            WorkPoolCreate(name=name, type=ProcessWorker.type, base_job_template=template)
+        )
+
+
+def _deploy(pool: str, queue: str, work: Flow[..., Any]) -> str:
+    deployment = RunnerDeployment.from_flow(
+        work,
+        name=pool,
+        parameters={"pool": pool} if queue == TITLES else {},
+        tags=[POOLED],
+        work_pool_name=pool,
+        work_queue_name=queue,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    deployment.apply()
+    return f"{work.name}/{pool}"
+
+
+def _ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> str:
+    found = client.read_automations_by_name(wanted.name)
+    if found:
+        client.update_automation(found[0].id, wanted)
+    else:
+        client.create_automation(wanted)
+    return wanted.name
+
+
+def _automations() -> list[AutomationCore]:
+    """A run that falls silent goes back into the queue, and whoever takes it goes on from the manifest."""
+    silent = _back_into_queue(
+        "stylereel: runs whose worker is lost",
+        after="prefect.flow-run.heartbeat",
+        within=timedelta(seconds=3 * HEARTBEAT_SECONDS),
+    )
+    unborn = _back_into_queue(
+        "stylereel: runs that never start",
+        after="prefect.flow-run.Pending",
+        within=timedelta(seconds=START_SECONDS),
+    )
+    return [silent, unborn]
+
+
+def _back_into_queue(name: str, after: str, within: timedelta) -> AutomationCore:
+    return AutomationCore(
+        name=name,
+        trigger=EventTrigger(
+            after={after},
+            expect={"prefect.flow-run.*"},
+            match={"prefect.resource.id": ["prefect.flow-run.*"]},
+            match_related={"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{POOLED}"},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=within,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.SCHEDULED,
+                name="Rescheduled",
+                message="nothing was heard of it; its turn again",
+                force=False,
+            )
+        ],
+    )

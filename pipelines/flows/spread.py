@@ -1,0 +1,192 @@
+"""A film's shards spread over a pool: its batches are submitted, watched, and submitted again.
+
+The manifest says what is done; Prefect only says which runs are over. A run whose worker is lost goes back
+into the queue by itself (see `pool`), one that crashed is replaced. Whoever starts anew finds the batches
+that are under way and waits for them as well.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run as this_run
+from prefect.states import Cancelled
+
+from pipelines import manifest, progress
+from pipelines.batches import Pool, plan_batches, seconds_per_frame
+from pipelines.config import TitleJob
+from pipelines.errors import OutageError, UsageError
+from pipelines.faults import Fault, patient, wait_out
+from pipelines.flows.artifacts import tags_of
+from pipelines.manifest import FAILED, OK, ShardResult
+from pipelines.prepare import FilmPlan
+from pipelines.work import Work, load_film, open_work, withdraw
+
+POLL_SECONDS = 5.0
+FRUITLESS_RUNS = 3
+"""Runs of a batch in a row that may end without a finished shard; runs that finish some cost nothing."""
+_OVERTIME = 1.5
+_LOOK_SECONDS = 15.0
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Shards that one run is to render, and how many runs in a row have finished none of them."""
+
+    shards: tuple[int, ...]
+    fruitless: int = 0
+
+
+def render_on_pool(job: TitleJob, source: Path, left: Sequence[int], pool: Pool) -> dict[int, str]:
+    """Render shards on a pool; what became of those that are not done, by number."""
+    work = open_work(job.work)
+    film = load_film(job, work, source)
+    with get_client(sync_client=True) as client, patient():
+        _check_pool(client, pool)
+        spread = Spread(client, job, work, film, pool)
+        spread.start(left)
+        while spread.running:
+            time.sleep(POLL_SECONDS)
+            spread.look()
+        return spread.faults
+
+
+def _check_pool(client: SyncPrefectClient, pool: Pool) -> None:
+    try:
+        client.read_deployment_by_name(f"stylize-batch/{pool.name}")
+    except ObjectNotFound:
+        raise UsageError(
+            f"pool {pool.name!r}: Prefect's server does not know it; run `stylereel pool setup {pool.name}`"
+        ) from None
+
+
+def _ask(question: Callable[[], Answer]) -> Answer:
+    """The server's answer; while it is away, it is waited for."""
+
+    def once() -> Answer:
+        try:
+            return question()
+        except httpx.TransportError as err:
+            raise OutageError("Prefect's server does not answer") from err
+
+    return wait_out(once, "Prefect's server")
+
+
+class Spread:
+    """The batches of one film that are under way."""
+
+    def __init__(
+        self, client: SyncPrefectClient, job: TitleJob, work: Work, film: FilmPlan, pool: Pool
+    ) -> None:
+        self.client, self.job, self.work, self.film, self.pool = client, job, work, film, pool
+        self.running: dict[UUID, Batch] = {}
+        self.faults: dict[int, str] = {}
+        self._serial = count(1)
+        self._tag = f"plan:{hashlib.sha256(f'{job.work} {film.key}'.encode()).hexdigest()[:16]}"
+        self._rows = self._read()
+        self._before = {key: row.attempt for key, row in self._rows.items()}
+        self._done = self._standing_ok()
+        self._look_again = 0.0
+
+    def start(self, left: Sequence[int]) -> None:
+        """Find the batches that are under way, and submit what else is to be done."""
+        damaged = sorted(self._done & set(left))
+        withdraw(self.work, self.film, damaged)
+        self._done -= set(damaged)
+        self.running = self._under_way()
+        covered = {number for batch in self.running.values() for number in batch.shards}
+        shards = [self.film.shards[number - 1] for number in left if number not in covered]
+        cost = seconds_per_frame(self._rows.values(), self.job.device)
+        for numbers in plan_batches(shards, cost, self.pool.batch_seconds):
+            self._submit(Batch(numbers))
+
+    def look(self) -> None:
+        """Tell what has been finished, and see to the runs that are over."""
+        over = {run: state for run in self.running if (state := self._state(run)) and state.is_final()}
+        began = time.monotonic()
+        if not over and began < self._look_again:
+            return
+        self._rows = self._read()
+        # Reading everything may cost much where the work is far away: a twentieth of the time at most.
+        self._look_again = time.monotonic() + max(_LOOK_SECONDS, 20 * (time.monotonic() - began))
+        done = self._standing_ok()
+        progress.advance(sum(len(self.film.shards[number - 1].frames) for number in done - self._done))
+        self._done |= done
+        for run, state in over.items():
+            self._see_to(self.running.pop(run), state)
+
+    def _see_to(self, batch: Batch, state: State) -> None:
+        """Submit again what a run has left, unless it failed by itself or nothing comes of it."""
+        left = [number for number in batch.shards if number not in self._done]
+        failed = {number: row.error_text for number in left if (row := self._failure(number))}
+        again = tuple(number for number in left if number not in failed)
+        fruitless = batch.fruitless + 1 if len(left) == len(batch.shards) else 0
+        self.faults |= failed
+        if again and (state.is_cancelled() or fruitless == FRUITLESS_RUNS):
+            self.faults |= {number: f"its batch {state.name}: {state.message}" for number in again}
+        elif again:
+            progress.note(f"shards {again[0]} to {again[-1]}: their batch {state.name}; submitted again")
+            self._submit(Batch(again, fruitless))
+
+    def _failure(self, number: int) -> ShardResult | None:
+        """The attempt at a shard that failed since we began, for the shard's sake."""
+        key = self.film.shard_keys[number - 1]
+        row = self._rows.get(key)
+        new = row and row.state == FAILED and row.attempt > self._before.get(key, 0)
+        return row if row and new and row.fault != Fault.ENVIRONMENT else None
+
+    def _submit(self, batch: Batch) -> None:
+        # The key makes a request that the client repeats one and the same run.
+        key = f"{this_run.id}-{this_run.run_count}-{next(self._serial)}"
+        facts = {
+            "job": self.job.model_dump(mode="json"),
+            "plan": self.film.key,
+            "shards": list(batch.shards),
+            "seconds": self.pool.batch_seconds * _OVERTIME,
+        }
+        tags = [self._tag, *tags_of(self.job)]
+
+        def submit() -> FlowRun:
+            name = f"stylize-batch/{self.pool.name}"
+            return run_deployment(name, parameters=facts, tags=tags, idempotency_key=key, timeout=0)  # type: ignore[return-value]
+
+        self.running[_ask(submit).id] = batch
+
+    def _under_way(self) -> dict[UUID, Batch]:
+        alive = [kind.value for kind in StateType if not State(type=kind).is_final()]
+        wanted = FlowRunFilter.model_validate(
+            {"tags": {"all_": [self._tag]}, "state": {"type": {"any_": alive}}}
+        )
+        return {
+            run.id: Batch(tuple(run.parameters["shards"]))
+            for run in self.client.read_flow_runs(flow_run_filter=wanted)
+        }
+
+    def _state(self, run: UUID) -> State | None:
+        try:
+            return _ask(lambda: self.client.read_flow_run(run)).state
+        except ObjectNotFound:
+            return Cancelled(message="somebody deleted it")
+
+    def _read(self) -> dict[str, ShardResult]:
+        return manifest.standing(manifest.attempts(self.work.store))
+
+    def _standing_ok(self) -> set[int]:
+        return {
+            shard.number
+            for shard, key in zip(self.film.shards, self.film.shard_keys, strict=True)
+            if key in self._rows and self._rows[key].state == OK
+        }

@@ -1,0 +1,82 @@
+"""How long a film will take, what it will cost and how large it will be: arithmetic on a calibration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipelines.calibration import Calibration, look_of
+from pipelines.plan import Shard
+from pipelines.prepare import FilmPlan
+from pipelines.timeline import Shot, touching
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What it takes to render the rest of a film on one class of device."""
+
+    device_class: str
+    calibrated_frames: int
+    seconds: float
+    part_bytes: int
+    """Of the parts that are still to be rendered."""
+    delivery_bytes: int
+
+    def cost(self, price_per_hour: float) -> float:
+        """At the price of the machine."""
+        return self.seconds / 3600 * price_per_hour
+
+
+def forecast(
+    film: FilmPlan, left: Sequence[int], known: Sequence[Calibration], finished_bytes: int, source_bytes: int
+) -> Forecast:
+    """What the shards `left` will take, by the calibrations of one class of device.
+
+    `finished_bytes` are those of the parts that are there already.
+    """
+    shards = [film.shards[number - 1] for number in left]
+    by_look = {row.look: row for row in known}
+    rows = [by_look[look_of(style)] for style in film.styles]
+    part_bytes = round(sum(_part_bytes(film, rows, shard) for shard in shards))
+    picture_bytes = _pictures_bytes(film) if film.pictures else part_bytes + finished_bytes
+    return Forecast(
+        device_class=known[0].device_class,
+        calibrated_frames=sum(row.frames for row in known),
+        seconds=sum(_shard_seconds(film, rows, shard) for shard in shards),
+        part_bytes=part_bytes,
+        delivery_bytes=picture_bytes + _other_tracks_bytes(film, source_bytes),
+    )
+
+
+def _shard_seconds(film: FilmPlan, rows: Sequence[Calibration], shard: Shard) -> float:
+    shown = touching(film.shots, shard.frames)
+    shots = zip(film.shots[shown], rows[shown], strict=True)
+    seconds = sum(_shot_seconds(shot, row, shard) for shot, row in shots)
+    return seconds + len(shard.segments) * rows[0].segment_seconds
+
+
+def _shot_seconds(shot: Shot, row: Calibration, shard: Shard) -> float:
+    mine = shot.frames.overlap(shard.frames)
+    return row.shot_seconds + len(mine) * frame_seconds(row) if mine else 0.0
+
+
+def frame_seconds(row: Calibration) -> float:
+    """On a GPU the stages run beside each other, on a CPU they share its cores."""
+    stages = (row.decode_seconds, row.paint_seconds, row.encode_seconds)
+    return sum(stages) if row.device_class == "cpu" else max(stages)
+
+
+def _part_bytes(film: FilmPlan, rows: Sequence[Calibration], shard: Shard) -> float:
+    row = rows[touching(film.shots, shard.frames)][0]
+    return sum(row.first_bytes + (len(segment) - 1) * row.next_bytes for segment in shard.segments)
+
+
+def _other_tracks_bytes(film: FilmPlan, source_bytes: int) -> int:
+    """Sound, subtitles and the like: what of the source's file is not picture."""
+    stored = film.index.stored or film.index
+    return max(0, source_bytes - sum(facts.size for facts in stored.packets))
+
+
+def _pictures_bytes(film: FilmPlan) -> int:
+    """Of numbered pictures, at the most: as if nothing could be saved."""
+    encoding = film.encoding
+    sample_bytes = 1 if encoding.layout.bits == 8 else 2
+    return len(film.frames) * encoding.width * encoding.height * 3 * sample_bytes

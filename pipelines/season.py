@@ -1,0 +1,177 @@
+"""A season: which films it is made of now, and which of them have to be worked on, and why."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from pipelines.catalogue import DELIVERED, TitleRun, latest, runs
+from pipelines.config import Season, TitleJob, make_job
+from pipelines.credentials import hide_secrets
+from pipelines.errors import InputError, StylereelError, UsageError
+from pipelines.looks import film_keys, style_digest
+from pipelines.media.pictures import index_name, is_sequence
+from pipelines.storage import Found, Store, find_files, is_pattern, split_url
+from stylecore.spec import ENGINE_VERSION
+
+FILM_SUFFIXES = frozenset(
+    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob", ".mxf")
+)
+_WORK_SUFFIX = ".stylereel"
+_HOW = {"source", "work", "device", "batch", "shard_frames"}
+"""What a job says of how it is computed; the delivery is the same."""
+
+
+@dataclass(frozen=True)
+class Title:
+    """One film of a season as it stands: its file and job, or why there is none."""
+
+    source: str
+    found: Found | None
+    job: TitleJob | None
+    fault: StylereelError | None = None
+    wish: str = ""
+    """Identity of what is asked for: see `identity_of`."""
+    due: str = ""
+    """Why it has to be worked on; empty when there is nothing to do."""
+    last: TitleRun | None = None
+    """What became of it the last time."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return hide_secrets(self.source).rpartition("/")[2]
+
+    @property
+    def version(self) -> str:
+        """Identity of the file as it is now; empty when there is none."""
+        return self.found.version if self.found else ""
+
+
+def take_stock(season: Season, again: bool = False) -> list[Title]:
+    """All titles of a season by name, and what is due; with `again`, refused sources too."""
+    last = latest(runs(Store(season.catalogue)))
+    made = {run.output for run in last.values()}
+    titles = [title for title in expand(season) if hide_secrets(title.source) not in made]
+    return [_judged(replace(title, last=last.get(hide_secrets(title.source))), again) for title in titles]
+
+
+def expand(season: Season) -> list[Title]:
+    """The films that fit the season now, each with its job."""
+    files: dict[str, Found | None] = {}
+    options: dict[str, dict[str, object]] = {}
+    for entry in season.titles:
+        for url, found in _films(entry.source).items():
+            files[url] = found
+            options[url] = {**options.get(url, {}), **entry.options}
+    titles = [_title(season, url, files[url], options[url]) for url in sorted(files)]
+    outputs = [title.job.output for title in titles if title.job]
+    sources = [title for title in titles if title.source not in outputs]
+    return [_refused_if_shared(title, sources) for title in sources]
+
+
+def _films(place: str) -> dict[str, Found | None]:
+    """What an entry names, by URL; a plain file is a title even while it is missing."""
+    found = {each.url: each for each in find_files(place)}
+    if not found and not is_pattern(place) and PurePosixPath(place).suffix:
+        return {place: None}
+    return dict(found) if place in found else {url: found[url] for url in found if _is_film(url)}
+
+
+def _is_film(url: str) -> bool:
+    path = PurePosixPath(url)
+    ours = any(part.endswith(_WORK_SUFFIX) or part.startswith(".") for part in path.parts)
+    return path.suffix.lower() in FILM_SUFFIXES and not ours
+
+
+def _title(season: Season, url: str, found: Found | None, options: Mapping[str, object]) -> Title:
+    wish = {"output": season.output, **season.options, **options}
+    places = {name: _filled(str(wish[name]), url) for name in ("output", "work") if wish.get(name)}
+    try:
+        return Title(url, found, make_job({**wish, **places, "source": url}))
+    except StylereelError as fault:
+        return Title(url, found, None, fault)
+
+
+def _filled(pattern: str, url: str) -> str:
+    """A pattern for one title."""
+    path = PurePosixPath(hide_secrets(url))
+    values = {"stem": path.stem, "folder": path.parent.name}
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            raise UsageError(f"{pattern}: {match[0]} is unknown; there are {{stem}} and {{folder}}")
+        return values[match[1]]
+
+    return re.sub(r"\{(\w*)\}", value, pattern)
+
+
+def _refused_if_shared(title: Title, titles: Sequence[Title]) -> Title:
+    """Two titles in one place would overwrite each other: both are refused."""
+    if title.job is None:
+        return title
+    place = title.job.place
+    others = [one.name for one in titles if one.job and one.job.place == place and one is not title]
+    if not others:
+        return title
+    fault = UsageError(
+        f"{hide_secrets(place)}: {others[0]} would go there too; put {{folder}} into `output:` or name one"
+    )
+    return replace(title, job=None, fault=fault)
+
+
+def identity_of(job: TitleJob) -> str:
+    """Identity of everything a delivery depends on but its source: looks with their weights, engine, form."""
+    facts = job.model_dump(exclude=_HOW)
+    digests = [style_digest(look.style) for look in (job, *job.looks)]
+    digests += [key.style_digest for key in film_keys(job)]
+    mattes = [[found.version for found in find_files(look.matte)] for look in (job, *job.looks) if look.matte]
+    text = json.dumps([facts, digests, mattes, ENGINE_VERSION], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _judged(title: Title, again: bool) -> Title:
+    """The title with the identity of its job, and the reason why it is due."""
+    try:
+        title = replace(title, wish=identity_of(title.job) if title.job else "")
+    except StylereelError as fault:
+        title = replace(title, job=None, fault=fault)
+    return replace(title, due=_due(title, again))
+
+
+def _due(title: Title, again: bool) -> str:
+    last, job = title.last, title.job
+    if last is None:
+        return "new"
+    if job is None:
+        return "failed before"
+    if title.version != last.source_version:
+        return "source changed"
+    if title.wish != last.wish:
+        return "look changed"
+    if last.state == DELIVERED:
+        return "" if _stands(job, last) else "delivery is gone"
+    # The file itself was refused: only another file, another wish or a person's word changes that.
+    refused = last.error_class == InputError.__name__ and title.found is not None
+    return "" if refused and not again else "failed before"
+
+
+def _stands(job: TitleJob, last: TitleRun) -> bool:
+    """Whether what was delivered is still there."""
+    store, name = split_url(job.place)
+    if is_sequence(job.output):
+        return store.size(f"{name}/{index_name(job.output)}") is not None
+    return store.size(name) == last.bytes
+
+
+def settled(title: Title, before: Mapping[str, str], now_unix_seconds: float, every_seconds: float) -> bool:
+    """Whether a title's file has stopped growing: it was the same a look ago, or was written long before.
+
+    `before` holds the versions seen a look ago, by source.
+    """
+    if title.found is None:
+        return False
+    quiet = 0 < title.found.changed_unix_seconds < now_unix_seconds - every_seconds
+    return quiet or before.get(title.source) == title.version

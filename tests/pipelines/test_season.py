@@ -1,0 +1,189 @@
+"""A season: which films it is made of, what is due of it and why, and what is remembered."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from pipelines import catalogue
+from pipelines.catalogue import DELIVERED, FAILED, TitleRun
+from pipelines.config import load_season_file, make_season
+from pipelines.errors import UsageError
+from pipelines.season import expand, settled, take_stock
+from pipelines.storage import Found, Store
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder of episodes, and of things that are none."""
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "e01.mp4",
+        "e02.mkv",
+        "notes.txt",
+        "extra/e01.mp4",
+        "a.mp4.stylereel/parts/x.mp4",
+        ".e03.mp4",
+    ):
+        Store("eps").write(name, name.encode())
+    return tmp_path
+
+
+def season_of(*titles, **options):
+    wish = {"name": "one", "titles": titles, "output": "out/{stem}.mp4", "style": "identity"}
+    return make_season({**wish, **options})
+
+
+def told(titles):
+    return {title.source.partition("/eps/")[2]: title.job and title.job.output for title in titles}
+
+
+TITLES = {
+    "a file": (["eps/e01.mp4"], ["e01.mp4"]),
+    "a missing file": (["eps/e09.mp4"], ["e09.mp4"]),
+    "a folder": (["eps/"], ["e01.mp4", "e02.mkv", "extra/e01.mp4"]),
+    "a pattern": (["eps/*.mp4"], ["e01.mp4"]),
+    "a deep pattern": (["eps/**/e01.mp4"], ["e01.mp4", "extra/e01.mp4"]),
+    "all of these, once each": (["eps/e0*", {"source": "eps/e02.mkv"}], ["e01.mp4", "e02.mkv"]),
+    "a pattern that fits nothing": (["eps/*.avi"], []),
+}
+
+
+@pytest.mark.parametrize("what", TITLES)
+def test_titles_are_files_patterns_and_folders(place, what):
+    entries, names = TITLES[what]
+    assert list(told(expand(season_of(*entries)))) == names
+
+
+def test_a_title_may_differ_from_the_season_and_later_entries_win(place):
+    entries = ("eps/*", {"source": "eps/e0*", "strength": 0.5}, {"source": "eps/e02.mkv", "style": "noir"})
+    season = season_of(*entries, codec="h265", work="work/{stem}")
+    first, second = (title.job for title in expand(season))
+    assert (first.style, first.strength, first.codec) == ("identity", 0.5, "h265")
+    assert (second.style, second.strength, second.codec) == ("noir", 0.5, "h265")
+    assert second.output == f"{place}/out/e02.mp4" and second.work == f"{place}/work/e02"
+
+
+def test_two_titles_in_one_place_are_both_refused_and_a_folder_tells_them_apart(place):
+    shared = expand(season_of("eps/"))
+    assert [title.job is None for title in shared] == [True, False, True]
+    assert "e01.mp4 would go there too" in str(shared[0].fault)
+    apart = expand(season_of("eps/", output="out/{folder}/{stem}.mp4"))
+    assert all(title.job for title in apart)
+    assert apart[2].job.output == f"{place}/out/extra/e01.mp4"
+
+
+def test_what_is_delivered_is_no_new_title(place):
+    season = season_of("eps/*.mp4", output="eps/{stem}-painted.mp4")
+    Store("eps").write("e01-painted.mp4", b"made before")
+    assert list(told(expand(season))) == ["e01.mp4"]
+    Store("eps").remove("e01.mp4")
+    run = TitleRun("x", 1, DELIVERED, "", "", "", output=f"{place}/eps/e01-painted.mp4")
+    catalogue.record(Store(season.catalogue), run)
+    assert take_stock(season) == []
+
+
+FAULTS = {
+    "no titles": ({"titles": []}, "lists files"),
+    "no output": ({"titles": ["eps/"], "output": None}, "output"),
+    "unknown option": ({"titles": ["eps/"], "stile": "noir"}, "stile"),
+    "bad option of a title": ({"titles": [{"source": "eps/", "strength": 3}]}, "strength"),
+    "unknown word in the output": ({"titles": ["eps/"], "output": "out/{name}.mp4"}, "{name} is unknown"),
+    "bad price": ({"titles": ["eps/"], "price_per_hour": "much"}, "price_per_hour"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_malformed_season_is_one_clear_line(place, fault):
+    options, says = FAULTS[fault]
+    with pytest.raises(UsageError, match=says) as caught:
+        expand(make_season({"name": "one", "output": "out/{stem}.mp4", **options}))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_season_is_one_clear_line(place):
+    for name, text in {"list.yaml": "- a\n- b\n", "broken.yaml": "titles: [\n", "none.yaml": None}.items():
+        if text:
+            (place / name).write_text(text)
+        with pytest.raises(UsageError) as caught:
+            load_season_file(place / name)
+        assert "\n" not in str(caught.value) and name in str(caught.value)
+
+
+@pytest.fixture
+def delivered(place):
+    """A season of one title, delivered; and the run that did it."""
+    season = season_of("eps/e01.mp4")
+    (title,) = take_stock(season)
+    assert title.due == "new"
+    (place / "out").mkdir(exist_ok=True)
+    (place / "out" / "e01.mp4").write_bytes(b"painted")
+    run = TitleRun(title.source, 1, DELIVERED, title.version, title.wish, "", output="o", bytes=7)
+    catalogue.record(Store(season.catalogue), run)
+    return season, run
+
+
+def change_source(place, season, run):
+    os.utime(place / "eps" / "e01.mp4", (1, 1))
+    return season
+
+
+def lose_delivery(place, season, run):
+    (place / "out" / "e01.mp4").unlink()
+    return season
+
+
+def fail(error_class):
+    def record(place, season, run):
+        failed = replace(run, run=2, state=FAILED, error_class=error_class, error_text="why")
+        catalogue.record(Store(season.catalogue), failed)
+        return season
+
+    return record
+
+
+DUE = {
+    "nothing changed": (lambda place, season, run: season, ""),
+    "another file": (change_source, "source changed"),
+    "another style": (lambda place, *_: season_of("eps/e01.mp4", style="noir"), "look changed"),
+    "another codec": (lambda place, *_: season_of("eps/e01.mp4", codec="h265"), "look changed"),
+    "another machine": (lambda place, *_: season_of("eps/e01.mp4", device="cpu", shard_frames=9), ""),
+    "delivery lost": (
+        lambda place, season, run: (place / "out" / "e01.mp4").unlink() or season,
+        "delivery is gone",
+    ),
+    "failed, a rerun may heal it": (fail("EngineError"), "failed before"),
+    "failed, the file was refused": (fail("InputError"), ""),
+}
+
+
+@pytest.mark.parametrize("what", DUE)
+def test_only_what_is_new_changed_or_failed_is_due(place, delivered, what):
+    change, due = DUE[what]
+    season = change(place, *delivered)
+    season = season.model_copy(update={"catalogue": delivered[0].catalogue})
+    assert [title.due for title in take_stock(season)] == [due]
+    if "refused" in what:
+        assert [title.due for title in take_stock(season, again=True)] == ["failed before"]
+
+
+def test_the_catalogue_counts_runs_and_overlooks_torn_files(tmp_path):
+    store = Store(str(tmp_path))
+    runs = [TitleRun("a", 2, FAILED, "v", "w", "later"), TitleRun("a", 1, DELIVERED, "v", "w", "2030")]
+    for run in (*runs, TitleRun("b", 1, DELIVERED, "v", "w", "", frames=9, cost=0.5)):
+        catalogue.record(store, run)
+    store.write("runs/00009-torn.parquet", b"PAR1 and no more")
+    last = catalogue.latest(catalogue.runs(store))
+    assert len(catalogue.runs(store)) == 3 and last["a"].run == 2 and last["b"].cost == 0.5
+
+
+@pytest.mark.parametrize(
+    ("before", "changed", "ready"),
+    [("5-a", 990, True), ("4-a", 990, False), (None, 990, False), (None, 300, True), (None, 0, False)],
+)
+def test_a_film_is_taken_up_once_it_has_stopped_growing(place, before, changed, ready):
+    (title,) = expand(season_of("eps/e01.mp4"))
+    title = replace(title, found=Found(title.source, "5-a", changed))
+    seen = {title.source: before} if before else {}
+    assert settled(title, seen, now_unix_seconds=1000, every_seconds=600) is ready
+    assert not settled(replace(title, found=None), {}, 1000, 600)

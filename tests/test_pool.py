@@ -1,0 +1,187 @@
+"""Titles on a real Prefect server with real process workers: spread, killed, terminated, scheduled."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import draw
+from farm import Farm, family, kill_family
+from test_end_to_end import job_for
+
+from pipelines import manifest
+from pipelines.storage import Store
+
+pytestmark = pytest.mark.long
+DEPLOY = Path(__file__).parents[1] / "deploy" / "prefect.yaml"
+SHOTS = (30, 26, 40, 24, 36, 28, 32, 24)
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory):
+    made = Farm(tmp_path_factory.mktemp("farm"))
+    try:
+        made.stylereel("pool", "setup", "p")
+        made.worker("p", "titles", limit=4)
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="module")
+def reel(media):
+    """Drawn once: an encoder need not draw the same film twice."""
+    return draw(media / "reel.mp4", size="320x192", shots=SHOTS)
+
+
+@pytest.fixture(scope="module")
+def alone(farm, reel, media, pack):
+    """The film as one machine makes it."""
+    output = media / "alone.mp4"
+    look = ["--style", f"{pack}#plain", "--shard-frames", "1", "--preset", "ultrafast", "--device", "cpu"]
+    assert farm.stylereel("render", str(reel), str(output), *look)["shards_rendered"] == len(SHOTS)
+    return output.read_bytes()
+
+
+class Run:
+    """A title given to the farm."""
+
+    def __init__(self, farm, job, **options):
+        self.farm, self.job = farm, job
+        self.id = farm.submit("render/p", {"job": job.model_dump(mode="json"), **options})
+
+    def rows(self):
+        return manifest.attempts(Store(self.job.work))
+
+    def await_shards(self, count):
+        """Return once so many shards are done."""
+        self.farm.until(lambda: len(manifest.standing(self.rows())) >= count)
+
+    def end(self):
+        """Its last state."""
+        self.farm.until(lambda: self.state().is_final())
+        return self.state()
+
+    def state(self):
+        return self.farm.runs(id={"any_": [self.id]})[0].state
+
+    def batches(self):
+        """All runs of batches of this title."""
+        return self.farm.runs(
+            tags={"all_": [f"film:{Path(self.job.source).stem}"]}, name={"like_": "-shards-"}
+        )
+
+
+@pytest.fixture
+def start(farm, reel, pack, tmp_path):
+    """Begin to paint a film of this test's own name on two workers."""
+    made = []
+
+    def begin(name, **options):
+        made.extend(farm.worker("p", "batches") for _ in range(2))
+        film = shutil.copy(reel, tmp_path / f"{name}.mp4")
+        job = job_for(film, tmp_path / "out.mp4", pack, shard_frames=1)
+        return Run(farm, job, batch_seconds=60, **options), made
+
+    yield begin
+    for worker in made:
+        kill_family(worker.pid)
+
+
+def same_film(run, alone):
+    """Whether a title is what one machine made of it, to the byte."""
+    return run.end().is_completed() and Path(run.job.output).read_bytes() == alone
+
+
+def test_two_workers_paint_the_same_film(start, alone):
+    run, _ = start("both")
+    assert same_film(run, alone), run.state().message
+    assert [row.attempt for row in run.rows()] == [1] * len(SHOTS)
+    assert sorted(len(one.parameters["shards"]) for one in run.batches()) == [4, 4]
+
+
+def test_a_machine_that_goes_down_costs_one_shard_at_most(start, alone):
+    """kill -9 of a worker and its child: its run goes back into the queue, the other worker takes it."""
+    run, workers = start("killed")
+    run.await_shards(2)
+    kill_family(workers[0].pid)
+    assert same_film(run, alone), run.state().message
+    assert [row.state for row in run.rows()] == [manifest.OK] * len(SHOTS)
+    assert len(run.batches()) == 2 and max(one.run_count for one in run.batches()) == 2
+
+
+def test_a_crashed_child_is_replaced(start, farm, alone):
+    run, workers = start("crashed")
+    run.await_shards(1)
+    child = family(workers[0].pid)[-1]
+    os.kill(child, signal.SIGKILL)
+    assert same_film(run, alone), run.state().message
+    assert {one.state.name for one in run.batches()} == {"Completed", "Crashed"}
+
+
+def test_a_preempted_worker_is_gone_in_seconds_and_spends_no_try(start, farm, alone):
+    run, workers = start("preempted")
+    run.await_shards(1)
+    members, began = family(workers[0].pid), time.monotonic()
+    workers[0].send_signal(signal.SIGTERM)
+    farm.until(lambda: workers[0].poll() is not None and not any(map(alive, members)), 30)
+    print(f"SIGTERM: {len(members)} processes gone after {time.monotonic() - began:.1f} s")
+    assert same_film(run, alone), run.state().message
+    assert len(run.batches()) == 2 and {row.state for row in run.rows()} == {manifest.OK}
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_the_deployments_under_version_control_are_those_of_the_setup(farm):
+    """`prefect deploy --all` after `stylereel pool setup` changes nothing that counts."""
+    farm.stylereel("pool", "setup", "gpu")
+    made = deployments(farm)
+    farm.prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(DEPLOY))
+    assert deployments(farm) == made and set(made) == {"render", "retry", "season", "stylize-batch"}
+
+
+def deployments(farm):
+    with farm.client() as client:
+        flows = {flow.id: flow.name for flow in client.read_flows()}
+        return {
+            flows[one.flow_id]: (
+                one.entrypoint,
+                one.work_pool_name,
+                one.work_queue_name,
+                one.tags,
+                one.parameters,
+            )
+            for one in client.read_deployments()
+            if one.name == "gpu"
+        }
+
+
+def test_the_schedule_fires_with_nobody_there(farm, film, tmp_path, pack):
+    """A deployment with a cron line, a worker, and no person: the film appears."""
+    job = job_for(film, tmp_path / "nightly.mp4", pack)
+    document = yaml.safe_load(DEPLOY.read_text())
+    nightly = {
+        **document["deployments"][0],
+        "name": "nightly",
+        "parameters": {"job": job.model_dump(mode="json")},
+        "schedules": [{"cron": "* * * * *", "timezone": "Europe/Berlin"}],
+        "work_pool": {"name": "p", "work_queue_name": "titles"},
+    }
+    place = tmp_path / "prefect.yaml"
+    place.write_text(yaml.safe_dump({**document, "deployments": [nightly]}))
+    farm.prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(place))
+    farm.until(lambda: Path(job.output).exists())
+    farm.prefect("deployment", "delete", "render/nightly")
+    first = min(farm.runs(tags={"all_": ["auto-scheduled"]}), key=lambda run: run.expected_start_time)
+    print(
+        f"due {first.expected_start_time:%H:%M:%S}, begun {first.start_time:%H:%M:%S}, by {first.created_by}"
+    )
+    assert first.auto_scheduled
