@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
 
 from pipelines import schema
 from pipelines.credentials import masked
@@ -19,6 +19,8 @@ from pipelines.timecode import parse_span
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
 from stylecore.errors import StyleError
 from stylecore.spec import COLOR_MODES, EXACT, PRECISIONS, EngineSpec
+
+_GPU_SHARDS = 4
 
 
 class Look(BaseModel):
@@ -73,6 +75,10 @@ class TitleJob(Look):
     """By the film's length unless given: see `plan.usual_shard_frames`."""
     batch: int = Field(1, ge=1)
     tile: int = Field(0, ge=0)
+    memory: ByteSize = ByteSize(0)
+    """About how much painting may hold, such as `2GiB`; frames are painted in tiles where it takes that."""
+    at_once: int | None = Field(None, ge=1, le=16)
+    """Shards that are painted at the same time on this machine."""
     device: str = "auto"
     precision: str = Field("auto", pattern=f"^(auto|{'|'.join(PRECISIONS)})$")
     """Of the networks' arithmetic; `auto` is what the device is fast at, where a look bears it."""
@@ -111,7 +117,13 @@ class TitleJob(Look):
     def engine_spec(self) -> EngineSpec:
         """The engine asked for; `device` must have been resolved, and a precision that was not is fp32."""
         precision = EXACT if self.precision == "auto" else self.precision
-        return EngineSpec(self.device, self.batch, self.tile, precision)
+        memory_bytes = int(self.memory) // self.shards_at_once
+        return EngineSpec(self.device, self.batch, self.tile, precision, memory_bytes)
+
+    @property
+    def shards_at_once(self) -> int:
+        """As many as keep the device busy: decoding and encoding wait for processors, a GPU does not."""
+        return self.at_once or (_GPU_SHARDS if self.device.startswith("cuda") else 1)
 
     @property
     def name(self) -> str:
@@ -299,6 +311,11 @@ def recall_urls() -> None:
     """Learn the URLs in $STYLEREEL_URLS, divided by spaces: those whose credentials no stored job holds."""
     for url in os.environ.get("STYLEREEL_URLS", "").split():
         masked(url)
+
+
+def cores() -> int:
+    """Processors that this process may use; OMP_NUM_THREADS means to limit them."""
+    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
 
 
 def cache_folder() -> Path:

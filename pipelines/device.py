@@ -2,7 +2,7 @@
 
 import torch
 
-from pipelines.config import TitleJob
+from pipelines.config import TitleJob, cores
 from pipelines.errors import UsageError
 from stylecore.runtime import fast_precision
 from stylecore.spec import EXACT
@@ -21,6 +21,11 @@ def resolve_device(job: TitleJob) -> TitleJob:
         raise UsageError(f"device {device!r}: choose auto, cpu or cuda:N")
     precision = fast_precision(device) if job.precision == "auto" else job.precision
     return job.model_copy(update={"device": device, "precision": precision})
+
+
+def share_cores(shards_at_once: int) -> None:
+    """Give each of some shards that are painted at once its share of this machine's cores."""
+    torch.set_num_threads(max(1, cores() // shards_at_once))
 
 
 def check_pool_device(job: TitleJob) -> TitleJob:

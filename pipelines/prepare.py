@@ -23,7 +23,10 @@ from pipelines.plan import Shard, cut_shards, plan_segments, plan_shards, usual_
 from pipelines.planes import painted_format, yuv_format
 from pipelines.timecode import Counting
 from pipelines.timeline import FrameRange, Shot, Timeline, shots_from_cuts, touching
+from stylecore.budget import tile_side
+from stylecore.catalog import find_style
 from stylecore.pixels import YuvFormat
+from stylecore.scaling import work_size
 from stylecore.spec import ENGINE_VERSION, StyleSpec
 
 
@@ -113,6 +116,7 @@ def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     cuts = find_cuts(index.cut_scores) if job.cuts is None else job.cuts
     shots = shots_from_cuts(cuts, len(index.frames))
     styles = looks_of_shots(job, shots)
+    _refuse_small_memory(job, info, styles)
     encoding = _encoding(job, info, index)
     frames = _frames(job, index.timeline, encoding)
     most = job.shard_frames or usual_shard_frames(len(index.frames))
@@ -192,6 +196,7 @@ def _shard_key(
         job.engine_spec.device_class,
         job.engine_spec.precision,
         job.tile,
+        job.engine_spec.memory_bytes,
     )[:20]
 
 
@@ -205,6 +210,18 @@ def _refuse_damage(job: TitleJob, index: FilmIndex) -> None:
             f"{Path(hide_secrets(job.source)).name}: {index.damage_note}. "
             "Repair or replace the file, or leave --strict out to go on with what there is"
         )
+
+
+def _refuse_small_memory(job: TitleJob, info: SourceInfo, styles: Sequence[StyleSpec]) -> None:
+    for style in dict.fromkeys(styles) if job.memory and not job.tile else ():
+        network = find_style(style.style)[0].network
+        size = work_size(info.height, info.width, network.design_height_px, style.brush)
+        try:
+            tile_side(info.height * info.width, size, network.halo_px, job.engine_spec.memory_bytes)
+        except ValueError as err:
+            least = -(-int(str(err)) // (1 << 20))
+            given, size_px = job.memory.human_readable(), f"{info.width}x{info.height}"
+            raise UsageError(f"memory {given}: a film of {size_px} takes {least} MiB at least") from err
 
 
 def _refuse_drops(job: TitleJob, fates: Sequence[Fate]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from threading import get_ident
 from typing import TypeVar
 
 from av import VideoFrame
@@ -71,9 +72,13 @@ class RenderedShard:
     clock: Clock
 
 
-@lru_cache(maxsize=4)
 def open_stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec) -> Stylizer:
-    """One stylizer per look and process: weights are loaded once."""
+    """One stylizer per look and thread: it keeps what its shot is painted with. Weights are loaded once."""
+    return _stylizer(style, form, engine, get_ident())
+
+
+@lru_cache(maxsize=16)
+def _stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec, _thread: int) -> Stylizer:
     keep_freed_memory()
     pack, name = find_style(style.style)
     if style.keys:

@@ -7,7 +7,7 @@ from stylecore.folding import folded
 from stylecore.networks import StyleNetwork
 from stylecore.normalize import FoldedNorm
 from stylecore.shot import Look
-from stylecore.spec import EXACT, EngineSpec
+from stylecore.spec import EXACT
 from stylecore.tiling import paint_tiled
 
 FAITHFUL_DB = 45.0
@@ -18,14 +18,13 @@ DTYPES = {EXACT: torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 class Runner:
     """Paints with one look after another; the network for the latest is kept."""
 
-    def __init__(self, network: StyleNetwork, engine: EngineSpec) -> None:
-        self.network, self.engine = network, engine
+    def __init__(self, network: StyleNetwork) -> None:
+        self.network = network
         self._last: tuple[Look, StyleNetwork] | None = None
 
-    def paint(self, prepared: Tensor, look: Look) -> Tensor:
-        """Prepared pictures (N,C,H,W), painted, (N,3,H,W)."""
-        tile_px, network = self.engine.tile_px, self._folded(look)
-        norm = FoldedNorm(look.ground)
+    def paint(self, prepared: Tensor, look: Look, tile_px: int = 0) -> Tensor:
+        """Prepared pictures (N,C,H,W), painted, (N,3,H,W); `tile_px` 0 in one go."""
+        network, norm = self._folded(look), FoldedNorm(look.ground)
 
         def run(box: Tensor) -> Tensor:
             return network(box.contiguous(memory_format=torch.channels_last), norm)

@@ -90,6 +90,8 @@ class EngineSpec:
     """Side of a tile; 0 renders whole frames."""
     precision: str = EXACT
     """One of PRECISIONS, for the networks' arithmetic; a look that does not bear it is painted in fp32."""
+    memory_bytes: int = 0
+    """About what painting and all around it may hold: tiles are as small as that asks for; 0: no limit."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from stylecore.budget import tile_side
 from stylecore.canvas import Drift
 from stylecore.color import brightness, exposure, paint_mask
 from stylecore.networks import StyleNetwork
@@ -26,6 +27,8 @@ from stylecore.spec import EXACT, EngineSpec, StyleKey
 SURVEY_FRAMES = 6
 SURVEY_BANDS = 6
 """Each surveyed frame gives one horizontal band: the whole picture once, at the cost of one frame."""
+SURVEY_PX = 1 << 20
+"""A picture of more pixels is surveyed in narrower bands: statistics need no more, and memory is short."""
 _BAND_MIN_PX = 48
 
 Planes = Sequence[Tensor]
@@ -53,7 +56,7 @@ class Stylizer:
         self.keys = tuple(keys) or (StyleKey(0, style, "", strength),)
         self.form, self.engine = form, engine
         self.color, self.brush = color, brush
-        self.runner = Runner(self.network, engine)
+        self.runner = Runner(self.network)
 
     def survey(self, frames: Iterable[Planes]) -> ShotState:
         """Joint statistics of frames spread over the shot, for each style on the way.
@@ -72,9 +75,10 @@ class Stylizer:
         return ShotState(tuple(key.frame for key in self.keys), looks)
 
     def _survey_style(self, style: str, bands: Tensor) -> Look:
-        norm = SurveyNorm(self.vectors[style], self.prior)
-        painted = self.network(bands.contiguous(memory_format=torch.channels_last), norm)
-        tint = Tint.between(painted, bands) if self.color == "matched" else None
+        norm, tint = SurveyNorm(self.vectors[style], self.prior), None
+        if self.network.norm_channels or self.color == "matched":
+            painted = self.network(bands.contiguous(memory_format=torch.channels_last), norm)
+            tint = Tint.between(painted, bands) if self.color == "matched" else None
         usual = brightness(torch.cat(bands.split(1), -2))[0]
         look = Look(tuple(norm.constants), norm.tint, tint, usual, 1.0, self.engine.precision)
         return look if self.runner.bears(bands, look) else replace(look, precision=EXACT)
@@ -122,7 +126,7 @@ class Stylizer:
         """What paint adds to each part of frames; `allowed` (N,1,H,W) is how much each pixel may take."""
         small = self.small(parts)
         seen = rgb_of(small, self.form)
-        painted = self._painted(seen, look, drifts)
+        painted = self._painted(seen, look, drifts, self._tile(parts, small))
         lost = lost_detail(painted, seen)
         changes = split_change(painted - seen, self.form)
         reach = self._reach(parts, look, allowed)
@@ -132,11 +136,18 @@ class Stylizer:
             for change, one, part in zip(changes, small, parts, strict=True)
         ]
 
-    def _painted(self, seen: Tensor, look: Look, drifts: Sequence[Drift]) -> Tensor:
+    def _tile(self, parts: Sequence[Tensor], small: Sequence[Tensor]) -> int:
+        """Side of the tiles of the small picture; 0 to paint it in one go."""
+        if self.engine.tile_px or not self.engine.memory_bytes:
+            return self.engine.tile_px
+        size = (small[0].shape[-2], small[0].shape[-1])
+        return tile_side(parts[0][0].numel(), size, self.network.halo_px, self.engine.memory_bytes)
+
+    def _painted(self, seen: Tensor, look: Look, drifts: Sequence[Drift], tile_px: int) -> Tensor:
         """The small picture (N,3,h,w) as it is painted."""
         lit = exposure(seen, look.usual)
         shown = (seen * lit).clamp(0, 1)
-        painted = seen + (self.runner.paint(self.network.prepare(shown, drifts), look) - shown) / lit
+        painted = seen + (self.runner.paint(self.network.prepare(shown, drifts), look, tile_px) - shown) / lit
         return look.tint(painted) if look.tint else painted
 
     def _reach(self, parts: Sequence[Tensor], look: Look, allowed: Tensor | None) -> Tensor:
@@ -160,10 +171,11 @@ class Stylizer:
 
 def slit_scan(frames: Sequence[Tensor]) -> Tensor:
     """One horizontal band of each (1,3,H,W) frame, turn by turn, as a batch of equal bands."""
-    height = frames[0].shape[-2]
+    height, width = frames[0].shape[-2:]
     bands = max(1, min(SURVEY_BANDS, len(frames), height // _BAND_MIN_PX))
-    rows = height // bands
-    starts = [rows * (number % bands) for number in range(len(frames))]
+    step = height // bands
+    rows = min(step, max(_BAND_MIN_PX, SURVEY_PX // (width * bands)))
+    starts = [step * (number % bands) for number in range(len(frames))]
     return torch.cat([frame[..., top : top + rows, :] for frame, top in zip(frames, starts, strict=True)])
 
 

@@ -71,4 +71,4 @@ def same_network(weights: Path, rgb: Tensor, engine: EngineSpec) -> tuple[Runner
     norm = SurveyNorm(pack.vectors["classic"], pack.prior)
     network(rgb, norm)
     constants = tuple(norm.constants)
-    return Runner(network, engine), Look(constants, None, None, brightness(rgb)[0], 1.0, engine.precision)
+    return Runner(network), Look(constants, None, None, brightness(rgb)[0], 1.0, engine.precision)

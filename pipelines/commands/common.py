@@ -81,6 +81,8 @@ def style_options(command: Command) -> Command:
         click.option("--work", help="Where finished shards are kept; default: beside OUTPUT."),
         click.option("--shard-frames", type=int, help="Most frames one task renders."),
         click.option("--batch", type=int, help="Frames per call on a GPU."),
+        click.option("--at-once", type=int, help="Shards painted at the same time; they share the cores."),
+        click.option("--memory", metavar="SIZE", help="About what painting may hold, such as 2GiB."),
         click.option("--tile", type=int, metavar="PX", help="Render in tiles of this side; saves memory."),
         click.option("--device", help="auto, cpu or cuda:0."),
         click.option(

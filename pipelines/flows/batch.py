@@ -11,7 +11,8 @@ from pipelines.device import resolve_device
 from pipelines.device_lock import device_turn
 from pipelines.errors import EngineError
 from pipelines.faults import trust_in
-from pipelines.flows.tasks import fetch_title, render_title_shard
+from pipelines.flows.at_once import RUNNER, render_shards
+from pipelines.flows.tasks import fetch_title
 from pipelines.manifest import OK
 from pipelines.work import Work, load_film, open_work
 
@@ -21,7 +22,12 @@ def _run_name() -> str:
     return f"{job.name}-shards-{shards[0]}-to-{shards[-1]}"
 
 
-@flow(name="stylize-batch", flow_run_name=_run_name, persist_result=False)
+@flow(
+    name="stylize-batch",
+    flow_run_name=_run_name,
+    task_runner=RUNNER,  # type: ignore[arg-type]
+    persist_result=False,
+)
 def stylize_batch(job: TitleJob, plan: str, shards: list[int], seconds: float) -> None:
     """Render those shards of a film that are not done yet; what is left when time is up is handed back."""
     recall_urls()
@@ -35,10 +41,11 @@ def stylize_batch(job: TitleJob, plan: str, shards: list[int], seconds: float) -
             "or has another stylereel or another kind of processor; make the workers alike"
         )
     end = time.monotonic() + seconds
+    open_ones = (
+        shard for shard in shards if time.monotonic() < end and not _is_done(work, film.shard_keys[shard - 1])
+    )
     with device_turn(job.device):
-        for shard in shards:
-            if time.monotonic() < end and not _is_done(work, film.shard_keys[shard - 1]):
-                render_title_shard(job, source, shard)
+        render_shards(job, source, open_ones)
     if refusal := trust_in(str(this_run.id)).refusal:
         raise EngineError(refusal)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from pipelines import manifest
 from pipelines.batches import Pool
@@ -14,6 +13,7 @@ from pipelines.config import TitleJob
 from pipelines.device_lock import device_turn
 from pipelines.errors import EngineError
 from pipelines.flows.artifacts import show_delivery, show_failed, shown_progress, tag_run
+from pipelines.flows.at_once import RUNNER, render_shards
 from pipelines.flows.spread import render_on_pool
 from pipelines.flows.tasks import (
     assemble_title,
@@ -21,19 +21,15 @@ from pipelines.flows.tasks import (
     fetch_title,
     plan_title,
     publish_title,
-    render_title_shard,
 )
 from pipelines.review import describe_delivery
 from pipelines.work import find_source, load_film, open_work
-
-SHARDS_AT_ONCE = 1
-"""One per device: a CPU's cores and a GPU are both filled by one shard."""
 
 
 @flow(
     name="stylize-title",
     flow_run_name="{job.name}",
-    task_runner=ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE),  # type: ignore[arg-type]
+    task_runner=RUNNER,  # type: ignore[arg-type]
     persist_result=False,
     validate_parameters=False,
 )
@@ -54,11 +50,8 @@ def stylize_title(job: TitleJob, pool: Pool | None = None) -> dict[str, Any]:
 
 
 def _render_here(job: TitleJob, source: Path, left: Sequence[int]) -> dict[int, str]:
-    """Render shards on this machine; the errors of those that failed, by number."""
     with device_turn(job.device):
-        futures = [render_title_shard.submit(job, source, shard) for shard in left]
-        faults = {shard: future.result() for shard, future in zip(left, futures, strict=True)}
-    return {shard: fault for shard, fault in faults.items() if fault}
+        return render_shards(job, source, left)
 
 
 def _failure(faults: dict[int, str], wanted: int) -> EngineError:

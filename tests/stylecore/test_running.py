@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from stylecore.budget import FRAME_BYTES_PER_PX, HELD_BYTES, NETWORK_BYTES_PER_PX, tile_side
 from stylecore.pack import blank_pack
 from stylecore.pixels import RGB, YuvFormat
 from stylecore.running import FAITHFUL_DB
@@ -53,3 +56,33 @@ def test_a_look_that_does_not_bear_them_is_painted_in_full():
 def test_looks_without_weights_are_always_painted_in_full():
     made = Stylizer(blank_pack("cartoon", ["cartoon"], seed=0), "cartoon", FORM, EngineSpec(precision="fp16"))
     assert made.survey_parts([pictures()[0].split(1, 1)]).at(0).precision == EXACT
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(64, 2160), st.integers(64, 3840), st.integers(1, 4), st.integers(500, 4000))
+def test_a_tile_is_the_largest_that_memory_allows(height, width, larger, limit_mib):
+    halo, limit, frame_px = 84, limit_mib << 20, height * width * larger**2
+    held = HELD_BYTES + FRAME_BYTES_PER_PX * frame_px
+
+    def bytes_of(side):
+        rows, columns = (min(side + 2 * halo, whole) for whole in (height, width))
+        return held + NETWORK_BYTES_PER_PX * rows * columns
+
+    try:
+        side = tile_side(frame_px, (height, width), halo, limit)
+    except ValueError as err:
+        assert int(str(err)) == bytes_of(128) > limit
+        return
+    assert bytes_of(side or max(height, width)) <= limit
+    assert side == 0 or bytes_of(side + 64) > limit or side + 64 > max(height, width)
+
+
+def test_under_a_limit_of_memory_the_picture_is_the_same():
+    pack = blank_pack("painter", ["plain"], seed=3, width=8)
+    whole = Stylizer(pack, "plain", FORM, EngineSpec())
+    large = [part.repeat(1, 1, 4, 4) for part in pictures()[0].split(1, 1)]
+    limit = HELD_BYTES + FRAME_BYTES_PER_PX * 288 * 384 + NETWORK_BYTES_PER_PX * 288 * 300
+    assert 0 < tile_side(288 * 384, (288, 384), pack.network.halo_px, limit) < 288
+    tight = Stylizer(pack, "plain", FORM, EngineSpec(memory_bytes=limit))
+    made, tiled = (each.change(large, each.survey_parts([large]).at(0)) for each in (whole, tight))
+    assert max((a - b).abs().max() for a, b in zip(made, tiled, strict=True)) < 1 / 255

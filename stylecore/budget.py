@@ -1,0 +1,30 @@
+"""How large a tile may be when memory is short: a network's features are most of what painting holds."""
+
+HELD_BYTES = 640 << 20
+"""Of a process that paints and the one that decodes for it, before the first frame."""
+FRAME_BYTES_PER_PX = 150
+"""Of a frame at its own size: what paint is carried with, and frames that wait to be painted or encoded."""
+NETWORK_BYTES_PER_PX = 600
+"""Of a picture inside the network, all its features at once: the hungriest of ours, and a little more."""
+_STEP_PX = 64
+_SMALLEST_PX = 128
+
+
+def tile_side(frame_px: int, size: tuple[int, int], halo_px: int, memory_bytes: int) -> int:
+    """Side of the largest tile that a network may be shown of a picture of `size`; 0 for all of it at once.
+
+    `frame_px` are the pixels of the frame itself. ValueError, with the bytes that it takes at least, where
+    not even the smallest tile fits.
+    """
+    held = HELD_BYTES + FRAME_BYTES_PER_PX * frame_px
+    if held + NETWORK_BYTES_PER_PX * size[0] * size[1] <= memory_bytes:
+        return 0
+    for side in range(max(size) // _STEP_PX * _STEP_PX, _SMALLEST_PX - 1, -_STEP_PX):
+        if held + _tile_bytes(side, size, halo_px) <= memory_bytes:
+            return side
+    raise ValueError(held + _tile_bytes(_SMALLEST_PX, size, halo_px))
+
+
+def _tile_bytes(side: int, size: tuple[int, int], halo_px: int) -> int:
+    rows, columns = (min(side + 2 * halo_px, whole) for whole in size)
+    return NETWORK_BYTES_PER_PX * rows * columns
