@@ -157,11 +157,7 @@ def test_a_store_that_fails_costs_no_attempt(
     store, environment = bucket
     proxy = Proxy(urlsplit(environment["AWS_ENDPOINT_URL"]).port, cut_rate)
     proxy.out_from(25, away_seconds)
-    mine = {
-        **environment,
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{proxy.port}",
-        "STYLEREEL_CACHE": str(tmp_path),
-    }
+    endpoint = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{proxy.port}", "STYLEREEL_CACHE": str(tmp_path)}
     (answer,) = launchpad((in_bucket(tiny_job, store), None), at0=environment | endpoint)
     proxy.close()
     assert answer == {"status": 0, "sha256": undisturbed, "error": None} and proxy.cut > 0
