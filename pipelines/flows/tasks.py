@@ -126,9 +126,7 @@ def _wish(job: TitleJob, film: FilmPlan, shard: int) -> ShardResult:
         device=job.device,
         start=frames.start,
         stop=frames.stop,
-        started_utc=datetime.datetime.fromtimestamp(time.time(), datetime.UTC).isoformat(
-            timespec="milliseconds"
-        ),
+        started_utc=_now_utc(),
     )
 
 

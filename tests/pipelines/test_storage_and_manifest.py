@@ -1,6 +1,7 @@
 """Places and tables: whole or not at all, readable by anybody, torn files as if absent."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,15 +17,22 @@ from pipelines.storage import Store, explained, fetch_source, split_url
 from pipelines.timeline import shots_from_cuts
 
 
-@pytest.fixture(params=["local", "memory", "s3"])
+@pytest.fixture(params=["local", "memory"])
 def store(request, tmp_path):
+    return Store(str(tmp_path / "work") if request.param == "local" else f"memory://{tmp_path.name}")
+
+
+@pytest.fixture(params=["local", "memory", "s3"])
+def place(request, tmp_path):
+    """Stores of every kind that the tests can reach."""
     if request.param == "local":
         return Store(str(tmp_path / "work"))
     prefix = "memory:/" if request.param == "memory" else request.getfixturevalue("s3")
     return Store(f"{prefix}/{tmp_path.name}")
 
 
-def test_a_store_keeps_what_is_put(store, tmp_path):
+def test_a_store_keeps_what_is_put(place, tmp_path):
+    store = place
     assert store.read("a/b") is None and store.size("a/b") is None and store.names("a") == []
     store.write("a/b", b"one")
     store.write("a/b", b"two!")
@@ -40,7 +48,8 @@ def test_a_store_keeps_what_is_put(store, tmp_path):
     assert store.names("a") == [] == list(store.sizes("a")) and store.read_many([]) == {}
 
 
-def test_of_many_that_create_a_thing_one_succeeds(store):
+def test_of_many_that_create_a_thing_one_succeeds(place):
+    store = place
     contents = [b"%d" % number for number in range(16)]
     with ThreadPoolExecutor(8) as threads:
         made = list(threads.map(lambda content: store.create("a/b", content), contents))
@@ -150,6 +159,32 @@ def test_which_attempt_counts(store, states, counts):
     assert (
         manifest.claim(store, row(0, FAILED)).attempt == 1 and manifest.claim(store, row(0, OK)).attempt == 2
     )
+
+
+def test_a_snapshot_holds_what_was_recorded_and_later_results_are_added(store):
+    for attempt in range(1, 6):
+        manifest.record(store, replace(row(attempt, OK), packet_crcs=tuple(range(attempt))))
+    rows = manifest.attempts(store)
+    manifest.compact(store)
+    assert store.names("snapshots") == []  # five are not worth it
+    for attempt in range(6, 9):
+        manifest.compact(store, least=1)
+        assert manifest.attempts(store) == rows
+        manifest.record(store, row(attempt, FAILED))
+        rows = manifest.attempts(store)
+        assert [result.attempt for result in rows] == list(range(1, attempt + 1))
+    newest, held = store.names("snapshots")[-1], len(store.names("snapshots"))
+    store.write(newest, b"torn")
+    assert manifest.attempts(store) == rows and held == 2
+
+
+def test_an_attempt_has_one_owner_and_one_outcome(store):
+    mine, other = (manifest.claim(store, row(0, OK)) for _ in range(2))
+    assert [result.attempt for result in manifest.cut_off(store)] == [1, 2]
+    manifest.record(store, mine)
+    with pytest.raises(StorageError, match="recorded already"):
+        manifest.record(store, replace(other, attempt=1, state=FAILED))
+    assert [(result.attempt, result.state) for result in manifest.cut_off(store)] == [(2, "started")]
 
 
 def test_torn_and_foreign_files_among_results_do_no_harm(store):
