@@ -145,7 +145,7 @@ def test_the_deployments_under_version_control_are_those_of_the_setup(farm):
     farm.stylereel("pool", "setup", "gpu")
     made = deployments(farm)
     farm.prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(DEPLOY))
-    assert deployments(farm) == made and set(made) == {"render", "retry", "stylize-batch"}
+    assert deployments(farm) == made and set(made) == {"render", "retry", "season", "stylize-batch"}
 
 
 def deployments(farm):

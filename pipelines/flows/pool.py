@@ -14,7 +14,7 @@ from prefect.flows import Flow
 from prefect.workers.process import ProcessWorker
 
 from pipelines.flows.batch import stylize_batch
-from pipelines.flows.deployed import render, retry
+from pipelines.flows.deployed import render, retry, season
 
 TITLES, BATCHES = "titles", "batches"
 """Queues: of runs that mostly wait, and of those that compute."""
@@ -31,7 +31,7 @@ def set_up_pool(name: str) -> dict[str, Any]:
     with get_client(sync_client=True) as client:
         _ensure_pool(client, name)
         automations = [_ensure_automation(client, automation) for automation in _automations()]
-    flows = {TITLES: (render, retry), BATCHES: (stylize_batch,)}
+    flows = {TITLES: (render, retry, season), BATCHES: (stylize_batch,)}
     deployments = [_deploy(name, queue, work) for queue, several in flows.items() for work in several]
     return {"pool": name, "deployments": deployments, "automations": automations}
 
