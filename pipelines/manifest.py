@@ -149,7 +149,7 @@ def _shots_table(index: FilmIndex, shots: Sequence[Shot], styles: Sequence[Mappi
 
 
 def _shards_table(shards: Sequence[Shard], keys: Sequence[str]) -> bytes:
-    values = {
+    values: dict[str, Sequence[Any]] = {
         "shard": [shard.number for shard in shards],
         "start": [shard.frames.start for shard in shards],
         "stop": [shard.frames.stop for shard in shards],
