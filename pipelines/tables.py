@@ -36,7 +36,7 @@ def decode(name: str, data: bytes | None, version: int = schema.VERSION) -> pa.T
     if data is None:
         return None
     try:
-        table = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read()
+        table = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read(use_threads=False)
     except (pa.ArrowInvalid, OSError):
         return None
     found = (table.schema.metadata or {}).get(schema.VERSION_MARK.encode(), b"?").decode()

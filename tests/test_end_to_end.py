@@ -1,5 +1,6 @@
 """The whole pipeline on drawn films through the real flow: exact, decomposable, resumable, unkillable."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -70,6 +71,20 @@ def test_everything_may_live_in_another_store(film, tmp_path, pack):
     assert len(Store(f"memory://{tmp_path.name}").read("out.mp4")) == facts["bytes"]
     again = run_title(job_for(source, output, pack, work=work), page=False)
     assert again["shards_rendered"] == 0
+
+
+def test_a_film_lives_in_object_storage(film, tmp_path, pack, s3):
+    """Source, work and delivery in a bucket: the same file, and nothing of it left half there."""
+    place = f"{s3}/{tmp_path.name}"
+    bucket = Store(place)
+    bucket.write("film.mp4", film.read_bytes())
+    job = job_for(f"{place}/film.mp4", f"{place}/out.mp4", pack, work=f"{place}/work", style="identity")
+    facts = run_title(job, page=False)
+    local = run_title(job_for(film, tmp_path / "out.mp4", pack, style="identity"), page=False)
+    assert facts["sha256"] == local["sha256"] == hashlib.sha256(bucket.read("out.mp4")).hexdigest()
+    assert sorted(bucket.sizes("")) == ["/film.mp4", "/out.mp4", "/work"]
+    again = run_title(job, page=False)
+    assert again["shards_rendered"] == 0 and again["sha256"] == facts["sha256"]
 
 
 @pytest.fixture

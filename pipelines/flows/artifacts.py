@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.artifacts import (
     create_image_artifact,
     create_markdown_artifact,
@@ -40,7 +41,7 @@ def tags_of(job: TitleJob) -> list[str]:
 
 def tag_run(job: TitleJob) -> None:
     """Tag this flow run with its film and look."""
-    with get_client(sync_client=True) as client:
+    with _never_in_the_way(), get_client(sync_client=True) as client:
         client.update_flow_run(UUID(this_run.id), tags={*this_run.tags, *tags_of(job)})
 
 
@@ -59,7 +60,8 @@ def shown_progress(job: TitleJob) -> Iterator[None]:
 def show_failed(job: TitleJob, faults: Mapping[int, str]) -> None:
     """A table of the shards that could not be rendered."""
     rows = [{"shard": number, "error": fault} for number, fault in sorted(faults.items())]
-    create_table_artifact(key=_key("failed", job), table=rows, description=f"Failed shards of {job.name}")
+    with _never_in_the_way():
+        create_table_artifact(key=_key("failed", job), table=rows, description=f"Failed shards of {job.name}")
 
 
 def show_delivery(job: TitleJob, facts: Mapping[str, Any], seconds: float) -> None:
@@ -78,21 +80,33 @@ def show_delivery(job: TitleJob, facts: Mapping[str, Any], seconds: float) -> No
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in lines.items())
     notes = "".join(f"\n- {note}" for note in facts["notes"])
-    create_markdown_artifact(
-        key=_key("delivery", job),
-        markdown=f"# {job.name}\n\n| | |\n|---|---|\n{table}\n{notes}\n",
-        description=f"Delivery of {job.name}",
-    )
+    with _never_in_the_way():
+        create_markdown_artifact(
+            key=_key("delivery", job),
+            markdown=f"# {job.name}\n\n| | |\n|---|---|\n{table}\n{notes}\n",
+            description=f"Delivery of {job.name}",
+        )
 
 
 def show_contact_sheet(job: TitleJob) -> None:
     """Frames before and after; the picture itself is put there, as a browser may not reach the work."""
     picture = open_work(job.work).store.read(SHEET)
-    if picture is not None:
-        address = "data:image/jpeg;base64," + base64.b64encode(picture).decode()
+    if picture is None:
+        return
+    address = "data:image/jpeg;base64," + base64.b64encode(picture).decode()
+    with _never_in_the_way():
         create_image_artifact(
             key=_key("frames", job), image_url=address, description=f"{job.name}, before and after"
         )
+
+
+@contextmanager
+def _never_in_the_way() -> Iterator[None]:
+    """A film is not lost because a server is away that only shows it."""
+    try:
+        yield
+    except httpx.HTTPError as err:
+        get_run_logger().warning("not shown: %s", err)
 
 
 def _key(kind: str, job: TitleJob) -> str:
@@ -136,11 +150,11 @@ class _Listener(logging.Handler):
         return min(100.0, 100 * self.done / self.stage.total) if self.stage.total else 0.0
 
     def _tell(self) -> None:
-        told, what = 0.0, f"Frames of {self.job.name}"
-        artifact = create_progress_artifact(0.0, key=_key("progress", self.job), description=what)
-        last = False
-        while not last:
-            last = self.over.wait(UPDATE_SECONDS)
-            if (percent := self._percent) != told:
-                update_progress_artifact(artifact, percent)  # type: ignore[arg-type]
-                told = percent
+        told, what, last = 0.0, f"Frames of {self.job.name}", False
+        with _never_in_the_way():
+            artifact = create_progress_artifact(0.0, key=_key("progress", self.job), description=what)
+            while not last:
+                last = self.over.wait(UPDATE_SECONDS)
+                if (percent := self._percent) != told:
+                    update_progress_artifact(artifact, percent)  # type: ignore[arg-type]
+                    told = percent

@@ -1,14 +1,13 @@
 """What a Prefect server can be asked to do, as the commands of the same names."""
 
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
 
 from pipelines.batches import BATCH_SECONDS, Pool
-from pipelines.catalogue import FAILED, TitleRun
+from pipelines.catalogue import FAILED
 from pipelines.choice import choose, withdraw_chosen
-from pipelines.config import TitleJob, load_season_file, make_job
+from pipelines.config import Season, TitleJob, make_job, make_season
 from pipelines.device import check_pool_device, resolve_device
 from pipelines.errors import EngineError
 from pipelines.flows.artifacts import show_contact_sheet
@@ -35,18 +34,17 @@ def retry(
     return _delivered(job, pool, batch_seconds)
 
 
-@flow(name="season", flow_run_name="season-{file}", persist_result=False)
-def season(file: str, pool: str = "") -> list[TitleRun]:
-    """Deliver what is due of the season in a file that every worker sees; fails if a title did."""
-    wanted = load_season_file(Path(file))
-    made = stylize_season(wanted.model_copy(update={"pool": pool or wanted.pool}))
-    failed = [run for run in made if run.state == FAILED]
+@flow(name="season", flow_run_name="season-{season.name}", persist_result=False)
+def season(season: Season, pool: str = "") -> int:
+    """Work on the titles of a season that are new, changed or failed; how many there were."""
+    runs = stylize_season(make_season({**season.model_dump(), "pool": season.pool or pool}))
+    failed = [run for run in runs if run.state == FAILED]
     if failed:
         raise EngineError(
-            f"{len(failed)} of {len(made)} titles failed, the others are delivered; "
+            f"{len(failed)} of {len(runs)} titles failed, the others are delivered; "
             f"{failed[0].source}: {failed[0].error_text}"
         )
-    return made
+    return len(runs)
 
 
 def _delivered(job: TitleJob, pool: str, batch_seconds: float) -> dict[str, Any]:

@@ -32,10 +32,7 @@ _QUIET = {
 
 
 def quiet_prefect(home: Path | None) -> Mapping[str, str]:
-    """Settings under which Prefect neither chats nor calls home; to be in place before it is imported.
-
-    Where it is already, as in a worker's process, whoever imported it has decided what is heard.
-    """
+    """Settings under which Prefect neither chats nor calls home; to be in place before it is imported."""
     settings = dict(_QUIET)
     if home is not None:
         settings |= {"PREFECT_HOME": str(home), "PREFECT_PROFILES_PATH": str(home / "profiles.toml")}
@@ -95,7 +92,7 @@ def given_server() -> str:
         )
     if not answers(given):
         raise EngineError(f"PREFECT_API_URL={hide_secrets(given)} does not answer; start it or unset it")
-    if "prefect" not in sys.modules:
+    if "prefect" not in sys.modules:  # a worker's process has decided what is heard
         quiet_prefect(None)
     return given
 

@@ -7,10 +7,11 @@ that are under way and waits for them as well.
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 import httpx
@@ -25,8 +26,8 @@ from prefect.states import Cancelled
 from pipelines import manifest, progress
 from pipelines.batches import Pool, plan_batches, seconds_per_frame
 from pipelines.config import TitleJob
-from pipelines.errors import UsageError
-from pipelines.faults import Fault
+from pipelines.errors import OutageError, UsageError
+from pipelines.faults import Fault, patient, wait_out
 from pipelines.flows.artifacts import tags_of
 from pipelines.manifest import FAILED, OK, ShardResult
 from pipelines.prepare import FilmPlan
@@ -37,6 +38,8 @@ FRUITLESS_RUNS = 3
 """Runs of a batch in a row that may end without a finished shard; runs that finish some cost nothing."""
 _OVERTIME = 1.5
 _LOOK_SECONDS = 15.0
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def render_on_pool(job: TitleJob, source: Path, left: Sequence[int], pool: Pool)
     """Render shards on a pool; what became of those that are not done, by number."""
     work = open_work(job.work)
     film = load_film(job, work, source)
-    with get_client(sync_client=True) as client:
+    with get_client(sync_client=True) as client, patient():
         _check_pool(client, pool)
         spread = Spread(client, job, work, film, pool)
         spread.start(left)
@@ -68,6 +71,18 @@ def _check_pool(client: SyncPrefectClient, pool: Pool) -> None:
         raise UsageError(
             f"pool {pool.name!r}: Prefect's server does not know it; run `stylereel pool setup {pool.name}`"
         ) from None
+
+
+def _ask(question: Callable[[], Answer]) -> Answer:
+    """The server's answer; while it is away, it is waited for."""
+
+    def once() -> Answer:
+        try:
+            return question()
+        except httpx.TransportError as err:
+            raise OutageError("Prefect's server does not answer") from err
+
+    return wait_out(once, "Prefect's server")
 
 
 class Spread:
@@ -136,19 +151,19 @@ class Spread:
     def _submit(self, batch: Batch) -> None:
         # The key makes a request that the client repeats one and the same run.
         key = f"{this_run.id}-{this_run.run_count}-{next(self._serial)}"
-        run: FlowRun = run_deployment(  # type: ignore[assignment]
-            f"stylize-batch/{self.pool.name}",
-            parameters={
-                "job": self.job.model_dump(mode="json"),
-                "plan": self.film.key,
-                "shards": list(batch.shards),
-                "seconds": self.pool.batch_seconds * _OVERTIME,
-            },
-            tags=[self._tag, *tags_of(self.job)],
-            idempotency_key=key,
-            timeout=0,
-        )
-        self.running[run.id] = batch
+        facts = {
+            "job": self.job.model_dump(mode="json"),
+            "plan": self.film.key,
+            "shards": list(batch.shards),
+            "seconds": self.pool.batch_seconds * _OVERTIME,
+        }
+        tags = [self._tag, *tags_of(self.job)]
+
+        def submit() -> FlowRun:
+            name = f"stylize-batch/{self.pool.name}"
+            return run_deployment(name, parameters=facts, tags=tags, idempotency_key=key, timeout=0)  # type: ignore[return-value]
+
+        self.running[_ask(submit).id] = batch
 
     def _under_way(self) -> dict[UUID, Batch]:
         alive = [kind.value for kind in StateType if not State(type=kind).is_final()]
@@ -161,13 +176,10 @@ class Spread:
         }
 
     def _state(self, run: UUID) -> State | None:
-        """How a run stands; None while the server cannot be asked."""
         try:
-            return self.client.read_flow_run(run).state
+            return _ask(lambda: self.client.read_flow_run(run)).state
         except ObjectNotFound:
             return Cancelled(message="somebody deleted it")
-        except httpx.TransportError:
-            return None
 
     def _read(self) -> dict[str, ShardResult]:
         return manifest.standing(manifest.attempts(self.work.store))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pipelines.media.layouts import PlaneArray
@@ -63,14 +64,24 @@ def cut_scores(changes_of: Sequence[float]) -> NDArray[np.float32]:
     A cut changes more than both frames beside it and than the frames around it. Fades and fast motion
     change every frame alike, a flash changes twice in a row: neither stands out.
     """
-    count = len(changes_of)
     changes = np.array([*changes_of, 0.0], np.float32)
-    scores = np.zeros(count, np.float32)
-    for frame in range(1, count):
-        beside = max(changes[frame - 1], changes[frame + 1])
-        around = np.median(changes[max(1, frame - _WINDOW) : frame + _WINDOW + 1])
-        scores[frame] = changes[frame] / max(_MIN_CHANGE, _BESIDE_FACTOR * beside, _AROUND_FACTOR * around)
+    scores = np.zeros(len(changes_of), np.float32)
+    beside = np.maximum(changes[:-2], changes[2:])
+    least = np.maximum(_BESIDE_FACTOR * beside, _AROUND_FACTOR * _medians_around(changes)[1:-1])
+    scores[1:] = changes[1:-1] / np.maximum(np.float32(_MIN_CHANGE), least)
     return scores
+
+
+def _medians_around(changes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """For each place the median of those within the window, the first of all left out."""
+    medians = np.zeros_like(changes)
+    whole = range(_WINDOW + 1, len(changes) - _WINDOW)
+    if whole:
+        windows = sliding_window_view(changes[1:], 2 * _WINDOW + 1)
+        medians[whole.start : whole.stop] = np.median(windows, axis=1)
+    for place in set(range(1, len(changes))) - set(whole):
+        medians[place] = np.median(changes[max(1, place - _WINDOW) : place + _WINDOW + 1])
+    return medians
 
 
 def find_cuts(scores: Sequence[float]) -> list[int]:

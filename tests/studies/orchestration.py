@@ -1,6 +1,6 @@
 """What Prefect costs on a long film: task runs, seconds that are nobody's work, memory of the flow's process.
 
-The film is real but tiny: 2,000 shots of ten frames, "painted" by the identity style, in as many shards
+The film is real but tiny: 500 shots of eight frames, "painted" by the identity style, in as many shards
 as a two-hour film of 2,000 shots has. What is measured is what does not shrink with the frames. Usage:
 
     python tests/studies/orchestration.py [FOLDER]
@@ -26,7 +26,8 @@ from pipelines.plan import plan_segments, plan_shards, usual_shard_frames
 from pipelines.storage import Store
 from pipelines.timeline import shots_from_cuts
 
-SHOTS, FRAMES, TWO_HOURS = 2000, 20_000, 172_800
+SHOTS, TWO_HOURS = 2000, 172_800
+FRAMES, SHOT_FRAMES = 4000, 8
 REALISTIC_FPS = {"one H100": 200, "a small GPU": 60, "two CPU cores": 8}
 
 
@@ -67,7 +68,7 @@ def main(folder: Path) -> None:
     shards = two_hour_shards()
     film, server = folder / "long.mp4", EmbeddedServer(folder / "prefect")
     draw(film)
-    cuts = tuple(range(0, FRAMES, FRAMES // SHOTS))
+    cuts = tuple(range(0, FRAMES, SHOT_FRAMES))
     wish = {"style": "identity", "device": "cpu", "preset": "ultrafast", "cuts": cuts}
     job = make_job(
         {"source": str(film), "output": str(folder / "out.mp4"), "shard_frames": -(-FRAMES // shards), **wish}
