@@ -71,7 +71,7 @@ def publish_delivery(job: TitleJob, film: FilmPlan, delivery: Path) -> tuple[str
     if film.pictures:
         store.publish_folder(delivery, name, last=film.pictures.index_name)
     else:
-        store.publish(delivery, name)
+        store.publish(delivery, name, stage="publish")
     return known
 
 

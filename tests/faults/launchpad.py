@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 
 import torch
 
@@ -38,6 +39,7 @@ def launch(run: dict, report: str) -> int:
     except StylereelError as err:
         status, answer = err.exit_code, {"error": str(err)}
     except BaseException as err:
+        traceback.print_exc()
         status, answer = 70, {"error": f"{type(err).__name__}: {err}"}
     finally:
         with open(report, "w") as file:
