@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines import progress
 from pipelines.config import TitleJob
-from pipelines.errors import StorageError
+from pipelines.errors import DiskFullError
 from pipelines.forecast import Forecast
 from pipelines.media.encoding import Encoding
 from pipelines.storage import free_bytes, split_url
@@ -65,7 +65,7 @@ def refuse_what_will_not_fit(wanted: Sequence[Need]) -> None:
     """Raise before any work if a disk is too small."""
     for need in wanted:
         if need.needed_bytes + SPARE_BYTES > need.free_bytes:
-            raise StorageError(f"{need}; free some space, or put --work on a larger disk")
+            raise DiskFullError(f"{need}; free some space, or put --work on a larger disk")
 
 
 def likely_bytes(encoding: Encoding, frames: int) -> int:
@@ -87,7 +87,7 @@ def await_space(
     while (free := free_bytes(folder)) < needed_bytes + SPARE_BYTES:
         need = Need(folder, needed_bytes, free)
         if time.monotonic() > deadline:
-            raise StorageError(f"{need}; waited for {patience_seconds:.0f} s: free some and run again")
+            raise DiskFullError(f"{need}; waited for {patience_seconds:.0f} s: free some and run again")
         if not told:
             progress.note(f"{need}: waiting until there is room")
             told = True
