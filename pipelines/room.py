@@ -42,17 +42,12 @@ def size(count: int) -> str:
 
 
 def needs(job: TitleJob, work: Work, told: Forecast) -> list[Need]:
-    """By disk: parts, the film while it is joined, a copy of a source from elsewhere; and the output's."""
+    """By disk: the parts and the film while they are joined; the film where it goes, if that is another."""
     place = split_url(job.place)[0].local_folder()
-    wanted = [(work.scratch, told.part_bytes + told.delivery_bytes + _copied_bytes(job))]
+    wanted = [(work.scratch, told.part_bytes + told.delivery_bytes)]
     if place and _disk(place) != _disk(work.scratch):
         wanted.append((place, told.delivery_bytes))
     return [Need(folder, count, free_bytes(folder)) for folder, count in wanted]
-
-
-def _copied_bytes(job: TitleJob) -> int:
-    store, name = split_url(job.source)
-    return 0 if store.local_folder() else store.size(name) or 0
 
 
 def _disk(folder: Path) -> int:
