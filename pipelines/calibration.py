@@ -29,7 +29,7 @@ MOST_SHARE = 0.01
 """Of the film's frames; but two are needed, since the first of an encoder run is unlike the others."""
 _RUN_FRAMES = 8
 _MOST_RUNS = 6
-_ROUNDS = 5
+_ROUNDS = 3
 _ENOUGH_SECONDS = 6.0
 """The same frames are painted again, for better figures, until so much time has gone."""
 _DECODED_FRAMES = 48

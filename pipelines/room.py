@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines import progress
 from pipelines.config import TitleJob
-from pipelines.errors import StorageError
+from pipelines.errors import DiskFullError
 from pipelines.forecast import Forecast
 from pipelines.media.encoding import Encoding
 from pipelines.storage import free_bytes, split_url
@@ -42,17 +42,12 @@ def size(count: int) -> str:
 
 
 def needs(job: TitleJob, work: Work, told: Forecast) -> list[Need]:
-    """By disk: parts, the film while it is joined, a copy of a source from elsewhere; and the output's."""
+    """By disk: the parts and the film while they are joined; the film where it goes, if that is another."""
     place = split_url(job.place)[0].local_folder()
-    wanted = [(work.scratch, told.part_bytes + told.delivery_bytes + _copied_bytes(job))]
+    wanted = [(work.scratch, told.part_bytes + told.delivery_bytes)]
     if place and _disk(place) != _disk(work.scratch):
         wanted.append((place, told.delivery_bytes))
     return [Need(folder, count, free_bytes(folder)) for folder, count in wanted]
-
-
-def _copied_bytes(job: TitleJob) -> int:
-    store, name = split_url(job.source)
-    return 0 if store.local_folder() else store.size(name) or 0
 
 
 def _disk(folder: Path) -> int:
@@ -65,7 +60,7 @@ def refuse_what_will_not_fit(wanted: Sequence[Need]) -> None:
     """Raise before any work if a disk is too small."""
     for need in wanted:
         if need.needed_bytes + SPARE_BYTES > need.free_bytes:
-            raise StorageError(f"{need}; free some space, or put --work on a larger disk")
+            raise DiskFullError(f"{need}; free some space, or put --work on a larger disk")
 
 
 def likely_bytes(encoding: Encoding, frames: int) -> int:
@@ -87,7 +82,7 @@ def await_space(
     while (free := free_bytes(folder)) < needed_bytes + SPARE_BYTES:
         need = Need(folder, needed_bytes, free)
         if time.monotonic() > deadline:
-            raise StorageError(f"{need}; waited for {patience_seconds:.0f} s: free some and run again")
+            raise DiskFullError(f"{need}; waited for {patience_seconds:.0f} s: free some and run again")
         if not told:
             progress.note(f"{need}: waiting until there is room")
             told = True

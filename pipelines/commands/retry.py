@@ -63,9 +63,7 @@ def _say_chosen(chosen: Sequence[Piece], as_json: bool) -> None:
     shards = sorted({piece.shard for piece in chosen})
     facts = {"shards": shards, "shots": [asdict(piece) for piece in chosen]}
     lines = [_piece_line(piece) for piece in chosen]
-    lines.append(
-        f"{len(chosen)} shots in {len(shards)} shards to render" if chosen else "nothing fits: 0 shots"
-    )
+    lines.append(f"{len(chosen)} shots in {len(shards)} shards to render" if chosen else "no shots fit")
     print_result(facts, lines, as_json)
 
 

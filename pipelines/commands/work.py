@@ -115,10 +115,18 @@ def clean(place: str, older_than: timedelta | None, keep_parts: bool, everything
     if everything and keep_parts:
         raise UsageError("choose one of --all and --keep-parts")
     for url in _works(place):
-        reason = _reason_to_keep(url, older_than, force)
-        if reason and url == place:
-            raise UsageError(f"{url}: {reason}")
-        click.echo(f"{url}: {reason or _cleaned(url, keep_parts, everything)}")
+        seconds = _delivered_seconds_ago(url)
+        if seconds is None and not force and url == place:
+            raise UsageError(
+                f"{url}: nothing has been delivered from here yet; --force removes it all the same"
+            )
+        if seconds is None and not force:
+            done = "kept, nothing has been delivered from here yet"
+        elif older_than and (seconds or 0) < older_than.total_seconds():
+            done = f"kept, it was delivered {span(seconds or 0)} ago"
+        else:
+            done = _cleaned(url, keep_parts, everything)
+        click.echo(f"{url}: {done}")
 
 
 def _works(place: str) -> list[str]:
@@ -129,14 +137,10 @@ def _works(place: str) -> list[str]:
     return sorted({run.work for run in found if run.work})
 
 
-def _reason_to_keep(url: str, older_than: timedelta | None, force: bool) -> str:
-    delivered = find_files(f"{absolute_url(url)}/delivery.json")
-    if not delivered and not force:
-        return "nothing has been delivered from here yet; --force removes it all the same"
-    age = timedelta(seconds=time.time() - delivered[0].changed_unix_seconds) if delivered else None
-    if older_than and (age is None or age < older_than):
-        return f"kept, it was delivered {span(age.total_seconds())} ago" if age else "kept, not delivered yet"
-    return ""
+def _delivered_seconds_ago(url: str) -> float | None:
+    """None when nothing has been delivered from there."""
+    found = find_files(f"{absolute_url(url)}/delivery.json")
+    return time.time() - found[0].changed_unix_seconds if found else None
 
 
 def _cleaned(url: str, keep_parts: bool, everything: bool) -> str:

@@ -14,7 +14,7 @@ from pipelines.config import Season
 from pipelines.credentials import hide_secrets, scrub
 from pipelines.device import check_pool_device, resolve_device
 from pipelines.errors import UsageError
-from pipelines.faults import message
+from pipelines.faults import message, patient
 from pipelines.flows.run import run_title
 from pipelines.season import Title, take_stock
 from pipelines.storage import Store
@@ -33,7 +33,8 @@ def stylize_season(season: Season, sources: list[str] | None = None, again: bool
     for number, title in enumerate(due, start=1):
         progress.note(f"title {number} of {len(due)}: {title.name} ({title.due})")
         made.append(_run(season, title))
-        catalogue.record(Store(season.catalogue), made[-1])
+        with patient():
+            catalogue.record(Store(season.catalogue), made[-1])
         if made[-1].state == FAILED:
             progress.note(f"{title.name}: {made[-1].error_text}")
     return made
@@ -41,35 +42,37 @@ def stylize_season(season: Season, sources: list[str] | None = None, again: bool
 
 def _run(season: Season, title: Title) -> TitleRun:
     """Deliver one title as `stylereel render` does; whatever goes wrong is the row's, not the season's."""
-    began = time.perf_counter()
+    run, began = _begun(title), time.perf_counter()
     try:
-        run = _delivered(title, season.pool)
+        run = replace(run, state=DELIVERED, **_delivered(title, season.pool))
     except Exception as err:
         text = scrub(str(err) if isinstance(err, StyleError) else message(err))
-        run = TitleRun(state=FAILED, error_class=type(err).__name__, error_text=text, **_wanted(title))
+        run = replace(run, error_class=type(err).__name__, error_text=text)
     seconds = time.perf_counter() - began
     return replace(run, wall_seconds=seconds, cost=seconds / 3600 * season.price_per_hour)
 
 
-def _delivered(title: Title, pool: str) -> TitleRun:
+def _delivered(title: Title, pool: str) -> dict[str, Any]:
+    """The numbers of a delivery."""
     if title.job is None:
         raise title.fault or UsageError(f"{title.name}: there is no job for it")
     job = check_pool_device(title.job) if pool else resolve_device(title.job)
     facts = run_title(job, pool=Pool(pool) if pool else None)
-    same = {name: facts[name] for name in ("frames", "shots", "shards", "shards_rendered", "bytes", "sha256")}
-    return TitleRun(state=DELIVERED, film_seconds=facts["seconds"], **same, **_wanted(title))
+    same = ("frames", "shots", "shards", "shards_rendered", "bytes", "sha256")
+    return {**{name: facts[name] for name in same}, "film_seconds": facts["seconds"]}
 
 
-def _wanted(title: Title) -> dict[str, Any]:
-    """What a run is about."""
-    facts = {
-        "source": hide_secrets(title.source),
-        "run": title.last.run + 1 if title.last else 1,
-        "source_version": title.version,
-        "wish": title.wish,
-        "started_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
-    }
-    if title.job:
-        job = title.job
-        facts |= {"output": hide_secrets(job.output), "work": hide_secrets(job.work), "style": job.style}
-    return facts
+def _begun(title: Title) -> TitleRun:
+    """A run that begins; it has failed until it is done."""
+    job = title.job
+    return TitleRun(
+        source=hide_secrets(title.source),
+        run=title.last.run + 1 if title.last else 1,
+        state=FAILED,
+        source_version=title.version,
+        wish=title.wish,
+        started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        output=hide_secrets(job.output) if job else "",
+        work=hide_secrets(job.work) if job else "",
+        style=job.style if job else "",
+    )
