@@ -39,7 +39,7 @@ def doctor(place: str | None, as_json: bool) -> None:
         **(_SERVER_CHECKS if prefect_server_given() else {"prefect": _own_server}),
     }
     facts = {name: _outcome(check) for name, check in checks.items()}
-    lines = [f"{'ok  ' if fact['ok'] else 'FAIL'}  {name:<9} {fact['found']}" for name, fact in facts.items()]
+    lines = [f"{'ok  ' if fact['ok'] else 'FAIL'}  {name:<8} {fact['found']}" for name, fact in facts.items()]
     print_result(facts, lines, as_json)
     if not all(fact["ok"] for fact in facts.values()):
         raise click.exceptions.Exit(1)
@@ -119,26 +119,26 @@ def _given_server() -> str:
     return f"{importlib.metadata.version('prefect')}, {hide_secrets(given_server())} answers"
 
 
-def _leases() -> str:
+def _pools() -> str:
     given_server()
-    from pipelines.flows.pool import FILESYSTEM_LEASES, lease_storage
+    from pipelines.flows.pool import FILESYSTEM_LEASES, lease_storage, missing_automations, pool_names
 
-    found = lease_storage()
-    if found.endswith(".memory"):
-        raise RuntimeError(
-            "in the server's memory: a restart leaves limits taken for ever; start the server with "
+    names, leases, missing = pool_names(), lease_storage(), missing_automations()
+    if not names:
+        return "none on this server; `stylereel pool setup NAME` makes one"
+    faults = (
+        [f"automations are missing ({', '.join(missing)}): run `stylereel pool setup NAME`"]
+        if missing
+        else []
+    )
+    if leases.endswith(".memory"):
+        faults.append(
+            "leases are in the server's memory, a restart leaves limits taken for ever: start it with "
             f"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE={FILESYSTEM_LEASES}"
         )
-    return found.rpartition(".")[2]
+    if faults:
+        raise RuntimeError("; ".join(faults))
+    return f"{', '.join(names)}; lost runs go back into the queue, leases outlive the server"
 
 
-def _automations() -> str:
-    given_server()
-    from pipelines.flows.pool import missing_automations
-
-    if missing := missing_automations():
-        raise RuntimeError(f"missing {', '.join(missing)}: run `stylereel pool setup NAME`")
-    return "lost runs go back into the queue"
-
-
-_SERVER_CHECKS = {"prefect": _given_server, "leases": _leases, "recovery": _automations}
+_SERVER_CHECKS = {"prefect": _given_server, "pools": _pools}

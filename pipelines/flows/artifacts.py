@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -150,11 +150,12 @@ class _Listener(logging.Handler):
         return min(100.0, 100 * self.done / self.stage.total) if self.stage.total else 0.0
 
     def _tell(self) -> None:
-        told, what, last = 0.0, f"Frames of {self.job.name}", False
-        with _never_in_the_way():
-            artifact = create_progress_artifact(0.0, key=_key("progress", self.job), description=what)
-            while not last:
-                last = self.over.wait(UPDATE_SECONDS)
+        artifact, told, last = None, 0.0, False
+        key, what = _key("progress", self.job), f"Frames of {self.job.name}"
+        while not last:
+            last = self.over.wait(UPDATE_SECONDS)
+            with suppress(httpx.HTTPError):
+                artifact = artifact or create_progress_artifact(0.0, key=key, description=what)
                 if (percent := self._percent) != told:
                     update_progress_artifact(artifact, percent)  # type: ignore[arg-type]
                     told = percent

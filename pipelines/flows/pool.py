@@ -5,6 +5,7 @@ from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import FlowFilter
 from prefect.client.schemas.objects import StateType
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.events.actions import ChangeFlowRunState
@@ -34,6 +35,13 @@ def set_up_pool(name: str) -> dict[str, Any]:
     flows = {TITLES: (render, retry, season), BATCHES: (stylize_batch,)}
     deployments = [_deploy(name, queue, work) for queue, several in flows.items() for work in several]
     return {"pool": name, "deployments": deployments, "automations": automations}
+
+
+def pool_names() -> list[str]:
+    """The pools of this server that can paint."""
+    batches = FlowFilter.model_validate({"name": {"any_": [stylize_batch.name]}})
+    with get_client(sync_client=True) as client:
+        return sorted(one.name for one in client.read_deployments(flow_filter=batches))
 
 
 def missing_automations() -> list[str]:

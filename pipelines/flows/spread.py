@@ -61,7 +61,7 @@ def render_on_pool(job: TitleJob, source: Path, left: Sequence[int], pool: Pool)
         while spread.running:
             time.sleep(POLL_SECONDS)
             spread.look()
-        return spread.faults
+        return {number: fault for number, fault in spread.faults.items() if number not in spread.done}
 
 
 def _check_pool(client: SyncPrefectClient, pool: Pool) -> None:
@@ -98,14 +98,14 @@ class Spread:
         self._tag = f"plan:{hashlib.sha256(f'{job.work} {film.key}'.encode()).hexdigest()[:16]}"
         self._rows = self._read()
         self._before = {key: row.attempt for key, row in self._rows.items()}
-        self._done = self._standing_ok()
+        self.done = self._standing_ok()
         self._look_again = 0.0
 
     def start(self, left: Sequence[int]) -> None:
         """Find the batches that are under way, and submit what else is to be done."""
-        damaged = sorted(self._done & set(left))
+        damaged = sorted(self.done & set(left))
         withdraw(self.work, self.film, damaged)
-        self._done -= set(damaged)
+        self.done -= set(damaged)
         self.running = self._under_way()
         covered = {number for batch in self.running.values() for number in batch.shards}
         shards = [self.film.shards[number - 1] for number in left if number not in covered]
@@ -123,14 +123,14 @@ class Spread:
         # Reading everything may cost much where the work is far away: a twentieth of the time at most.
         self._look_again = time.monotonic() + max(_LOOK_SECONDS, 20 * (time.monotonic() - began))
         done = self._standing_ok()
-        progress.advance(sum(len(self.film.shards[number - 1].frames) for number in done - self._done))
-        self._done |= done
+        progress.advance(sum(len(self.film.shards[number - 1].frames) for number in done - self.done))
+        self.done |= done
         for run, state in over.items():
             self._see_to(self.running.pop(run), state)
 
     def _see_to(self, batch: Batch, state: State) -> None:
         """Submit again what a run has left, unless it failed by itself or nothing comes of it."""
-        left = [number for number in batch.shards if number not in self._done]
+        left = [number for number in batch.shards if number not in self.done]
         failed = {number: row.error_text for number in left if (row := self._failure(number))}
         again = tuple(number for number in left if number not in failed)
         fruitless = batch.fruitless + 1 if len(left) == len(batch.shards) else 0
