@@ -8,6 +8,7 @@ import click
 
 from pipelines.commands.demo import demo
 from pipelines.commands.doctor import doctor
+from pipelines.commands.image import image
 from pipelines.commands.look import look
 from pipelines.commands.render import plan, render
 from pipelines.commands.styles import styles
@@ -25,7 +26,7 @@ def stylereel() -> None:
     """Repaint a whole film in one artistic style: in sync, without flicker, resumable, proved."""
 
 
-for _command in (demo, look, render, plan, status, retry, report, clean, styles, train, doctor):
+for _command in (demo, look, image, render, plan, status, retry, report, clean, styles, train, doctor):
     stylereel.add_command(_command)
 
 

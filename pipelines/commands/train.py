@@ -18,7 +18,7 @@ from pipelines.display import Display
 from pipelines.errors import UsageError
 from stylecore.artefacts import check_style
 from stylecore.catalog import BUNDLED_PAINTINGS, picture_vector
-from stylecore.encoders import load_encoder, published_vgg19
+from stylecore.encoders import load_encoder, published_encoder
 from stylecore.images import SUFFIXES, load_picture, resize_short_side
 from stylecore.losses import STYLE_LOSSES
 from stylecore.pack import StylePack, blank_pack, load_pack, save_pack
@@ -127,7 +127,7 @@ def _trainer(
     paintings: dict[str, Tensor], contents: Sequence[Tensor], spec: TrainSpec, options: Mapping[str, Any]
 ) -> Trainer:
     given = options["loss_network"]
-    encoder = (load_encoder(Path(given)) if given else published_vgg19()).to(options["device"])
+    encoder = (load_encoder(Path(given)) if given else published_encoder("vgg19")).to(options["device"])
     gallery = None
     if options["gallery"]:
         photos = [resize_short_side(picture, 2 * READ_PX) for picture in contents]
