@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from pipelines.prepare import FilmPlan
 from pipelines.timeline import FrameRange, Shot
 from stylecore.canvas import Drift
 from stylecore.catalog import find_style, find_styles
+from stylecore.frame_by_frame import FrameByFrame
 from stylecore.pixels import YuvFormat
 from stylecore.refit import refit
 from stylecore.runtime import keep_freed_memory
@@ -115,6 +116,10 @@ def _painted(
         mine = shot.frames.overlap(shard.frames)
         if mine is None:
             continue
+        if style.method == "optimize":
+            mine_read = (picture for (picture,) in islice(frames, len(mine)))
+            yield from _optimized(film, shot, style, engine, reader, mine, mine_read, clock)
+            continue
         stylizer = open_stylizer(style, film.painted_format, engine)
         state = _survey(film, shot, reader, stylizer, clock)
         coming, place = islice(frames, len(mine)), mine.start
@@ -131,6 +136,32 @@ def _painted(
             yield from _as_frames([painted_arrays(planes) for planes in made], len(batch[0]))
         if film.ends_in(shot, shard.frames):
             progress.advance(0, shots=1)
+
+
+def _optimized(
+    film: FilmPlan,
+    shot: Shot,
+    style: StyleSpec,
+    engine: EngineSpec,
+    reader: FrameReader,
+    mine: FrameRange,
+    mine_read: Iterator[VideoFrame],
+    clock: Clock,
+) -> Iterator[list[PlaneArray]]:
+    """This shard's frames of a shot that is painted in its own order, from its first frame on."""
+    lead_in = range(shot.frames.start, mine.start)
+    rest = range(mine.stop, mine.stop if style.passes == 1 else shot.frames.stop)
+    read = chain(_timed(reader.pick(lead_in), clock), mine_read, _timed(reader.pick(rest), clock))
+    mattes = chain(repeat(None, len(lead_in)), _mattes(film, style, mine), repeat(None, len(rest)))
+    painter = FrameByFrame(style, film.painted_format, engine)
+    made = painter.paint((_planes(film, frame) for frame in read), mattes if style.matte else repeat(None))
+    began = time.perf_counter()
+    for planes in islice(made, len(lead_in), len(lead_in) + len(mine)):
+        clock.network += time.perf_counter() - began
+        yield painted_arrays(planes)
+        began = time.perf_counter()
+    if film.ends_in(shot, mine):
+        progress.advance(0, shots=1)
 
 
 def _moments(film: FilmPlan, reader: FrameReader, frames: FrameRange) -> Iterator[tuple[VideoFrame, ...]]:

@@ -21,7 +21,8 @@ from stylecore.errors import WeightsError
 BUNDLED_LOSS_NETWORK = Path(__file__).parent / "weights" / "compact.safetensors"
 PUBLISHED = ("vgg16", "vgg19")
 """Loss networks that torchvision publishes."""
-_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,10 @@ def _features(*stages: tuple[int, ...]) -> tuple[tuple[str, ...], ...]:
 _VGG19 = _features((0, 2), (5, 7), (10, 12, 14, 16), (19, 21, 23, 25), (28, 30, 32, 34))
 LAYOUTS = {
     # Simonyan & Zisserman 2014, with torchvision's names and normalization.
-    "vgg19": Layout(_VGG19, **_IMAGENET),
-    "vgg16": Layout(_features((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28)), **_IMAGENET),
+    "vgg19": Layout(_VGG19, mean=_MEAN, std=_STD),
+    "vgg16": Layout(
+        _features((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28)), mean=_MEAN, std=_STD
+    ),
     # Gatys' normalized VGG-19: the same names and another input, so it must be asked for.
     "vgg19-normalized": Layout(_VGG19, mean=(0.48501961, 0.45795686, 0.40760392)),
     # Ours, distilled: see `training.distill`.
@@ -61,7 +64,8 @@ LAYOUTS = {
             ("conv4_1", "conv4_2"),
             ("conv5_1",),
         ),
-        **_IMAGENET,
+        mean=_MEAN,
+        std=_STD,
     ),
     # Collaborative Distillation (Wang 2020): the VGG-19 encoder at a sixteenth of its size.
     "vgg19-cd16x": Layout(

@@ -55,7 +55,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Scene:
-    """Painting and element as pasted (3,H,W), the element's matte, and the wider one that may change (1,H,W)."""
+    """Painting and element as pasted (3,H,W), its matte, and the wider one that may change (1,H,W)."""
 
     painting: Tensor
     pasted: Tensor
@@ -144,7 +144,7 @@ def nearest_places(ours: Tensor, theirs: Tensor, inside: Tensor) -> Tensor:
 
 
 def agreed(found: Field, colors: Tensor) -> Field:
-    """Each place may follow a neighbour's match, shifted, if that is nearer in colour to what they all say."""
+    """Each place may follow a neighbour's match, shifted, if that is nearer in colour to what all say."""
     rows, columns = found.size
     field = found.places.view(rows, columns)
     y, x = field // columns, field % columns

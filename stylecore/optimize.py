@@ -94,7 +94,7 @@ def optimize(
     `start` is a picture to begin with, in place of `spec.start`.
     """
     encoder = encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    regions = [_in_palette(each, content) for each in regions] if spec.color == "matched" else regions
+    regions = [in_palette(each, content) for each in regions] if spec.color == "matched" else regions
     picture = first_picture(content, regions, spec) if start is None else start
     scales = spec.scales_px
     for number, side_px in enumerate(scales):
@@ -193,7 +193,7 @@ def _recolored(picture: Tensor, palette: Tensor) -> Tensor:
     return Tint.between(picture[None], palette[None])(picture[None])[0]
 
 
-def _in_palette(region: Region, content: Tensor) -> Region:
+def in_palette(region: Region, content: Tensor) -> Region:
     """The region with its styles in the content's palette (Gatys 2016, colour matching)."""
     styles = [replace(each, picture=_recolored(each.picture, content)) for each in region.styles]
     return replace(region, styles=styles)

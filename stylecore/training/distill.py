@@ -119,29 +119,28 @@ class Distiller:
         ridge = 1e-3 * own.diagonal().mean() * torch.eye(len(own))
         return torch.linalg.solve(own + ridge, cross.T).T
 
+    @torch.no_grad()
     def finished(self) -> dict[str, Tensor]:
-        """The student's weights by name, each channel that is listened to scaled by what it stands for."""
-        balanced = {name: each.detach().clone() for name, each in self._convolutions().items()}
-        for stage, names in enumerate(STUDENT.stages, start=1):
-            for place, name in enumerate(names, start=1):
-                follower = _after(name)
-                gain = self._worth(f"relu{stage}_{place}")
-                if gain is not None:
-                    key = name.replace(".", "_")
-                    balanced[f"{key}_weight"] *= gain[:, None, None, None]
-                    balanced[f"{key}_bias"] *= gain
-                    if follower:
-                        balanced[f"{follower}_weight"] /= gain[:, None, None]
-        named = {name.rpartition("_") for name in balanced}
-        return {f"{conv}.{part}": balanced[f"{conv}_{part}"].half() for conv, _, part in named}
+        """The student's weights by name; each layer's mean activation is about 1, each channel its worth.
 
-    def _worth(self, layer: str) -> Tensor | None:
-        """Length of each channel's column in the maps of a layer, (C,), its mean 1."""
+        A gain of one layer's channels, undone by the next, leaves the network what it is.
+        """
+        self.source.random.seed(self.spec.seed)
+        seen = self.student(torch.stack([self.source.draw() for _ in range(16)]), self.student.layers)
+        weights, before = {}, torch.ones(3)
+        for layer, name in zip(self.student.layers, STUDENT.convolutions, strict=True):
+            worth = self._worth(layer, seen[layer].shape[1])
+            gain = worth / (seen[layer].mean((0, 2, 3)) * worth).mean()
+            weight, bias = (self.student.get_buffer(f"{name}_{part}") for part in ("weight", "bias"))
+            weights[f"{name}.weight"] = (weight * gain[:, None, None, None] / before[:, None, None]).half()
+            weights[f"{name}.bias"] = (bias * gain).half()
+            before = gain
+        return weights
+
+    def _worth(self, layer: str, channels: int) -> Tensor:
+        """How much of its teachers each channel of a layer stands for: its column's length in their maps."""
         columns = [self._map(pair) for pair in self.seen if pair.endswith(layer)]
-        if not columns:
-            return None
-        lengths = torch.cat(columns).norm(dim=0).clamp(min=1e-3)
-        return lengths / lengths.mean()
+        return torch.cat(columns).norm(dim=0).clamp(min=1e-9) if columns else torch.ones(channels)
 
     def state(self) -> dict[str, Any]:
         """Everything a resumed run needs, for `torch.save`."""
@@ -160,13 +159,6 @@ class Distiller:
             each.copy_(saved)
         self.optimizer.load_state_dict(state["optimizer"])
         self.seen = dict(state["seen"])
-
-
-def _after(name: str) -> str | None:
-    """The convolution that reads another's output."""
-    order = STUDENT.convolutions
-    place = order.index(name) + 1
-    return order[place] if place < len(order) else None
 
 
 def first_weights(spec: DistillSpec) -> dict[str, Tensor]:
