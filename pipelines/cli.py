@@ -7,6 +7,7 @@ import traceback
 import click
 
 from pipelines.commands.demo import demo
+from pipelines.commands.distill import distill
 from pipelines.commands.doctor import doctor
 from pipelines.commands.image import image
 from pipelines.commands.look import look
@@ -26,7 +27,21 @@ def stylereel() -> None:
     """Repaint a whole film in one artistic style: in sync, without flicker, resumable, proved."""
 
 
-for _command in (demo, look, image, render, plan, status, retry, report, clean, styles, train, doctor):
+for _command in (
+    demo,
+    look,
+    image,
+    render,
+    plan,
+    status,
+    retry,
+    report,
+    clean,
+    styles,
+    train,
+    distill,
+    doctor,
+):
     stylereel.add_command(_command)
 
 

@@ -15,12 +15,16 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
+from torch.hub import load_state_dict_from_url
 
 from stylecore.errors import WeightsError
 
 BUNDLED_LOSS_NETWORK = Path(__file__).parent / "weights" / "compact.safetensors"
-PUBLISHED = ("vgg16", "vgg19")
-"""Loss networks that torchvision publishes."""
+PUBLISHED = {
+    "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
+    "vgg19": "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+}
+"""Loss networks that torchvision publishes; a name's end is the hash's beginning."""
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet."""
 
@@ -160,11 +164,10 @@ def published_encoder(name: str, pooling: str = "max") -> Encoder:
 
     WeightsError when it can neither be found nor fetched.
     """
-    from torchvision.models import VGG16_Weights, VGG19_Weights  # slow to import, and needed here alone
-
-    weights = {"vgg16": VGG16_Weights.IMAGENET1K_V1, "vgg19": VGG19_Weights.IMAGENET1K_V1}[name]
     try:
-        state = weights.get_state_dict(progress=False, check_hash=True)
+        state = load_state_dict_from_url(
+            PUBLISHED[name], progress=False, check_hash=True, map_location="cpu", weights_only=True
+        )
     except (OSError, RuntimeError) as err:
         raise WeightsError(
             f"torchvision's {name} is neither in torch's cache nor to be fetched ({err}); "

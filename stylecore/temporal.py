@@ -96,7 +96,7 @@ class ShotPainter:
         return _last(start[0], with_memory(criterion, memories, self.spec.weight), self.spec)
 
     def _remember(self, frame: Tensor) -> list[Memory]:
-        """Earlier paintings, nearest first; a place that a nearer one knows is left to it (Ruder 2016, 5.2)."""
+        """Earlier paintings, nearest first; what a nearer one knows is left to it (Ruder 2016, 5.2)."""
         memories: list[Memory] = []
         known = torch.zeros(1, 1, *frame.shape[-2:], device=frame.device)
         for back in self.spec.reach:

@@ -77,7 +77,7 @@ def train(pictures: tuple[str, ...], content: tuple[str, ...], out: str, **optio
     keep_freed_memory()
     files = _named(pictures)
     cards = _cards(list(files), options["card"])
-    contents = _contents(content)
+    contents = pictures_to_learn_on(content)
     paintings = {name: load_picture(path) for name, path in files.items()}
     trainer = _trainer(paintings, list(contents.values()), _spec(options), options)
     losses = _run(trainer, list(contents.values()), Path(options["checkpoints"]))
@@ -96,7 +96,7 @@ def train(pictures: tuple[str, ...], content: tuple[str, ...], out: str, **optio
     click.echo(out)
 
 
-def _contents(folders: Sequence[str]) -> dict[str, Tensor]:
+def pictures_to_learn_on(folders: Sequence[str]) -> dict[str, Tensor]:
     """Pictures to learn on, by name: those of the folders, or scenes drawn by the demo."""
     if folders:
         return {path.name: load_picture(path) for folder in folders for path in _pictures_in(Path(folder))}
