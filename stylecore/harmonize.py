@@ -8,7 +8,7 @@ Deviations: relative losses instead of normalized gradients; quantile functions 
 neighbours agree by the distance of colours; no PatchMatch post-filter.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -19,7 +19,9 @@ from stylecore.criterion import Criterion, Wanted, Wishes
 from stylecore.encoders import Encoder
 from stylecore.errors import PictureError
 from stylecore.images import fit, resize_long_side
-from stylecore.optimize import Iterate, OptimizeSpec, descend
+from stylecore.motion import follow, warp
+from stylecore.optimize import Ask, Iterate, OptimizeSpec, descend
+from stylecore.temporal import Memory, with_memory
 
 MATCH_LAYER = "relu4_1"
 _PASS_1_LAYERS = ("relu3_1", "relu4_1", "relu5_1")
@@ -41,6 +43,8 @@ class HarmonizeSpec:
     content_weight: float = 0.05
     histogram_weight: float = 0.3
     smooth_weight: float = 0.5
+    temporal_weight: float = 30.0
+    """Pull toward the frame before, on a shot."""
     descent: OptimizeSpec = field(default_factory=OptimizeSpec)
 
 
@@ -90,12 +94,56 @@ def harmonize(
         yield replace(each, step=spec.steps + each.step, steps=2 * spec.steps)
 
 
-def _run(scene: Scene, start: Tensor, criterion: Criterion, spec: HarmonizeSpec) -> Iterator[Iterate]:
+def harmonize_shot(
+    elements: Iterable[tuple[Tensor, Tensor]], painting: Tensor, encoder: Encoder, spec: HarmonizeSpec
+) -> Iterator[Tensor]:
+    """A moving element (3,H,W) with its matte (H,W), frame after frame, in a still painting.
+
+    The first frame is harmonized in both passes. After it, what an element's place follows in the painting
+    goes along with it, and only places that were not seen before are matched anew: so it does not boil.
+    """
+    before: tuple[Scene, Field, Tensor] | None = None
+    for element, matte in elements:
+        scene = set_scene(element, matte, painting, spec.size_px)
+        if before is None:
+            *_, last = harmonize(element, matte, painting, encoder, spec)
+            before = scene, match(last.picture, scene, encoder), last.picture
+        else:
+            before = _next_frame(scene, before, encoder, spec)
+        yield before[2]
+
+
+def _next_frame(
+    scene: Scene, before: tuple[Scene, Field, Tensor], encoder: Encoder, spec: HarmonizeSpec
+) -> tuple[Scene, Field, Tensor]:
+    earlier, found, painted = before
+    flow, certain = follow(scene.pasted, earlier.pasted)
+    memory = Memory(warp(painted[None], flow), certain.float())
+    start = torch.lerp(scene.pasted, memory.painted[0], memory.certain[0])
+    found = carry_field(found, flow, memory.certain, match(start, scene, encoder))
+    ask = with_memory(second_pass(scene, found, encoder, spec), [memory], spec.temporal_weight)
+    *_, last = _run(scene, start, ask, replace(spec, steps=max(1, spec.steps // 3)))
+    return scene, found, last.picture
+
+
+def carry_field(found: Field, flow: Tensor, certain: Tensor, fresh: Field) -> Field:
+    """The field of the frame before, moved along `flow` (1,2,H,W) to it; `fresh` where it is not `certain`."""
+    rows, columns = found.size
+    height, width = flow.shape[-2:]
+    moved = F.interpolate(flow, found.size, mode="area")[0]
+    down, right = moved[1] * rows / height, moved[0] * columns / width
+    y = (torch.arange(rows)[:, None] + down).round().long().clamp(0, rows - 1)
+    x = (torch.arange(columns) + right).round().long().clamp(0, columns - 1)
+    known = F.interpolate(certain, found.size, mode="area").flatten() > 0.5
+    return replace(found, places=torch.where(known, found.places[(y * columns + x).flatten()], fresh.places))
+
+
+def _run(scene: Scene, start: Tensor, ask: Ask, spec: HarmonizeSpec) -> Iterator[Iterate]:
     def composed(picture: Tensor) -> Tensor:
         return torch.lerp(scene.pasted, picture, scene.loose)
 
     for each in descend(
-        start, lambda picture: criterion(composed(picture)), replace(spec.descent, steps=spec.steps)
+        start, lambda picture: ask(composed(picture)), replace(spec.descent, steps=spec.steps)
     ):
         yield replace(each, picture=composed(each.picture))
 

@@ -9,7 +9,9 @@ from stylecore.harmonize import (
     Field,
     HarmonizeSpec,
     agreed,
+    carry_field,
     harmonize,
+    harmonize_shot,
     nearest_places,
     set_scene,
     used_places,
@@ -70,6 +72,28 @@ def test_each_place_of_the_painting_counts_once(scene):
     everyone_likes_one = Field(torch.full((9 * 12,), 13), (9, 12))
     used = used_places(everyone_likes_one, laid)
     assert used.sum() == 9 and used.max() == 1
+
+
+def test_a_field_goes_along_with_what_moved():
+    """Everything moved one cell to the right: its flow back is one cell to the left."""
+    rows, columns = 6, 8
+    before, fresh = Field(torch.arange(48), (rows, columns)), Field(torch.full((48,), 7), (rows, columns))
+    flow = torch.zeros(1, 2, 8 * rows, 8 * columns)
+    flow[:, 0] = -8
+    certain = torch.ones(1, 1, 8 * rows, 8 * columns)
+    certain[..., :8] = 0
+    places = carry_field(before, flow, certain, fresh).places.view(rows, columns)
+    assert torch.equal(places[:, 1:], before.places.view(rows, columns)[:, :-1])
+    assert (places[:, 0] == 7).all()
+
+
+def test_a_moving_element_does_not_boil(scene):
+    """Held still, it hardly changes; each frame harmonized for itself would be painted from its own start."""
+    element, matte, painting = scene
+    first, second, third = harmonize_shot([(element, matte)] * 3, painting, loss_network(), SPEC)
+    moved = (second - first).square().mean(), (third - second).square().mean()
+    pasted = set_scene(element, matte, painting, SPEC.size_px).pasted
+    assert max(moved) < 0.1 * (first - pasted).square().mean()
 
 
 def test_a_black_matte_is_refused(scene):
