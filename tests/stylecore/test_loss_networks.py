@@ -125,7 +125,7 @@ def test_distilling_learns_and_resumes_to_the_bit(tmp_path):
     spec = DistillSpec(steps=12, batch=2, crop_px=64, widths=(8,) * 5)
     whole = Distiller(loss_network("vgg19"), pictures, spec)
     losses = [sum(parts.values()) for parts in distill(whole)]
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
     half = Distiller(loss_network("vgg19"), pictures, spec)
     for _ in range(5):
         half.advance()
