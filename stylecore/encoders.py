@@ -106,6 +106,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.layout = layout
         self.pool = POOLINGS[pooling]
+        self.leak = 0.0
+        """Slope of the activation below zero; other than 0 only while a network is trained."""
         held = [name for name in layout.convolutions if f"{name}.weight" in weights]
         self.stages = [[name for name in stage if name in held] for stage in layout.stages]
         for name in [*held, *([layout.input_conv] if layout.input_conv else [])]:
@@ -129,7 +131,7 @@ class Encoder(nn.Module):
             if stage > 1:
                 x = self.pool(x)
             for number, name in enumerate(names, start=1):
-                x = F.relu(self._conv(name, F.pad(x, (1, 1, 1, 1), mode="reflect")))
+                x = F.leaky_relu(self._conv(name, F.pad(x, (1, 1, 1, 1), mode="reflect")), self.leak)
                 if f"relu{stage}_{number}" in wanted:
                     found[f"relu{stage}_{number}"] = x
                 if len(found) == len(wanted):

@@ -127,7 +127,7 @@ def _next_frame(
 
 
 def carry_field(found: Field, flow: Tensor, certain: Tensor, fresh: Field) -> Field:
-    """The field of the frame before, moved along `flow` (1,2,H,W); `fresh` where that is not `certain`."""
+    """The field of the frame before, moved along `flow` (1,2,H,W); `fresh` where that is uncertain."""
     rows, columns = found.size
     height, width = flow.shape[-2:]
     moved = F.interpolate(flow, found.size, mode="area")[0]
