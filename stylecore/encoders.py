@@ -1,4 +1,4 @@
-"""Loss networks: pictures (N,3,H,W) in 0..1 -> features by layer name ("relu4_1").
+"""Loss networks: pictures (N,3,H,W) in 0..1 -> features by layer name: "relu4_1", "conv4_1" before it.
 
 Deviations from the published networks: convolutions pad by reflection (zeros read as a dark border, which
 optimization then paints around), and average pooling, if asked for, is doubled so that activations keep
@@ -106,8 +106,6 @@ class Encoder(nn.Module):
         super().__init__()
         self.layout = layout
         self.pool = POOLINGS[pooling]
-        self.leak = 0.0
-        """Slope of the activation below zero; other than 0 only while a network is trained."""
         held = [name for name in layout.convolutions if f"{name}.weight" in weights]
         self.stages = [[name for name in stage if name in held] for stage in layout.stages]
         for name in [*held, *([layout.input_conv] if layout.input_conv else [])]:
@@ -126,24 +124,26 @@ class Encoder(nn.Module):
         wanted = set(layers)
         self._refuse_unknown(wanted)
         found: dict[str, Tensor] = {}
-        x = self._enter(rgb)
+        x = self.enter(rgb)
         for stage, names in enumerate(self.stages, start=1):
             if stage > 1:
                 x = self.pool(x)
             for number, name in enumerate(names, start=1):
-                x = F.leaky_relu(self._conv(name, F.pad(x, (1, 1, 1, 1), mode="reflect")), self.leak)
-                if f"relu{stage}_{number}" in wanted:
-                    found[f"relu{stage}_{number}"] = x
+                before = self._conv(name, F.pad(x, (1, 1, 1, 1), mode="reflect"))
+                x = F.relu(before)
+                made = {f"conv{stage}_{number}": before, f"relu{stage}_{number}": x}
+                found |= {layer: each for layer, each in made.items() if layer in wanted}
                 if len(found) == len(wanted):
                     return found
         return found
 
     def _refuse_unknown(self, wanted: set[str]) -> None:
-        unknown = sorted(wanted - set(self.layers))
+        unknown = sorted({name.replace("conv", "relu") for name in wanted} - set(self.layers))
         if unknown:
             raise WeightsError(f"{', '.join(unknown)}: this loss network has {', '.join(self.layers)}")
 
-    def _enter(self, rgb: Tensor) -> Tensor:
+    def enter(self, rgb: Tensor) -> Tensor:
+        """The picture as the first convolution wants it."""
         if self.layout.input_conv:
             return self._conv(self.layout.input_conv, rgb)
         return (rgb - self.get_buffer("mean")) / self.get_buffer("std")

@@ -20,10 +20,9 @@ from pipelines.errors import UsageError
 from pipelines.loss_networks import find_encoder
 from pipelines.storage import absolute_url, split_url
 from stylecore.runtime import keep_freed_memory
-from stylecore.training.distill import Distiller, DistillSpec
+from stylecore.training.distill import STUDENT, Distiller, DistillSpec
 from stylecore.training.distill import distill as distill_steps
 
-_CHECKPOINT_STEPS = 50
 _DEFAULT = DistillSpec()
 
 
@@ -31,24 +30,23 @@ _DEFAULT = DistillSpec()
 @click.option("--teacher", required=True, metavar="FILE", help="The loss network to learn from.")
 @click.option("--content", multiple=True, help="Folder of pictures to learn on; drawn scenes by default.")
 @click.option("--out", required=True, metavar="FILE", help="The loss network to write, safetensors.")
-@click.option("--steps", default=_DEFAULT.steps, show_default=True)
-@click.option("--batch", default=_DEFAULT.batch, show_default=True)
+@click.option("--crops", default=_DEFAULT.crops, show_default=True, help="Pieces of pictures to look at.")
 @click.option("--checkpoints", default=".checkpoints/distill", help="Where it can be resumed from.")
 def distill(teacher: str, content: tuple[str, ...], out: str, **options: Any) -> None:
-    """Train a compact loss network that sees what a larger one sees. The same command resumes.
+    """Make a compact loss network that sees what a larger one sees. The same command resumes.
 
     Example: stylereel distill --teacher vgg19-cd16x.safetensors --content photos --out compact.safetensors
     """
     keep_freed_memory()
     pictures = pictures_to_learn_on(content)
-    spec = DistillSpec(steps=options["steps"], batch=options["batch"])
+    spec = DistillSpec(crops=options["crops"])
     distiller = Distiller(find_encoder(teacher), list(pictures.values()), spec)
-    losses = _run(distiller, Path(options["checkpoints"]))
+    unexplained = _run(distiller, Path(options["checkpoints"]))
     recipe = {
         **asdict(spec),
         "teacher": Path(teacher).name,
         "contents": sorted(pictures),
-        "losses": {name: round(value, 4) for name, value in losses.items()},
+        "unexplained": unexplained,
     }
     store, name = split_url(absolute_url(out))
     weights = {name: each.contiguous() for name, each in distiller.finished().items()}
@@ -57,18 +55,17 @@ def distill(teacher: str, content: tuple[str, ...], out: str, **options: Any) ->
 
 
 def _run(distiller: Distiller, folder: Path) -> dict[str, float]:
-    """Learn to the end; the losses, smoothed."""
+    """Solve every layer that is left; the share of each that stays unexplained."""
     file = folder / "distill.pt"
     _resume(distiller, file)
-    losses: dict[str, float] = {}
+    unexplained = {}
     with Display(console()):
-        progress.begin("distill", distiller.spec.steps, distiller.step, "steps")
-        for parts in distill_steps(distiller):
-            losses = {name: 0.98 * losses.get(name, value) + 0.02 * value for name, value in parts.items()}
+        progress.begin("distill", len(STUDENT.convolutions), distiller.step, "layers")
+        for name, share in distill_steps(distiller):
+            unexplained[name] = round(share, 4)
+            _save(distiller.state(), file)
             progress.advance()
-            if distiller.step % _CHECKPOINT_STEPS == 0:
-                _save(distiller.state(), file)
-    return losses
+    return unexplained
 
 
 def _resume(distiller: Distiller, file: Path) -> None:

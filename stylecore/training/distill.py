@@ -1,153 +1,141 @@
-"""A small loss network that sees what a larger one sees: distillation of features (Romero 2015, FitNets).
+"""A small loss network that sees what a larger one sees, solved layer by layer instead of trained by steps.
 
-The student has fewer convolutions than its teacher and as many channels at the layers that are asked for, so
-its features are compared with the teacher's channel by channel; and so are their Gram matrices, which style
-losses are made of. Targets are scaled to a mean activation of 1 at every layer.
+Each channel of the student stands for a cluster of the teacher's channels that fire together (weighted by
+1/sqrt of the cluster's size: orthonormal, so distances between Gram matrices are kept). Its convolution is the
+least-squares answer, given what the student's layers before it really give, to the teacher's activation
+before rectification; the student has fewer layers, so some answer for two or three of the teacher's at once.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylecore.encoders import LAYOUTS, Encoder
-from stylecore.losses import gram
 from stylecore.training.contents import ContentCrops
 
 STUDENT = LAYOUTS["compact"]
-TAUGHT_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu3_2", "relu4_1", "relu4_2", "relu5_1")
-"""Those that style and content losses ask for."""
-_PROBES = 24
-_WARM_UP = 0.05
-"""Of all steps."""
-_LEAK = 0.25
-"""Slope below zero at first, none at the end: a channel that does not fire would never learn to."""
+_BATCH = 20
+_RIDGE = 1e-4
 
 
 @dataclass(frozen=True)
 class DistillSpec:
-    """Steps, sizes and weights of one run."""
+    """What is looked at, and how wide the student is."""
 
-    steps: int = 900
-    batch: int = 6
-    crop_px: int = 64
-    widths: tuple[int, ...] = (16, 32, 64, 128, 128)
-    """Channels of each stage: the teacher's."""
-    learning_rate: float = 4e-3
-    gram_weight: float = 0.2
+    crops: int = 200
+    crop_px: int = 96
+    widths: tuple[int, ...] = (12, 24, 48, 96, 96)
+    """Channels of each stage; not more than the teacher's."""
+    samples: int = 40_000
+    """Places that each layer is solved over, about."""
     seed: int = 7
 
 
-@dataclass(frozen=True)
-class _Yardstick:
-    """What is usual at a layer of the teacher; by their own numbers dark crops would outweigh the rest."""
-
-    scale: float
-    """Makes the mean activation 1."""
-    spread: float
-    gram_power: float
-
-    @classmethod
-    def of(cls, features: Tensor) -> "_Yardstick":
-        scale = 1 / float(features.mean())
-        scaled = features * scale
-        spread = (scaled - scaled.mean((0, 2, 3), keepdim=True)).square().mean()
-        return cls(scale, float(spread), float(gram(scaled).square().mean()))
-
-
 class Distiller:
-    """The state of one run; step n depends on the seed, n and the weights alone, so it can be resumed."""
+    """The state of one run: the layers solved so far. One step solves one, so it can be resumed."""
 
     def __init__(self, teacher: Encoder, pictures: Sequence[Tensor], spec: DistillSpec) -> None:
         self.spec = spec
         self.teacher = teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.source = ContentCrops(pictures, spec.crop_px, spec.seed)
-        self.student = Encoder(STUDENT, first_weights(spec))
-        self.weights = {name: each for name, each in self.student.named_buffers() if name.startswith("conv")}
-        for each in self.weights.values():
-            each.requires_grad_(True)
-        self.optimizer = torch.optim.Adam(self.weights.values(), lr=spec.learning_rate, betas=(0.9, 0.99))
-        self.yardsticks = self._measure()
-        self.step = 0
+        source = ContentCrops(pictures, spec.crop_px, spec.seed)
+        torch.manual_seed(spec.seed)
+        self.crops = torch.stack([source.draw() for _ in range(spec.crops)]).clamp(0, 1)
+        self.weights: dict[str, Tensor] = {}
+
+    @property
+    def step(self) -> int:
+        """How many layers are solved."""
+        return len(self.weights) // 2
 
     @torch.no_grad()
-    def _measure(self) -> dict[str, _Yardstick]:
-        found = self.teacher(self._crops(0, _PROBES), TAUGHT_LAYERS)
-        return {name: _Yardstick.of(features) for name, features in found.items()}
+    def advance(self) -> tuple[str, float]:
+        """Solve the next layer; its name, and the share of its target's variance left unexplained."""
+        name = STUDENT.convolutions[self.step]
+        merge = self._clusters(name)
+        squares = products = power = spread = torch.zeros(())
+        for crops in self.crops.split(_BATCH):
+            inputs, wanted = self._pair(name, crops, merge)
+            squares, products = squares + inputs @ inputs.T, products + inputs @ wanted.T
+            power, spread = (
+                power + wanted.square().sum(),
+                spread + (wanted - wanted.mean(1, True)).square().sum(),
+            )
+        lift = _RIDGE * squares.diagonal().mean() * torch.eye(len(squares))
+        solved = torch.linalg.solve(squares + lift, products)
+        left = power - 2 * (solved * products).sum() + (solved * (squares @ solved)).sum()
+        self.weights[f"{name}.weight"] = solved[:-1].T.reshape(len(solved.T), -1, 3, 3).contiguous()
+        self.weights[f"{name}.bias"] = solved[-1].clone()
+        return name, float(left / spread)
 
-    def _crops(self, step: int, count: int) -> Tensor:
-        self.source.random.seed(f"{self.spec.seed}-{step}")
-        torch.manual_seed(self.spec.seed * 1_000_003 + step)
-        crops = torch.stack([self.source.draw() for _ in range(count)]).clamp(0, 1)
-        return crops.contiguous(memory_format=torch.channels_last)
+    def _clusters(self, name: str) -> Tensor:
+        """Which of the teacher's channels (C*) each of the student's (C) stands for; mean output 1."""
+        layer = name.replace("conv", "relu")
+        seen = self.teacher(self.crops[:_BATCH], [layer])[layer].transpose(0, 1).flatten(1)
+        merge = clusters(seen, self.spec.widths[int(name[4]) - 1])
+        return merge / (merge @ seen).mean().clamp(min=1e-9)
 
-    def learning_rate(self) -> float:
-        """A short warm-up, then a cosine down to a hundredth."""
-        warm = min(1.0, (self.step + 1) / (1 + _WARM_UP * self.spec.steps))
-        turn = math.cos(math.pi * min(self.step, self.spec.steps) / self.spec.steps)
-        return self.spec.learning_rate * warm * (0.505 + 0.495 * turn)
+    def _pair(self, name: str, crops: Tensor, merge: Tensor) -> tuple[Tensor, Tensor]:
+        """Neighbourhoods (9C+1,M) of the student's own activations, and what they shall give (C,M)."""
+        patches = F.unfold(F.pad(self._before(name, crops), (1, 1, 1, 1), mode="reflect"), 3)
+        wanted = self.teacher(crops, [name])[name].flatten(2)
+        every = max(1, self.spec.crops * wanted.shape[-1] // self.spec.samples)
+        inputs = patches[..., ::every].transpose(0, 1).flatten(1)
+        ones = torch.ones(1, inputs.shape[1])
+        return torch.cat([inputs, ones]), merge @ wanted[..., ::every].transpose(0, 1).flatten(1)
 
-    def advance(self) -> dict[str, float]:
-        """One step; its losses by layer."""
-        parts = self._losses(self._crops(self.step + 1, self.spec.batch))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
-        torch.nn.utils.clip_grad_norm_(self.weights.values(), 5.0)
-        self.optimizer.step()
-        self.step += 1
-        return {name: value.item() for name, value in parts.items()}
-
-    def _losses(self, crops: Tensor) -> dict[str, Tensor]:
-        self.student.leak = _LEAK * max(0.0, 1 - 1.25 * self.step / self.spec.steps)
-        made = self.student(crops, TAUGHT_LAYERS)
-        with torch.no_grad():
-            wanted = self.teacher(crops, TAUGHT_LAYERS)
-        return {name: self._error(made[name], wanted[name], self.yardsticks[name]) for name in TAUGHT_LAYERS}
-
-    def _error(self, made: Tensor, wanted: Tensor, by: _Yardstick) -> Tensor:
-        """Squared errors of features and of Gram matrices, relative to what is usual."""
-        wanted = wanted * by.scale
-        of_grams = (gram(made) - gram(wanted)).square().mean() / by.gram_power
-        return (made - wanted).square().mean() / by.spread + self.spec.gram_weight * of_grams
+    def _before(self, name: str, crops: Tensor) -> Tensor:
+        """What the layer is given by those before it."""
+        student = Encoder(STUDENT, self.weights)
+        if not student.layers:
+            return student.enter(crops)
+        found = student(crops, student.layers[-1:])[student.layers[-1]]
+        return student.pool(found) if name.endswith("_1") else found
 
     def finished(self) -> dict[str, Tensor]:
         """The student's weights by name, in half precision."""
-        named = [name.rpartition("_")[::2] for name in self.weights]
-        return {f"{conv}.{part}": self.weights[f"{conv}_{part}"].detach().half() for conv, part in named}
+        return {name: each.half() for name, each in self.weights.items()}
 
     def state(self) -> dict[str, Any]:
         """Everything a resumed run needs, for `torch.save`."""
-        weights = {name: each.detach() for name, each in self.weights.items()}
-        return {"step": self.step, "weights": weights, "optimizer": self.optimizer.state_dict()}
+        return {"weights": dict(self.weights)}
 
-    @torch.no_grad()
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from `state()` of a run of the same spec and teacher."""
-        self.step = state["step"]
-        for name, each in self.weights.items():
-            each.copy_(state["weights"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.weights = dict(state["weights"])
 
 
-def first_weights(spec: DistillSpec) -> dict[str, Tensor]:
-    """Random convolutions that keep the size of what they are given (He 2015): also the baseline to beat."""
+def clusters(seen: Tensor, count: int) -> Tensor:
+    """Rows (count,C) that add up channels (C,M) most correlated with each other; orthonormal."""
+    groups = torch.eye(len(seen))
+    while len(groups) > count:
+        alike = torch.corrcoef(groups @ seen).nan_to_num(nan=1.0).fill_diagonal_(-2)
+        sizes = (groups > 0).sum(1)
+        # Large clusters grow last: one of everything would see nothing.
+        place = int((alike - 0.1 * (sizes[:, None] + sizes)).argmax())
+        first, second = sorted(divmod(place, len(groups)))
+        groups[first] += groups[second]
+        groups = torch.cat([groups[:second], groups[second + 1 :]])
+    return groups / groups.norm(dim=1, keepdim=True)
+
+
+def random_weights(spec: DistillSpec) -> dict[str, Tensor]:
+    """Random convolutions of the same shape (He 2015): the baseline to beat."""
     generator = torch.Generator().manual_seed(spec.seed)
     weights, inputs = {}, 3
     for width, names in zip(spec.widths, STUDENT.stages, strict=True):
         for name in names:
             weight = torch.randn(width, inputs, 3, 3, generator=generator)
-            weights[f"{name}.weight"] = weight * math.sqrt(2 / (9 * inputs))
-            weights[f"{name}.bias"] = torch.full((width,), 0.1)
+            weights[f"{name}.weight"] = weight * (2 / (9 * inputs)) ** 0.5
+            weights[f"{name}.bias"] = torch.zeros(width)
             inputs = width
     return weights
 
 
-def distill(distiller: Distiller) -> Iterator[dict[str, float]]:
-    """Advance to the spec's last step, yielding the losses of each."""
-    while distiller.step < distiller.spec.steps:
+def distill(distiller: Distiller) -> Iterator[tuple[str, float]]:
+    """Solve what is left, layer by layer, yielding each one's name and unexplained share."""
+    while distiller.step < len(STUDENT.convolutions):
         yield distiller.advance()

@@ -36,7 +36,7 @@ from stylecore.runtime import keep_freed_memory
 from stylecore.sheet import Row, draw_sheet
 from stylecore.stills import paint_still
 from stylecore.temporal import TemporalSpec, paint_alone, paint_shot
-from stylecore.training.distill import DistillSpec, first_weights
+from stylecore.training.distill import DistillSpec, random_weights
 
 EXACT, DEEP = "weights/vgg19n_relu3_1.fp16.safetensors", "weights/vgg19_cd16x_relu5_1.fp16.safetensors"
 SCENE, PAINTING = "photos/cc0_elementary/william_bout_lighthouse.jpg", "styles/vangogh_starry_night.jpg"
@@ -121,7 +121,7 @@ def still(data: Path, out: Path, size_px: int) -> dict[str, object]:
 def loss_network(data: Path, out: Path, size_px: int) -> dict[str, object]:
     content, painting, judge = load_picture(data / SCENE), load_picture(data / PAINTING), Judge(data)
     spec = OptimizeSpec(size_px=size_px, smallest_px=size_px // 4)
-    random = Encoder(LAYOUTS["compact"], first_weights(DistillSpec()))
+    random = Encoder(LAYOUTS["compact"], random_weights(DistillSpec()))
     networks = {"random weights": random, "in the box": bundled_encoder()}
     networks["its teacher"] = load_encoder(data / DEEP)
     made = {name: painted(content, painting, encoder, spec) for name, encoder in networks.items()}

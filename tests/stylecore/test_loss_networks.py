@@ -12,7 +12,7 @@ from pipelines.cli import run
 from stylecore.encoders import BUNDLED_LOSS_NETWORK, LAYOUTS, Encoder, bundled_encoder, load_encoder
 from stylecore.errors import WeightsError
 from stylecore.explain import draw_gram, draw_maps, explain
-from stylecore.training.distill import Distiller, DistillSpec, distill
+from stylecore.training.distill import Distiller, DistillSpec, clusters, distill
 
 
 @pytest.mark.parametrize("name", ["vgg16", "vgg19", "compact"])
@@ -119,46 +119,47 @@ def test_the_network_in_the_box_is_small_and_knows_the_layers_that_are_asked_for
     assert all(features.isfinite().all() and features.std() > 0 for features in found.values())
 
 
-def test_distilling_learns_and_resumes_to_the_bit(tmp_path):
+SPEC = DistillSpec(crops=20, crop_px=64, widths=(6,) * 5, samples=4000)
+
+
+@pytest.fixture(scope="module")
+def crops():
     torch.manual_seed(0)
-    pictures = [torch.rand(3, 20, 20).repeat_interleave(8, 1).repeat_interleave(8, 2) for _ in range(2)]
-    spec = DistillSpec(steps=12, batch=2, crop_px=64, widths=(8,) * 5)
-    whole = Distiller(loss_network("vgg19"), pictures, spec)
-    losses = [sum(parts.values()) for parts in distill(whole)]
-    assert losses[-1] < 0.9 * losses[0]
-    half = Distiller(loss_network("vgg19"), pictures, spec)
-    for _ in range(5):
-        half.advance()
+    return [torch.rand(3, 20, 20).repeat_interleave(8, 1).repeat_interleave(8, 2) for _ in range(2)]
+
+
+def test_distilling_explains_its_teacher_and_resumes_to_the_bit(crops, tmp_path):
+    whole = Distiller(loss_network("vgg19"), crops, SPEC)
+    left = dict(distill(whole))
+    assert list(left) == LAYOUTS["compact"].convolutions
+    assert left["conv1_1"] < 0.01 and max(left.values()) < 1
+    half = Distiller(loss_network("vgg19"), crops, SPEC)
+    half.advance()
     torch.save(half.state(), tmp_path / "half.pt")
-    again = Distiller(loss_network("vgg19"), pictures, spec)
+    again = Distiller(loss_network("vgg19"), crops, SPEC)
     again.restore(torch.load(tmp_path / "half.pt", weights_only=True))
     list(distill(again))
     for name, weight in whole.finished().items():
         assert torch.equal(weight, again.finished()[name])
 
 
+def test_channels_that_fire_together_become_one():
+    torch.manual_seed(0)
+    alone = torch.rand(3, 500)
+    seen = torch.cat([alone, alone[1:2] * 2 + 0.01 * torch.rand(1, 500)])
+    merged = clusters(seen, 3)
+    assert torch.allclose(merged @ merged.T, torch.eye(3), atol=1e-6)
+    assert ((merged > 0).sum(1) == 2).sum() == 1 and (merged[:, 1] > 0).eq(merged[:, 3] > 0).all()
+
+
 def test_distill_writes_a_network_that_can_be_used(desk):
-    Path = type(desk)
     (desk / "photos").mkdir()
     (desk / "photos" / "a.png").write_bytes((desk / "a.png").read_bytes())
+    save_file(loss_weights("vgg19", width=96), "vgg.safetensors")
     arguments = ["--teacher", "vgg.safetensors", "--content", "photos", "--out", "mine.safetensors"]
-    save_file({k: v for k, v in _widths().items()}, "vgg.safetensors")
-    assert run(["distill", *arguments, "--steps", "1", "--batch", "1"]) == 0
+    assert run(["distill", *arguments, "--crops", "2"]) == 0
     assert set(load_file("mine.safetensors")) == set(loss_weights("compact"))
-    assert (
-        Path("mine.safetensors").exists() and paint("--loss-network", "mine.safetensors", "--steps", "1") == 0
-    )
-
-
-def _widths():
-    """A teacher with as many channels as its student."""
-    weights, inputs = {}, 3
-    for width, names in zip(DistillSpec().widths, LAYOUTS["vgg19"].stages, strict=True):
-        for name in names:
-            weights[f"{name}.weight"] = 0.05 * torch.randn(width, inputs, 3, 3)
-            weights[f"{name}.bias"] = torch.zeros(width)
-            inputs = width
-    return weights
+    assert paint("--loss-network", "mine.safetensors", "--size", "64", "--steps", "1") == 0
 
 
 def test_features_are_shown_as_pictures():
