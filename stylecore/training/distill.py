@@ -1,9 +1,9 @@
 """A small loss network that sees what a larger one sees, solved layer by layer instead of trained by steps.
 
 Each channel of the student stands for a cluster of the teacher's channels that fire together (weighted by
-1/sqrt of the cluster's size: orthonormal, so distances between Gram matrices are kept). Its convolution is the
-least-squares answer, given what the student's layers before it really give, to the teacher's activation
-before rectification; the student has fewer layers, so some answer for two or three of the teacher's at once.
+1/sqrt of the cluster's size: orthonormal, so distances between Gram matrices are kept). Its convolution is
+the least-squares answer, given what the student's layers before it really give, to the teacher's activation
+before rectification; the student has fewer layers, so some stand for two or three of the teacher's.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
