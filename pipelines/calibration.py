@@ -14,10 +14,11 @@ from pipelines import progress
 from pipelines.media.encoding import Encoding
 from pipelines.media.frames import FrameReader
 from pipelines.media.parts import Planes, read_part, write_part
+from pipelines.painting import painted_frames
 from pipelines.plan import Shard
 from pipelines.prepare import FilmPlan
-from pipelines.render import Clock, painted_frames
 from pipelines.rows import read_rows, write_rows
+from pipelines.stopwatch import Clock
 from pipelines.storage import explained
 from pipelines.timeline import FrameRange, Shot
 from pipelines.work import Work

@@ -8,7 +8,9 @@ import click
 
 from pipelines.commands.bench import bench
 from pipelines.commands.demo import demo
+from pipelines.commands.distill import distill
 from pipelines.commands.doctor import doctor
+from pipelines.commands.image import image
 from pipelines.commands.look import look
 from pipelines.commands.plan import plan
 from pipelines.commands.pool import pool
@@ -31,7 +33,7 @@ def stylereel() -> None:
 
 
 _LOOKING = (demo, look, plan, status, report, bench, doctor)
-_WORKING = (render, season, retry, clean, styles, train, pool)
+_WORKING = (render, image, season, retry, clean, styles, train, distill, pool)
 for _command in (*_LOOKING, *_WORKING):
     stylereel.add_command(_command)
 

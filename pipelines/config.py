@@ -18,7 +18,7 @@ from pipelines.storage import absolute_url
 from pipelines.timecode import parse_span
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
 from stylecore.errors import StyleError
-from stylecore.spec import COLOR_MODES, EXACT, PRECISIONS, EngineSpec
+from stylecore.spec import COLOR_MODES, EXACT, METHODS, PRECISIONS, EngineSpec
 
 _GPU_SHARDS = 4
 
@@ -37,6 +37,10 @@ class Look(BaseModel):
     """A greyscale picture, or a film with as many frames as the title."""
     paint: str = Field("inside", pattern="^(inside|outside)$")
     """Which side of the matte."""
+    method: str = Field("network", pattern=f"^({'|'.join(METHODS)})$")
+    """`optimize` paints short shots from a picture, frame after frame."""
+    passes: int = Field(1, ge=1)
+    """Of `optimize`: how often it goes over a shot."""
 
 
 class ShotLook(Look):

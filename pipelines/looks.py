@@ -1,16 +1,22 @@
 """Which shot gets which look: the job's own, another for some shots, or key frames along the film."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
-from pipelines.config import LookKey, ShotLook, TitleJob
+from pipelines.config import Look, LookKey, ShotLook, TitleJob
 from pipelines.errors import UsageError
 from pipelines.mattes import make_matte
 from pipelines.timeline import FrameRange, Shot, parse_numbers
-from stylecore.catalog import find_style, find_styles
+from stylecore.catalog import find_style, find_styles, is_picture, parse_reference
+from stylecore.encoders import BUNDLED_LOSS_NETWORK
 from stylecore.errors import StyleError
 from stylecore.spec import StyleKey, StyleSpec
+
+LONGEST_OPTIMIZED_FRAMES = 240
+"""A shard in the middle of a shot paints the shot from its first frame."""
 
 
 @lru_cache(maxsize=64)
@@ -23,10 +29,29 @@ def style_digest(reference: str) -> str:
     return pack.style_digest(name)
 
 
+@lru_cache(maxsize=64)
+def pictures_digest(reference: str) -> str:
+    """Identity of the pictures that optimization looks at, and of the loss network that looks."""
+    found = hashlib.sha256(BUNDLED_LOSS_NETWORK.read_bytes())
+    for part in parse_reference(reference):
+        if not is_picture(part.reference):
+            raise UsageError(f"style {part.reference!r}: method optimize looks at pictures; give one")
+        try:
+            content = Path(part.reference).read_bytes()
+        except OSError as err:
+            raise UsageError(f"{part.reference}: not a picture that can be read ({err.strerror})") from err
+        found.update(f"{hashlib.sha256(content).hexdigest()}:{part.weight:.6g}".encode())
+    return found.hexdigest()
+
+
+def _digest(look: Look, reference: str) -> str:
+    return pictures_digest(reference) if look.method == "optimize" else style_digest(reference)
+
+
 def check_styles(job: TitleJob) -> None:
     """Raise before any work if a style that the job names cannot be had."""
     for look in (job, *job.looks):
-        style_digest(look.style)
+        _digest(look, look.style)
     film_keys(job)
 
 
@@ -41,13 +66,33 @@ def looks_of_shots(job: TitleJob, shots: Sequence[Shot]) -> list[StyleSpec]:
     for choice in job.looks:
         spec = _look(choice, frames)
         looks |= {number: spec for number in _numbers(choice) if number in looks}
+    for shot in shots:
+        _refuse_long(shot, looks[shot.number])
+    if job.scan == "fields" and any(look.method == "optimize" for look in looks.values()):
+        raise UsageError("--scan fields paints every frame twice; method optimize paints whole frames only")
     return [looks[shot.number] for shot in shots]
+
+
+def _refuse_long(shot: Shot, look: StyleSpec) -> None:
+    if look.method == "optimize" and len(shot.frames) > LONGEST_OPTIMIZED_FRAMES:
+        raise UsageError(
+            f"shot {shot.number} has {len(shot.frames)} frames; method optimize is for shots of "
+            f"{LONGEST_OPTIMIZED_FRAMES} at most: choose such shots under `looks:`"
+        )
 
 
 def _look(choice: TitleJob | ShotLook, frames: int) -> StyleSpec:
     matte = make_matte(choice.matte, choice.paint == "outside", frames) if choice.matte else None
-    digest = style_digest(choice.style)
-    return StyleSpec(choice.style, digest, choice.strength, choice.color, choice.brush, matte=matte)
+    return StyleSpec(
+        choice.style,
+        _digest(choice, choice.style),
+        choice.strength,
+        choice.color,
+        choice.brush,
+        matte=matte,
+        method=choice.method,
+        passes=choice.passes,
+    )
 
 
 def _numbers(choice: ShotLook) -> list[int]:
@@ -61,6 +106,8 @@ def film_keys(job: TitleJob) -> list[StyleKey]:
     """The job's key frames, counted from the film's first, each with all that it left to the one before."""
     if not job.key_frames:
         return []
+    if job.method == "optimize":
+        raise UsageError("key frames move between styles of a network; method optimize has none")
     if job.looks:
         raise UsageError("a job has either `key_frames:` along the film or `looks:` for shots, not both")
     style, strength, keys = job.style, job.strength, []

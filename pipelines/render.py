@@ -1,65 +1,21 @@
-"""Render one shard: reader -> Stylizer -> encoder, three threads, a handful of frames between them."""
+"""Render one shard: reader -> engine -> encoder, three threads, a handful of frames between them."""
 
 import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import islice
 from pathlib import Path
-from threading import get_ident
-from typing import TypeVar
-
-from av import VideoFrame
-from torch import Tensor
 
 from pipelines import progress
-from pipelines.mattes import read_matte
-from pipelines.media.fields import weave
 from pipelines.media.frames import FrameReader
 from pipelines.media.layouts import PlaneArray
 from pipelines.media.parts import PartFacts, write_part
-from pipelines.overlap import ahead, behind
+from pipelines.overlap import behind
+from pipelines.painting import DEPTH, painted_frames
 from pipelines.plan import Shard
-from pipelines.planes import frame_planes, painted_arrays
 from pipelines.prepare import FilmPlan
-from pipelines.timeline import FrameRange, Shot, touching
-from stylecore.canvas import Drift
-from stylecore.catalog import find_style, find_styles
-from stylecore.pixels import YuvFormat
-from stylecore.refit import refit
-from stylecore.runtime import keep_freed_memory
-from stylecore.spec import EngineSpec, StyleSpec
-from stylecore.stylize import Planes, ShotState, Stylizer, survey_positions
-
-_DEPTH = 4
-Read = TypeVar("Read")
-
-
-@dataclass
-class Clock:
-    """Seconds spent in each stage; stages run at the same time, so they may add up to more than the wall."""
-
-    decode: float = 0.0
-    network: float = 0.0
-    encode: float = 0.0
-
-
-class Waits:
-    """The same items, and the seconds that were spent waiting for them."""
-
-    def __init__(self, items: Iterator[list[PlaneArray]]) -> None:
-        self.items = items
-        self.seconds = 0.0
-
-    def __iter__(self) -> Iterator[list[PlaneArray]]:
-        while True:
-            asked = time.perf_counter()
-            item = next(self.items, None)
-            self.seconds += time.perf_counter() - asked
-            if item is None:
-                return
-            yield item
+from pipelines.stopwatch import Clock, Waits
+from stylecore.spec import EngineSpec
 
 
 @dataclass(frozen=True)
@@ -70,20 +26,6 @@ class RenderedShard:
     frames_sha256: str
     wall_seconds: float
     clock: Clock
-
-
-def open_stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec) -> Stylizer:
-    """One stylizer per look and thread: it keeps what its shot is painted with. Weights are loaded once."""
-    return _stylizer(style, form, engine, get_ident())
-
-
-@lru_cache(maxsize=16)
-def _stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec, _thread: int) -> Stylizer:
-    keep_freed_memory()
-    pack, name = find_style(style.style)
-    if style.keys:
-        pack, _ = find_styles(key.style for key in style.keys)
-    return Stylizer(pack, name, form, engine, style.strength, style.color, style.brush, style.keys)
 
 
 def render_shard(
@@ -107,95 +49,5 @@ def render_shard(
             progress.advance()
             yield planes
 
-    facts = behind(encode, painted(), _DEPTH)
+    facts = behind(encode, painted(), DEPTH)
     return RenderedShard(facts, hashed.hexdigest(), time.perf_counter() - started, clock)
-
-
-def painted_frames(
-    film: FilmPlan, shard: Shard, reader: FrameReader, engine: EngineSpec, clock: Clock
-) -> Iterator[list[PlaneArray]]:
-    """The planes of a shard's frames as they are delivered, in order."""
-    frames = ahead(_timed(_moments(film, reader, shard.frames), clock), _DEPTH + engine.batch)
-    at_once = 1 if film.encoding.field_order else engine.batch
-    held = touching(film.shots, shard.frames)
-    for shot, style in zip(film.shots[held], film.styles[held], strict=True):
-        mine = shot.frames.overlap(shard.frames)
-        assert mine is not None, "it was asked for by its frames"
-        stylizer = open_stylizer(style, film.painted_format, engine)
-        state = _survey(film, shot, reader, stylizer, clock)
-        coming, place = islice(frames, len(mine)), mine.start
-        mattes = _mattes(film, style, mine)
-        drifts = _drifts(film, shot)
-        while batch := list(islice(coming, at_once)):
-            pictures = [_planes(film, picture) for moments in batch for picture in moments]
-            allowed = [matte for matte in islice(mattes, len(batch)) for _ in batch[0]] or None
-            began, first = time.perf_counter(), place - shot.frames.start
-            moved = [drift for drift in drifts[first : first + len(batch)] for _ in batch[0]]
-            made = stylizer.stylize(pictures, state, first, allowed, moved)
-            place += len(batch)
-            clock.network += time.perf_counter() - began
-            yield from _as_frames([painted_arrays(planes) for planes in made], len(batch[0]))
-        if film.ends_in(shot, shard.frames):
-            progress.advance(0, shots=1)
-
-
-def _moments(film: FilmPlan, reader: FrameReader, frames: FrameRange) -> Iterator[tuple[VideoFrame, ...]]:
-    """The pictures of each frame: one, or that of its top and that of its bottom field."""
-    if film.encoding.field_order:
-        return reader.read_fields(frames)
-    return ((frame,) for frame in reader.read(frames))
-
-
-def _as_frames(pictures: list[list[PlaneArray]], moments: int) -> list[list[PlaneArray]]:
-    """Frames as they are encoded: of two moments, each gives its own lines."""
-    if moments == 1:
-        return pictures
-    pairs = zip(pictures[0::2], pictures[1::2], strict=True)
-    return [[weave(*planes) for planes in zip(top, bottom, strict=True)] for top, bottom in pairs]
-
-
-def _planes(film: FilmPlan, frame: VideoFrame) -> Planes:
-    """A frame in the delivery's depth and sampling: paint is added there, and dithered once."""
-    return refit(frame_planes(frame), film.yuv_format, film.painted_format)
-
-
-def _drifts(film: FilmPlan, shot: Shot) -> list[Drift]:
-    """How far the scene of each frame has moved since the shot began, as it is seen."""
-    held, height = film.yuv_format.orientation, film.info.height
-    seen_height, _ = held.upright_size(height, film.info.width)
-    down = right = 0.0
-    drifts: list[Drift] = []
-    for facts in film.index.frames[shot.frames.start : shot.frames.stop]:
-        if drifts:
-            down, right = down + facts.moved_down, right + facts.moved_right
-        seen_down, seen_right = held.upright_move(down * height, right * height)
-        drifts.append((seen_down / seen_height, seen_right / seen_height))
-    return drifts
-
-
-def _mattes(film: FilmPlan, style: StyleSpec, frames: FrameRange) -> Iterator[Tensor]:
-    """One matte a frame; none at all where the whole picture is painted."""
-    if style.matte is None:
-        return iter(())
-    height, width = film.yuv_format.orientation.upright_size(film.info.height, film.info.width)
-    return read_matte(style.matte, frames, height, width)
-
-
-def _survey(film: FilmPlan, shot: Shot, reader: FrameReader, stylizer: Stylizer, clock: Clock) -> ShotState:
-    """The shot's constants, from frames spread over the whole shot: every shard of it gets the same."""
-    contrasts = [film.index.frames[frame].contrast for frame in shot.frames]
-    wanted = [shot.frames.start + position for position in survey_positions(contrasts)]
-    waited, began = clock.decode, time.perf_counter()
-    state = stylizer.survey(_planes(film, frame) for frame in _timed(reader.pick(wanted), clock))
-    clock.network += time.perf_counter() - began - (clock.decode - waited)
-    return state
-
-
-def _timed(frames: Iterator[Read], clock: Clock) -> Iterator[Read]:
-    while True:
-        began = time.perf_counter()
-        frame = next(frames, None)
-        clock.decode += time.perf_counter() - began
-        if frame is None:
-            return
-        yield frame

@@ -1,7 +1,12 @@
-"""Loss networks: pictures (N,3,H,W) in 0..1 -> features by layer name ("relu4_1")."""
+"""Loss networks: pictures (N,3,H,W) in 0..1 -> features by layer name: "relu4_1", "conv4_1" before it.
+
+Deviations from the published networks: convolutions pad by reflection (zeros read as a dark border, which
+optimization then paints around), and average pooling, if asked for, is doubled so that activations keep
+their size (Crowson 2020).
+"""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +15,23 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
+from torch.hub import load_state_dict_from_url
 
 from stylecore.errors import WeightsError
+
+BUNDLED_LOSS_NETWORK = Path(__file__).parent / "weights" / "compact.safetensors"
+PUBLISHED = {
+    "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
+    "vgg19": "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+}
+"""Loss networks that torchvision publishes; a name's end is the hash's beginning."""
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Convolutions of a plain 3x3 network, stage by stage; a 2x2 max-pool stands between stages."""
+    """Convolutions of a plain 3x3 network, stage by stage; a 2x2 pool stands between stages."""
 
     stages: tuple[tuple[str, ...], ...]
     input_conv: str | None = None
@@ -24,19 +39,37 @@ class Layout:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
+    @property
+    def convolutions(self) -> list[str]:
+        """Names of all 3x3 convolutions, in order."""
+        return [name for stage in self.stages for name in stage]
 
+
+def _features(*stages: tuple[int, ...]) -> tuple[tuple[str, ...], ...]:
+    """Torchvision's names: places in one long list of modules."""
+    return tuple(tuple(f"features.{place}" for place in stage) for stage in stages)
+
+
+_VGG19 = _features((0, 2), (5, 7), (10, 12, 14, 16), (19, 21, 23, 25), (28, 30, 32, 34))
 LAYOUTS = {
-    # VGG-19, Simonyan & Zisserman 2014: torchvision's names and normalization, as far as relu5_1.
-    "vgg19": Layout(
+    # Simonyan & Zisserman 2014, with torchvision's names and normalization.
+    "vgg19": Layout(_VGG19, mean=_MEAN, std=_STD),
+    "vgg16": Layout(
+        _features((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28)), mean=_MEAN, std=_STD
+    ),
+    # Gatys' normalized VGG-19: the same names and another input, so it must be asked for.
+    "vgg19-normalized": Layout(_VGG19, mean=(0.48501961, 0.45795686, 0.40760392)),
+    # Ours, distilled: see `training.distill`.
+    "compact": Layout(
         (
-            ("features.0", "features.2"),
-            ("features.5", "features.7"),
-            ("features.10", "features.12", "features.14", "features.16"),
-            ("features.19", "features.21", "features.23", "features.25"),
-            ("features.28",),
+            ("conv1_1", "conv1_2"),
+            ("conv2_1", "conv2_2"),
+            ("conv3_1", "conv3_2"),
+            ("conv4_1", "conv4_2"),
+            ("conv5_1",),
         ),
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
+        mean=_MEAN,
+        std=_STD,
     ),
     # Collaborative Distillation (Wang 2020): the VGG-19 encoder at a sixteenth of its size.
     "vgg19-cd16x": Layout(
@@ -52,34 +85,65 @@ LAYOUTS = {
 }
 
 
-class Encoder(nn.Module):
-    """A frozen stack of convolutions whose activations are asked for by name."""
+def _average_pool(x: Tensor) -> Tensor:
+    return 2 * F.avg_pool2d(x, 2)
 
-    def __init__(self, layout: Layout, weights: dict[str, Tensor]) -> None:
+
+def _max_pool(x: Tensor) -> Tensor:
+    return F.max_pool2d(x, 2)
+
+
+POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {"max": _max_pool, "average": _average_pool}
+
+
+class Encoder(nn.Module):
+    """A frozen stack of convolutions whose activations are asked for by name.
+
+    Weights may end before the layout does: what is deeper is then not there to be asked for.
+    """
+
+    def __init__(self, layout: Layout, weights: Mapping[str, Tensor], pooling: str = "max") -> None:
         super().__init__()
         self.layout = layout
-        for name in [*sum(layout.stages, ()), *([layout.input_conv] if layout.input_conv else [])]:
+        self.pool = POOLINGS[pooling]
+        held = [name for name in layout.convolutions if f"{name}.weight" in weights]
+        self.stages = [[name for name in stage if name in held] for stage in layout.stages]
+        for name in [*held, *([layout.input_conv] if layout.input_conv else [])]:
             for part in ("weight", "bias"):
                 self.register_buffer(_key(name, part), weights[f"{name}.{part}"].float())
         self.register_buffer("mean", torch.tensor(layout.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(layout.std).view(1, 3, 1, 1))
 
+    @property
+    def layers(self) -> list[str]:
+        """Names of all activations, shallow to deep."""
+        numbered = enumerate(self.stages, start=1)
+        return [f"relu{stage}_{place + 1}" for stage, names in numbered for place in range(len(names))]
+
     def forward(self, rgb: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         wanted = set(layers)
+        self._refuse_unknown(wanted)
         found: dict[str, Tensor] = {}
-        x = self._enter(rgb)
-        for stage, names in enumerate(self.layout.stages, start=1):
+        x = self.enter(rgb)
+        for stage, names in enumerate(self.stages, start=1):
             if stage > 1:
-                x = F.max_pool2d(x, 2)
+                x = self.pool(x)
             for number, name in enumerate(names, start=1):
-                x = F.relu(self._conv(name, F.pad(x, (1, 1, 1, 1), mode="reflect")))
-                if f"relu{stage}_{number}" in wanted:
-                    found[f"relu{stage}_{number}"] = x
+                before = self._conv(name, F.pad(x, (1, 1, 1, 1), mode="reflect"))
+                x = F.relu(before)
+                made = {f"conv{stage}_{number}": before, f"relu{stage}_{number}": x}
+                found |= {layer: each for layer, each in made.items() if layer in wanted}
                 if len(found) == len(wanted):
                     return found
-        raise WeightsError(f"layers {sorted(wanted - set(found))} are not in this loss network")
+        return found
 
-    def _enter(self, rgb: Tensor) -> Tensor:
+    def _refuse_unknown(self, wanted: set[str]) -> None:
+        unknown = sorted({name.replace("conv", "relu") for name in wanted} - set(self.layers))
+        if unknown:
+            raise WeightsError(f"{', '.join(unknown)}: this loss network has {', '.join(self.layers)}")
+
+    def enter(self, rgb: Tensor) -> Tensor:
+        """The picture as the first convolution wants it."""
         if self.layout.input_conv:
             return self._conv(self.layout.input_conv, rgb)
         return (rgb - self.get_buffer("mean")) / self.get_buffer("std")
@@ -92,25 +156,32 @@ def _key(name: str, part: str) -> str:
     return f"{name}_{part}".replace(".", "_")
 
 
-def published_vgg19() -> Encoder:
-    """VGG-19 as torchvision publishes it, from its cache or the network; its own hash is checked.
+def bundled_encoder(pooling: str = "max") -> Encoder:
+    """The loss network in the box: small, ours, always there."""
+    return load_encoder(BUNDLED_LOSS_NETWORK, pooling=pooling)
+
+
+def published_encoder(name: str, pooling: str = "max") -> Encoder:
+    """`vgg16` or `vgg19` as torchvision publishes it, from its cache or the network; its hash is checked.
 
     WeightsError when it can neither be found nor fetched.
     """
-    from torchvision.models import VGG19_Weights  # slow to import, and needed here alone
-
     try:
-        state = VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+        state = load_state_dict_from_url(
+            PUBLISHED[name], progress=False, check_hash=True, map_location="cpu", weights_only=True
+        )
     except (OSError, RuntimeError) as err:
         raise WeightsError(
-            f"torchvision's VGG-19 is neither in torch's cache nor to be fetched ({err}); "
-            "give a file with --loss-network vgg19.safetensors"
+            f"torchvision's {name} is neither in torch's cache nor to be fetched ({err}); "
+            "--loss-network bundled works offline, and so does a file"
         ) from err
-    return Encoder(LAYOUTS["vgg19"], dict(state))
+    return Encoder(LAYOUTS[name], state, pooling)
 
 
-def load_encoder(path: Path, sha256: str | None = None) -> Encoder:
-    """A loss network from a safetensors file; which one is told by the names inside it."""
+def load_encoder(
+    path: Path, sha256: str | None = None, layout: str | None = None, pooling: str = "max"
+) -> Encoder:
+    """A loss network from a safetensors file; unless given, its layout is told by the names inside it."""
     try:
         data = path.read_bytes()
         weights = load(data)
@@ -118,8 +189,21 @@ def load_encoder(path: Path, sha256: str | None = None) -> Encoder:
         raise WeightsError(f"{path}: not a loss network in safetensors form ({err})") from err
     found = hashlib.sha256(data).hexdigest()
     if sha256 and found != sha256:
-        raise WeightsError(f"{path}: sha256 is {found}, expected {sha256}")
-    for layout in LAYOUTS.values():
-        if all(f"{name}.weight" in weights for name in sum(layout.stages, ())):
-            return Encoder(layout, weights)
-    raise WeightsError(f"{path}: holds none of the known loss networks ({', '.join(LAYOUTS)})")
+        raise WeightsError(f"{path}: sha256 is {found}, expected {sha256}; it is not the file meant")
+    name = layout or _layout_of(weights)
+    if name is None:
+        raise WeightsError(f"{path}: holds none of the known loss networks ({', '.join(LAYOUTS)})")
+    return Encoder(LAYOUTS[name], weights, pooling)
+
+
+def _layout_of(weights: Mapping[str, Tensor]) -> str | None:
+    """The first layout that knows every convolution of the file, and whose first one is there."""
+    plain = {name.removesuffix(".weight") for name, each in weights.items() if each.shape[2:] == (3, 3)}
+    return next(
+        (
+            name
+            for name, layout in LAYOUTS.items()
+            if plain <= set(layout.convolutions) and layout.convolutions[0] in plain
+        ),
+        None,
+    )

@@ -1,6 +1,7 @@
 """Picture files to and from sRGB tensors (3,H,W) in 0..1."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from stylecore.errors import PictureError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+_SMALLEST_SIDE_PX = 32
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _UNREADABLE = (
     OSError,
@@ -77,5 +79,23 @@ def resize_short_side(rgb: Tensor, short_side_px: int) -> Tensor:
     """(3,H,W) scaled, antialiased, so that its short side is `short_side_px`."""
     height, width = rgb.shape[-2:]
     scale = short_side_px / min(height, width)
-    size = (round(height * scale), round(width * scale))
-    return F.interpolate(rgb[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
+    return _resize(rgb, (round(height * scale), round(width * scale)))
+
+
+def resize_long_side(rgb: Tensor, long_side_px: int) -> Tensor:
+    """(C,H,W) scaled, antialiased, so that its long side is `long_side_px`; no side falls below 32."""
+    height, width = rgb.shape[-2:]
+    scale = long_side_px / max(height, width)
+    size = [max(_SMALLEST_SIDE_PX, round(side * scale)) for side in (height, width)]
+    return _resize(rgb, size)
+
+
+def fit(picture: Tensor, like: Tensor) -> Tensor:
+    """(C,H,W) at the size of another."""
+    return _resize(picture, like.shape[-2:])
+
+
+def _resize(picture: Tensor, size: Sequence[int]) -> Tensor:
+    if picture.shape[-2:] == tuple(size):
+        return picture
+    return F.interpolate(picture[None], tuple(size), mode="bicubic", antialias=True)[0].clamp(0, 1)

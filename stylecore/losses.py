@@ -1,4 +1,4 @@
-"""What training asks of a painted picture: one small function per wish, every value per sample (N,)."""
+"""What is asked of a painted picture: one small function per wish, every value per sample (N,)."""
 
 import torch
 import torch.nn.functional as F
@@ -22,38 +22,46 @@ def style_loss(grams: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
     return torch.stack(errors).mean(0)
 
 
-def gram_error(features: Tensor, mean: Tensor, second: Tensor) -> Tensor:
+def moments(features: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean (N,C) and second moments (N,C,C) over positions, each counted by `weight` (N,1,H,W) if given."""
+    flat = features.flatten(2)
+    if weight is None:
+        return flat.mean(2), flat @ flat.transpose(1, 2) / flat.shape[-1]
+    share = weight.flatten(2) / weight.sum((1, 2, 3))[:, None, None].clamp(min=1e-6)
+    return (flat * share).sum(2), (flat * share) @ flat.transpose(1, 2)
+
+
+def gram_error(features: Tensor, mean: Tensor, second: Tensor, weight: Tensor | None = None) -> Tensor:
     """Relative squared error of the Gram matrix against `second` (N,C,C); `mean` (N,C) is not asked."""
-    return (gram(features) - second).square().sum((1, 2)) / second.square().sum((1, 2))
+    _, made = moments(features, weight)
+    return (made - second).square().sum((1, 2)) / second.square().sum((1, 2))
 
 
-def moments_error(features: Tensor, mean: Tensor, second: Tensor) -> Tensor:
+def moments_error(features: Tensor, mean: Tensor, second: Tensor, weight: Tensor | None = None) -> Tensor:
     """Relative squared errors of the mean and of the covariance, added.
 
     A Gram matrix is mostly the outer product of the mean, and hardly sees texture beside it; apart, the
     covariance (strokes, and at relu1_1 the mixture of colours) weighs as much as the mean.
     """
-    flat = features.flatten(2)
-    made_mean = flat.mean(2)
-    made = flat @ flat.transpose(1, 2) / flat.shape[-1] - _outer(made_mean)
-    wanted = second - _outer(mean)
+    made_mean, made_second = moments(features, weight)
+    made, wanted = made_second - _outer(made_mean), second - _outer(mean)
     first = (made_mean - mean).square().sum(1) / mean.square().sum(1)
     return first + (made - wanted).square().sum((1, 2)) / wanted.square().sum((1, 2))
 
 
-def wasserstein_error(features: Tensor, mean: Tensor, second: Tensor) -> Tensor:
+def wasserstein_error(features: Tensor, mean: Tensor, second: Tensor, weight: Tensor | None = None) -> Tensor:
     """Squared W2 distance between Gaussians fitted to two feature clouds, relative to the target's power.
 
     |m - m*|^2 + tr(S + S* - 2 (S*^1/2 S S*^1/2)^1/2) (Mroueh 2019; used for pictures by Crowson 2020).
     """
-    flat = features.flatten(2)
-    made_mean = flat.mean(2)
-    made = flat @ flat.transpose(1, 2) / flat.shape[-1] - _outer(made_mean)
+    made_mean, made_second = moments(features, weight)
+    made = made_second - _outer(made_mean)
     with torch.no_grad():
         wanted = second - _outer(mean)
         root = _matrix_root(wanted)
         power = second.diagonal(dim1=1, dim2=2).sum(1)
-    cross = _matrix_root(root @ made @ root).diagonal(dim1=1, dim2=2).sum(1)
+    # The trace of a root from eigenvalues alone: their gradient has no gaps between them to divide by.
+    cross = torch.linalg.eigvalsh(_lifted(root @ made @ root)).clamp(min=1e-10).sqrt().sum(1)
     traces = (made + wanted).diagonal(dim1=1, dim2=2).sum(1)
     return ((made_mean - mean).square().sum(1) + (traces - 2 * cross).clamp(min=0)) / power
 
@@ -63,16 +71,38 @@ def _outer(mean: Tensor) -> Tensor:
 
 
 def _matrix_root(matrix: Tensor) -> Tensor:
-    """Square root of symmetric matrices (N,C,C), lifted a little so that its gradient stays finite."""
-    size = matrix.shape[-1]
-    lift = 1e-4 * matrix.diagonal(dim1=1, dim2=2).mean(1).detach() + 1e-8
-    lifted = matrix + lift[:, None, None] * torch.eye(size, device=matrix.device)
-    lifted = (lifted + lifted.transpose(1, 2)) / 2
-    values, vectors = torch.linalg.eigh(lifted)
+    """Square root of symmetric matrices (N,C,C)."""
+    values, vectors = torch.linalg.eigh(_lifted(matrix))
     return vectors @ (values.clamp(min=1e-10).sqrt()[:, :, None] * vectors.transpose(1, 2))
 
 
+def _lifted(matrix: Tensor) -> Tensor:
+    """Made exactly symmetric, and lifted a little so that a root's gradient stays finite."""
+    lift = 1e-4 * matrix.diagonal(dim1=1, dim2=2).mean(1).detach() + 1e-8
+    eye = torch.eye(matrix.shape[-1], device=matrix.device)
+    return (matrix + matrix.transpose(1, 2)) / 2 + lift[:, None, None] * eye
+
+
 STYLE_LOSSES = {"gram": gram_error, "moments": moments_error, "wasserstein": wasserstein_error}
+
+
+def histogram_error(features: Tensor, quantiles: Tensor, inside: Tensor | None = None) -> Tensor:
+    """Squared distance between each channel's values and the target's, sorted; relative to its power.
+
+    The histogram loss of Risser 2017, with quantile functions (C,K) in place of histograms of 256 bins:
+    that is the Wasserstein-2 distance in one dimension. `inside` (H,W) picks positions.
+    """
+    flat = features.flatten(2) if inside is None else features[..., inside]
+    made = flat.sort(dim=-1).values
+    wanted = F.interpolate(quantiles[None], made.shape[-1], mode="linear", align_corners=True)
+    return (made - wanted).square().mean((1, 2)) / quantiles.square().mean().clamp(min=1e-8)
+
+
+def feature_quantiles(features: Tensor, inside: Tensor | None = None, count: int = 256) -> Tensor:
+    """Sorted values of each channel of one picture's features (1,C,H,W): (C,count)."""
+    flat = features[0].flatten(1) if inside is None else features[0][:, inside]
+    places = torch.linspace(0, flat.shape[-1] - 1, count, device=flat.device).round().long()
+    return flat.sort(dim=-1).values[:, places]
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
@@ -108,6 +138,13 @@ def total_variation(rgb: Tensor) -> Tensor:
     """Mean absolute difference between neighbours."""
     across = (rgb[..., 1:] - rgb[..., :-1]).abs().mean((1, 2, 3))
     down = (rgb[..., 1:, :] - rgb[..., :-1, :]).abs().mean((1, 2, 3))
+    return across + down
+
+
+def roughness(rgb: Tensor) -> Tensor:
+    """Mean squared difference between neighbours: total variation that L-BFGS can follow (Mahendran 2015)."""
+    across = (rgb[..., 1:] - rgb[..., :-1]).square().mean((1, 2, 3))
+    down = (rgb[..., 1:, :] - rgb[..., :-1, :]).square().mean((1, 2, 3))
     return across + down
 
 

@@ -41,13 +41,15 @@ def track(source: Sequence[Tensor], gap: int) -> Motion:
     """Motion of a film's frames (3,H,W) in 0..1, each against the one `gap` frames later."""
     if not 1 <= gap < len(source):
         raise ValueError(f"gap must be between 1 and {len(source) - 1} for {len(source)} frames, got {gap}")
+    flows, masks = zip(*(follow(*pair) for pair in zip(source, source[gap:], strict=False)), strict=True)
+    return Motion(gap, flows, masks)
+
+
+def follow(here: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    """Flow (1,2,H,W) from one frame (3,H,W) to another, and where it is `certain`."""
     dense = _DenseFlow()
-    flows, masks = [], []
-    for here, there in zip(source, source[gap:], strict=False):
-        forward, backward = dense(here, there), dense(there, here)
-        flows.append(forward)
-        masks.append(certain(forward, backward))
-    return Motion(gap, tuple(flows), tuple(masks))
+    forward = dense(here, there)
+    return forward, certain(forward, dense(there, here))
 
 
 def warp(pictures: Tensor, flow: Tensor) -> Tensor:

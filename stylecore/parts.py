@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stylecore.color import luma
 from stylecore.pixels import MATRICES, RGB, YuvFormat, coded_rgb, quantize, split_rgb, standard_rgb
-from stylecore.scaling import resize
+from stylecore.scaling import carry, lost_detail, resize
 
 _SITE = 0.25
 """Chroma of every second column lies on the first of its two: a quarter of its own step from their middle."""
@@ -60,6 +60,22 @@ def split_change(rgb: Tensor, form: YuvFormat) -> list[Tensor]:
 def luma_of(parts: Sequence[Tensor], form: YuvFormat) -> Tensor:
     """The part that says how light the picture is, (N,1,H,W)."""
     return luma(torch.cat(list(parts), 1)) if form.dynamic or form.matrix == RGB else parts[0]
+
+
+def carried(
+    painted: Tensor, small: Sequence[Tensor], parts: Sequence[Tensor], form: YuvFormat, reach: Tensor
+) -> list[Tensor]:
+    """The change of each part when `small`, the same parts at one size, is `painted` (N,3,h,w).
+
+    `reach` (N,1,H,W) is how much of it arrives at each pixel.
+    """
+    seen = rgb_of(small, form)
+    lost, changes = lost_detail(painted, seen), split_change(painted - seen, form)
+    reaches = {size: resize(reach, size) for size in {part.shape[-2:] for part in parts}}
+    return [
+        carry(change, one, lost, part) * reaches[part.shape[-2:]]
+        for change, one, part in zip(changes, small, parts, strict=True)
+    ]
 
 
 def add_change(

@@ -14,6 +14,10 @@ EXACT = "fp32"
 PRECISIONS = (EXACT, "bf16", "fp16")
 
 
+METHODS = ("network", "optimize")
+"""A network in one pass; or the pixels themselves, frame after frame, from a picture (see `temporal`)."""
+
+
 @dataclass(frozen=True)
 class StyleKey:
     """A key frame: at `frame`, counted from the shot's first and maybe outside it, the look is this."""
@@ -54,9 +58,15 @@ class StyleSpec:
     keys: tuple[StyleKey, ...] = ()
     """Ascending key frames; between two the look moves evenly. Empty: the same look all along."""
     matte: Matte | None = None
+    method: str = "network"
+    """One of METHODS."""
+    passes: int = 1
+    """Of `optimize`: more than 1 go to and fro over the shot."""
 
     def __post_init__(self) -> None:
         _check_strength(self.strength)
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
         if self.color not in COLOR_MODES:
             raise ValueError(f"color must be one of {', '.join(COLOR_MODES)}, got {self.color!r}")
         if not 0.25 <= self.brush <= 4:
@@ -70,6 +80,9 @@ class StyleSpec:
             del place["style"]
         if facts["matte"]:
             del facts["matte"]["file"]
+        if self.method == "network":
+            # Finished work is older than the choice of method.
+            del facts["method"], facts["passes"]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -17,10 +17,10 @@ from stylecore.networks import StyleNetwork
 from stylecore.normalize import SurveyNorm
 from stylecore.pack import StylePack
 from stylecore.palette import Tint
-from stylecore.parts import add_change, luma_of, parts_of, rgb_of, split_change
+from stylecore.parts import add_change, carried, luma_of, parts_of, rgb_of
 from stylecore.pixels import YuvFormat
 from stylecore.running import Runner
-from stylecore.scaling import carry, lost_detail, resize, work_size
+from stylecore.scaling import resize, work_size
 from stylecore.shot import Look, ShotState
 from stylecore.spec import EXACT, EngineSpec, StyleKey
 
@@ -125,16 +125,8 @@ class Stylizer:
     ) -> list[Tensor]:
         """What paint adds to each part of frames; `allowed` (N,1,H,W) is how much each pixel may take."""
         small = self.small(parts)
-        seen = rgb_of(small, self.form)
-        painted = self._painted(seen, look, drifts, self._tile(parts, small))
-        lost = lost_detail(painted, seen)
-        changes = split_change(painted - seen, self.form)
-        reach = self._reach(parts, look, allowed)
-        reaches = {size: resize(reach, size) for size in {part.shape[-2:] for part in parts}}
-        return [
-            carry(change, one, lost, part) * reaches[part.shape[-2:]]
-            for change, one, part in zip(changes, small, parts, strict=True)
-        ]
+        painted = self._painted(rgb_of(small, self.form), look, drifts, self._tile(parts, small))
+        return carried(painted, small, parts, self.form, self._reach(parts, look, allowed))
 
     def _tile(self, parts: Sequence[Tensor], small: Sequence[Tensor]) -> int:
         """Side of the tiles of the small picture; 0 to paint it in one go."""

@@ -16,6 +16,7 @@ from pipelines.flows.server import START_SECONDS, EmbeddedServer, answers, point
 from pipelines.media.frames import FrameReader
 from pipelines.media.index import FilmIndex, Indexing
 from pipelines.media.probe import SourceInfo, probe
+from stylecore.encoders import LAYOUTS, Encoder
 from stylecore.pack import blank_pack, save_pack
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -189,3 +190,20 @@ def await_server(url: str) -> None:
     while not answers(url):
         assert time.monotonic() < deadline, f"{url} does not answer"
         time.sleep(0.1)
+
+
+def loss_weights(layout: str, width: int = 8, seed: int = 1) -> dict[str, torch.Tensor]:
+    """A loss network's names and shapes, narrow, with random weights: the real code, small numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    weights, inputs = {}, 3
+    for name in LAYOUTS[layout].convolutions:
+        scale = (2 / (9 * inputs)) ** 0.5
+        weights[f"{name}.weight"] = scale * torch.randn(width, inputs, 3, 3, generator=generator)
+        weights[f"{name}.bias"] = torch.zeros(width)
+        inputs = width
+    return weights
+
+
+def loss_network(layout: str = "compact") -> Encoder:
+    """The same, ready to look."""
+    return Encoder(LAYOUTS[layout], loss_weights(layout))

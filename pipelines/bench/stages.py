@@ -14,10 +14,11 @@ from pipelines.media.ffmpeg import recode_graph, run
 from pipelines.media.frames import FrameReader
 from pipelines.media.parts import write_part
 from pipelines.media.probe import probe
+from pipelines.painting import open_stylizer
 from pipelines.plan import Shard
 from pipelines.planes import frame_planes, painted_arrays
 from pipelines.prepare import FilmPlan, plan_film
-from pipelines.render import open_stylizer, render_shard
+from pipelines.render import render_shard
 from pipelines.storage import Store
 from pipelines.timeline import FrameRange
 from stylecore.parts import parts_of, rgb_of

@@ -18,7 +18,7 @@ from pipelines.display import Display
 from pipelines.errors import UsageError
 from stylecore.artefacts import check_style
 from stylecore.catalog import BUNDLED_PAINTINGS, picture_vector
-from stylecore.encoders import load_encoder, published_vgg19
+from stylecore.encoders import load_encoder, published_encoder
 from stylecore.images import SUFFIXES, load_picture, resize_short_side
 from stylecore.losses import STYLE_LOSSES
 from stylecore.pack import StylePack, blank_pack, load_pack, save_pack
@@ -77,7 +77,7 @@ def train(pictures: tuple[str, ...], content: tuple[str, ...], out: str, **optio
     keep_freed_memory()
     files = _named(pictures)
     cards = _cards(list(files), options["card"])
-    contents = _contents(content)
+    contents = pictures_to_learn_on(content)
     paintings = {name: load_picture(path) for name, path in files.items()}
     trainer = _trainer(paintings, list(contents.values()), _spec(options), options)
     losses = _run(trainer, list(contents.values()), Path(options["checkpoints"]))
@@ -96,7 +96,7 @@ def train(pictures: tuple[str, ...], content: tuple[str, ...], out: str, **optio
     click.echo(out)
 
 
-def _contents(folders: Sequence[str]) -> dict[str, Tensor]:
+def pictures_to_learn_on(folders: Sequence[str]) -> dict[str, Tensor]:
     """Pictures to learn on, by name: those of the folders, or scenes drawn by the demo."""
     if folders:
         return {path.name: load_picture(path) for folder in folders for path in _pictures_in(Path(folder))}
@@ -127,7 +127,7 @@ def _trainer(
     paintings: dict[str, Tensor], contents: Sequence[Tensor], spec: TrainSpec, options: Mapping[str, Any]
 ) -> Trainer:
     given = options["loss_network"]
-    encoder = (load_encoder(Path(given)) if given else published_vgg19()).to(options["device"])
+    encoder = (load_encoder(Path(given)) if given else published_encoder("vgg19")).to(options["device"])
     gallery = None
     if options["gallery"]:
         photos = [resize_short_side(picture, 2 * READ_PX) for picture in contents]

@@ -1,0 +1,84 @@
+"""`stylereel distill`: a small loss network from a large one, at the rim of `stylecore.training.distill`."""
+
+import json
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from safetensors.torch import save
+
+from pipelines import progress
+from pipelines.commands.common import console
+from pipelines.commands.train import pictures_to_learn_on
+from pipelines.display import Display
+from pipelines.errors import UsageError
+from pipelines.loss_networks import find_encoder
+from pipelines.storage import absolute_url, split_url
+from stylecore.runtime import keep_freed_memory
+from stylecore.training.distill import STUDENT, Distiller, DistillSpec
+from stylecore.training.distill import distill as distill_steps
+
+_DEFAULT = DistillSpec()
+
+
+@click.command()
+@click.option("--teacher", required=True, metavar="FILE", help="The loss network to learn from.")
+@click.option("--content", multiple=True, help="Folder of pictures to learn on; drawn scenes by default.")
+@click.option("--out", required=True, metavar="FILE", help="The loss network to write, safetensors.")
+@click.option("--crops", default=_DEFAULT.crops, show_default=True, help="Pieces of pictures to look at.")
+@click.option("--checkpoints", default=".checkpoints/distill", help="Where it can be resumed from.")
+def distill(teacher: str, content: tuple[str, ...], out: str, **options: Any) -> None:
+    """Make a compact loss network that sees what a larger one sees. The same command resumes.
+
+    Example: stylereel distill --teacher vgg19-cd16x.safetensors --content photos --out compact.safetensors
+    """
+    keep_freed_memory()
+    pictures = pictures_to_learn_on(content)
+    spec = DistillSpec(crops=options["crops"])
+    distiller = Distiller(find_encoder(teacher), list(pictures.values()), spec)
+    unexplained = _run(distiller, Path(options["checkpoints"]))
+    recipe = {
+        **asdict(spec),
+        "teacher": Path(teacher).name,
+        "contents": sorted(pictures),
+        "unexplained": unexplained,
+    }
+    store, name = split_url(absolute_url(out))
+    weights = {name: each.contiguous() for name, each in distiller.finished().items()}
+    store.write(name, save(weights, {"recipe": json.dumps(recipe)}))
+    click.echo(out)
+
+
+def _run(distiller: Distiller, folder: Path) -> dict[str, float]:
+    """Solve every layer that is left; the share of each that stays unexplained."""
+    file = folder / "distill.pt"
+    _resume(distiller, file)
+    unexplained = {}
+    with Display(console()):
+        progress.begin("distill", len(STUDENT.convolutions), distiller.step, "layers")
+        for name, share in distill_steps(distiller):
+            unexplained[name] = round(share, 4)
+            _save(distiller.state(), file)
+            progress.advance()
+    return unexplained
+
+
+def _resume(distiller: Distiller, file: Path) -> None:
+    if not file.exists():
+        return
+    try:
+        distiller.restore(torch.load(file, weights_only=True))
+    except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as err:
+        raise UsageError(f"{file}: not a checkpoint of this network; choose another --checkpoints") from err
+
+
+def _save(state: Mapping[str, Any], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, file)

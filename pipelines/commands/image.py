@@ -1,0 +1,203 @@
+"""`stylereel image`: one picture, by any of the field's methods."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+from torch import Tensor
+
+from pipelines import progress
+from pipelines.commands.common import console, json_option, print_result
+from pipelines.config import absolute_style, cache_folder
+from pipelines.display import Display
+from pipelines.errors import UsageError
+from pipelines.loss_networks import find_encoder
+from pipelines.media.animation import ANIMATIONS
+from pipelines.storage import absolute_url, fetch_source
+from pipelines.studio import Studio
+from stylecore.catalog import find_style, parse_reference
+from stylecore.color import luma
+from stylecore.criterion import Region, Style, Wishes
+from stylecore.encoders import POOLINGS
+from stylecore.harmonize import HarmonizeSpec, harmonize
+from stylecore.images import SUFFIXES, fit, load_picture
+from stylecore.losses import STYLE_LOSSES
+from stylecore.optimize import OPTIMIZERS, STARTS, Iterate, OptimizeSpec, optimize
+from stylecore.runtime import keep_freed_memory
+from stylecore.spec import COLOR_MODES
+from stylecore.stills import paint_still
+
+_SPEC, _WISHES = OptimizeSpec(), Wishes()
+
+
+def _number(flag: str, default: float, about: str) -> Callable[..., Any]:
+    return click.option(flag, default=default, show_default=True, help=about)
+
+
+def _choice(flag: str, default: str, choices: tuple[str, ...], about: str) -> Callable[..., Any]:
+    return click.option(flag, default=default, type=click.Choice(choices), show_default=True, help=about)
+
+
+_ASKED = [
+    _choice("--style-loss", _WISHES.style_loss, tuple(STYLE_LOSSES), "What of a style is compared."),
+    _number("--style-weight", _WISHES.style_weight, "Pull of the style."),
+    _number("--content-weight", _WISHES.content_weight, "Pull of the content."),
+    _number("--histogram-weight", _WISHES.histogram_weight, "Pull of the style's histograms."),
+    _number("--smooth-weight", _WISHES.smooth_weight, "Pull against noise (total variation)."),
+    click.option("--style-layer", "style_layers", multiple=True, metavar="NAME=WEIGHT", help="relu1_1=2."),
+    click.option(
+        "--content-layer", "content_layers", multiple=True, metavar="NAME=WEIGHT", help="relu4_2=1."
+    ),
+    _number("--style-scale", _WISHES.style_scale, "Size of strokes."),
+    click.option(
+        "--region", "regions", multiple=True, metavar="MATTE=STYLE", help="Another style somewhere."
+    ),
+]
+_DONE = [
+    _number("--size", _SPEC.size_px, "Longest side of the painting, px."),
+    _number("--smallest", _SPEC.smallest_px, "Longest side of the coarsest scale, px."),
+    _number("--steps", _SPEC.steps, "Steps on each scale, or of each pass."),
+    _choice("--optimizer", _SPEC.optimizer, OPTIMIZERS, "How the pixels are moved."),
+    _number("--learning-rate", _SPEC.learning_rate, "Of Adam."),
+    click.option("--start", default=_SPEC.start, show_default=True, metavar="|".join([*STARTS, "PICTURE"])),
+    _choice("--color", _SPEC.color, COLOR_MODES, "Whose colours."),
+    _number("--seed", _SPEC.seed, "Of the noise it starts from."),
+    click.option("--loss-network", default="bundled", metavar="bundled|vgg16|vgg19|FILE", show_default=True),
+    click.option("--sha256", help="What the loss network's file must be."),
+    _choice("--pooling", "max", tuple(POOLINGS), "Between the loss network's stages."),
+]
+_SHOWN = [
+    click.option("--snapshots", default=0, metavar="N", help="Keep OUTPUT-000N.png of every Nth step."),
+    click.option("--animation", metavar="FILE", help="From start to painting: .gif, .webp or .mp4."),
+    click.option("--loss-plot", metavar="FILE", help="The losses of every step, as a picture."),
+    click.option("--show-features", metavar="DIR", help="What the loss network sees, as pictures."),
+]
+
+
+def _with(options: list[Callable[..., Any]]) -> Callable[..., Any]:
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@click.command()
+@click.argument("picture")
+@click.argument("output")
+@click.option("--style", required=True, help="Style, picture, or blend A.jpg:0.6+B.jpg:0.4.")
+@_choice("--method", "network", ("network", "optimize", "harmonize"), "See docs/methods.md.")
+@click.option("--matte", metavar="FILE", help="harmonize: white where PICTURE's element is.")
+@_with([*_ASKED, *_DONE, *_SHOWN])
+@json_option
+def image(picture: str, output: str, style: str, method: str, as_json: bool, **options: Any) -> None:
+    """Paint one PICTURE: by network in a blink, by optimization in minutes, or harmonize an element.
+
+    Example: stylereel image photo.jpg painted.png --style harbour.jpg --method optimize
+    """
+    keep_freed_memory()
+    _refuse_odd_names(output, options["animation"])
+    content = _load(picture)
+    studio = Studio(absolute_url(output), options["snapshots"], bool(options["animation"]))
+    with Display(console()):
+        if method == "network":
+            studio.keep_still(paint_still(content, *find_style(absolute_style(style))))
+        else:
+            run = _optimized if method == "optimize" else _harmonized
+            _follow(run(content, style, options), studio)
+        studio.publish()
+        if options["animation"]:
+            studio.animate(absolute_url(options["animation"]))
+        if options["loss_plot"]:
+            studio.plot_losses(absolute_url(options["loss_plot"]))
+        if options["show_features"]:
+            studio.show_features(content, _encoder(options), absolute_url(options["show_features"]))
+    told = [f"{name} {value:.5f}" for name, value in studio.losses.items()]
+    print_result({"output": output, "method": method, "losses": studio.losses}, [*told, output], as_json)
+
+
+def _follow(iterates: Iterator[Iterate], studio: Studio) -> None:
+    for each in iterates:
+        if each.step == 1:
+            progress.begin("paint", each.steps, unit="steps")
+        studio.keep(each)
+        progress.advance()
+
+
+def _optimized(content: Tensor, style: str, options: Mapping[str, Any]) -> Iterator[Iterate]:
+    start = options["start"]
+    given = None if start in STARTS else _load(start)
+    spec = _spec({**options, "start": _SPEC.start if given is not None else start})
+    return optimize(content, _regions(style, options["regions"]), _encoder(options), spec, given)
+
+
+def _harmonized(content: Tensor, style: str, options: Mapping[str, Any]) -> Iterator[Iterate]:
+    if not options["matte"]:
+        raise UsageError("--method harmonize needs --matte, a picture that is white where the element is")
+    painting = _styles(style)[0].picture
+    spec = HarmonizeSpec(size_px=options["size"], steps=options["steps"])
+    return harmonize(content, _matte(options["matte"]), painting, _encoder(options), spec)
+
+
+def _spec(options: Mapping[str, Any]) -> OptimizeSpec:
+    wishes = {
+        each.name: options[each.name] for each in fields(Wishes) if options.get(each.name) not in (None, ())
+    }
+    for name in ("style_layers", "content_layers"):
+        if name in wishes:
+            wishes[name] = dict(_layer(item) for item in wishes[name])
+    done = {name: options[name] for name in ("steps", "optimizer", "learning_rate", "start", "color", "seed")}
+    try:
+        smallest = min(options["smallest"], options["size"])
+        return OptimizeSpec(options["size"], smallest, **done, wishes=Wishes(**wishes))
+    except ValueError as err:
+        raise UsageError(str(err)) from err
+
+
+def _layer(item: str) -> tuple[str, float]:
+    name, _, weight = item.partition("=")
+    try:
+        return name, float(weight)
+    except ValueError as err:
+        raise UsageError(f"layer {item!r}: expected NAME=WEIGHT, such as relu4_1=2") from err
+
+
+def _regions(style: str, others: tuple[str, ...]) -> list[Region]:
+    """The styles everywhere, or where no other's matte is white, and the others'."""
+    if not others:
+        return [Region(_styles(style))]
+    named = [item.partition("=") for item in others]
+    mattes = [_matte(file) for file, _, _ in named]
+    rest = 1 - sum((fit(each[None], mattes[0][None])[0] for each in mattes[1:]), mattes[0]).clamp(0, 1)
+    regions = [Region(_styles(other), matte) for (_, _, other), matte in zip(named, mattes, strict=True)]
+    return [Region(_styles(style), rest), *regions]
+
+
+def _styles(reference: str) -> list[Style]:
+    parts = parse_reference(reference)
+    named = [part.reference for part in parts if not part.reference.lower().endswith(SUFFIXES)]
+    if named:
+        raise UsageError(f"style {named[0]!r}: optimization looks at pictures; give one, or --method network")
+    return [Style(_load(part.reference), part.weight) for part in parts]
+
+
+def _load(place: str) -> Tensor:
+    return load_picture(fetch_source(absolute_url(place), cache_folder() / "pictures"))
+
+
+def _matte(place: str) -> Tensor:
+    return luma(_load(place)[None])[0, 0]
+
+
+def _encoder(options: Mapping[str, Any]) -> Any:
+    return find_encoder(options["loss_network"], options["sha256"], options["pooling"])
+
+
+def _refuse_odd_names(output: str, animation: str | None) -> None:
+    if Path(output).suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{output}: a picture is called {', '.join(SUFFIXES)}")
+    if animation and Path(animation).suffix.lower() not in ANIMATIONS:
+        raise UsageError(f"{animation}: an animation is called {', '.join(ANIMATIONS)}")

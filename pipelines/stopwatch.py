@@ -1,0 +1,47 @@
+"""Where the time of a shard goes."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pipelines.media.layouts import PlaneArray
+
+Read = TypeVar("Read")
+
+
+@dataclass
+class Clock:
+    """Seconds spent in each stage; stages run at the same time, so they may add up to more than the wall."""
+
+    decode: float = 0.0
+    network: float = 0.0
+    encode: float = 0.0
+
+
+class Waits:
+    """The same items, and the seconds that were spent waiting for them."""
+
+    def __init__(self, items: Iterator[list[PlaneArray]]) -> None:
+        self.items = items
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[list[PlaneArray]]:
+        while True:
+            asked = time.perf_counter()
+            item = next(self.items, None)
+            self.seconds += time.perf_counter() - asked
+            if item is None:
+                return
+            yield item
+
+
+def timed(frames: Iterator[Read], clock: Clock) -> Iterator[Read]:
+    """The same frames; waiting for them is decoding."""
+    while True:
+        began = time.perf_counter()
+        frame = next(frames, None)
+        clock.decode += time.perf_counter() - began
+        if frame is None:
+            return
+        yield frame

@@ -1,0 +1,155 @@
+"""`stylereel image` as a person meets it, by every method; and a film painted by optimization."""
+
+import json
+
+import av
+import numpy as np
+import pytest
+from conftest import draw, index_film
+from PIL import Image
+
+from pipelines.cli import run
+from pipelines.config import make_job
+from pipelines.prepare import plan_film
+from pipelines.render import render_shard
+
+SMALL = ("--size", "64", "--smallest", "64", "--steps", "2")
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A photo, two paintings and a matte."""
+    monkeypatch.chdir(tmp_path)
+    for name, size in (("photo", (96, 64)), ("one", (90, 70)), ("two", (70, 90))):
+        Image.effect_mandelbrot(size, (-2, -1.5, 1, 1.5), 20 + size[0]).convert("RGB").save(f"{name}.png")
+    matte = np.zeros((64, 96), np.uint8)
+    matte[20:44, 30:60] = 255
+    Image.fromarray(matte).save("matte.png")
+    return tmp_path
+
+
+def test_every_method_paints_a_picture(desk, capsys):
+    for method, style, more in (
+        ("network", "starry-night", ()),
+        ("optimize", "one.png:0.7+two.png:0.3", SMALL),
+        ("harmonize", "one.png", ("--matte", "matte.png", *SMALL)),
+    ):
+        assert run(["image", "photo.png", f"{method}.png", "--style", style, "--method", method, *more]) == 0
+        with Image.open(f"{method}.png") as made:
+            assert min(made.size) >= 43 and made.mode == "RGB"
+    assert "style relu4_1" in capsys.readouterr().out
+
+
+def test_the_way_to_a_painting_is_shown(desk, capsys):
+    shown = ("--snapshots", "2", "--loss-plot", "plot.png", "--show-features", "seen", "--animation")
+    for kind in ("gif", "webp", "mp4"):
+        asked = ["image", "photo.png", "a.png", "--style", "one.png", "--method", "optimize", "--json"]
+        steps = ("--size", "64", "--smallest", "64", "--steps", "4", "--start", "noise")
+        assert run([*asked, *steps, *shown, f"way.{kind}"]) == 0
+        facts = json.loads(capsys.readouterr().out)
+        assert facts["losses"]["content relu4_2"] > 0 and facts["method"] == "optimize"
+    assert [path.name for path in sorted(desk.glob("a-*.png"))] == ["a-0002.png", "a-0004.png"]
+    for kind in ("gif", "webp"):
+        with Image.open(f"way.{kind}") as moving:
+            assert moving.n_frames == 4
+    with av.open("way.mp4") as film:
+        assert sum(1 for _ in film.decode(video=0)) == 4 + 24
+    assert {path.name for path in (desk / "seen").iterdir()} == {
+        f"relu{stage}_1-{kind}.png" for stage in range(1, 6) for kind in ("maps", "gram")
+    }
+    assert Image.open("plot.png").width > 500
+
+
+def test_regions_starts_and_layers_are_heeded(desk):
+    asked = ["image", "photo.png", "b.png", "--style", "one.png", "--method", "optimize", *SMALL]
+    more = [
+        "--region",
+        "matte.png=two.png",
+        "--start",
+        "two.png",
+        "--style-layer",
+        "relu2_1=2",
+        "--color",
+        "source",
+    ]
+    assert (
+        run([*asked, *more, "--content-layer", "relu3_1=1", "--pooling", "average", "--optimizer", "adam"])
+        == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["b.gif", "--style", "one.png"], "a picture is called"),
+        (["b.png", "--style", "one.png", "--animation", "c.avi"], "an animation is called"),
+        (["b.png", "--style", "starry-night", "--method", "optimize"], "optimization looks at pictures"),
+        (["b.png", "--style", "one.png", "--method", "harmonize"], "needs --matte"),
+        (["b.png", "--style", "none.png", "--method", "optimize"], "none.png: not found"),
+        (["b.png", "--style", "one.png", "--method", "optimize", "--steps", "0"], "steps must be at least 1"),
+        (
+            ["b.png", "--style", "one.png", "--method", "optimize", "--style-layer", "relu1_1=x"],
+            "NAME=WEIGHT",
+        ),
+        (
+            ["b.png", "--style", "one.png", "--method", "optimize", "--style-layer", "relu9_1=1"],
+            "has relu1_1",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(desk, capsys, arguments, said):
+    assert run(["image", "photo.png", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert said in err and "Traceback" not in err and not (desk / "b.png").exists()
+
+
+def frames_of(path):
+    with av.open(str(path)) as film:
+        return [frame.to_ndarray() for frame in film.decode(video=0)]
+
+
+def rendered(source, folder, **options):
+    """The frames of every part of a film painted by optimization, in order."""
+    folder.mkdir()
+    asked = {"style": "one.png", "method": "optimize", "lossless": True, "device": "cpu", **options}
+    job = make_job({"source": str(source), "output": str(folder / "out.mkv"), **asked})
+    film, frames = plan_film(job, *index_film(source)[:2]), []
+    for shard in film.shards:
+        part = folder / f"{shard.number}.mkv"
+        render_shard(film, shard, source, job.engine_spec, part)
+        frames += frames_of(part)
+    return frames
+
+
+@pytest.mark.long
+def test_a_film_by_optimization_is_the_same_whole_or_in_part(desk):
+    """A part that begins within a shot paints the shot from its first frame."""
+    source = draw(desk / "film.mp4", size="64x48", shots=(3, 3), sound=False)
+    whole, part = rendered(source, desk / "whole"), rendered(source, desk / "part", range="1-5")
+    assert len(whole) == 6 and len(part) == 4
+    assert all(np.array_equal(a, b) for a, b in zip(whole[1:5], part, strict=True))
+    assert not np.array_equal(whole[0], frames_of(source)[0])
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("style: starry-night\nmethod: optimize", "method optimize looks at pictures"),
+        (
+            "style: one.png\nmethod: optimize\nkey_frames: [{frame: 0, strength: 0}]",
+            "method optimize has none",
+        ),
+        ("style: one.png\nmethod: magic", "method"),
+    ],
+)
+def test_a_film_that_cannot_be_optimized_is_refused_before_work(desk, capsys, lines, said, film):
+    (desk / "job.yaml").write_text(f"source: {film}\noutput: x.mkv\n{lines}\n")
+    assert run(["plan", "job.yaml"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_long_shots_are_refused_before_work(desk, capsys):
+    draw(desk / "film.mp4", size="32x32", shots=(260,), sound=False)
+    (desk / "job.yaml").write_text("source: film.mp4\noutput: x.mkv\nstyle: one.png\nmethod: optimize\n")
+    assert run(["plan", "job.yaml"]) == 2
+    assert "shot 1 has 260 frames; method optimize is for shots of 240 at most" in capsys.readouterr().err

@@ -1,0 +1,102 @@
+"""An element pasted into a painting: only it changes, and it comes nearer to what surrounds it."""
+
+import pytest
+import torch
+from conftest import loss_network
+
+from stylecore.errors import PictureError
+from stylecore.harmonize import (
+    Field,
+    HarmonizeSpec,
+    agreed,
+    carry_field,
+    harmonize,
+    harmonize_shot,
+    nearest_places,
+    set_scene,
+    used_places,
+)
+
+SPEC = HarmonizeSpec(size_px=96, steps=4)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    torch.manual_seed(0)
+    painting = torch.rand(3, 12, 16).repeat_interleave(6, 1).repeat_interleave(6, 2)
+    element = torch.full((3, 50, 70), 0.5)
+    matte = torch.zeros(50, 70)
+    matte[15:35, 20:50] = 1
+    return element, matte, painting
+
+
+def test_what_is_far_from_the_element_stays_the_painting_to_the_bit(scene):
+    steps = list(harmonize(*scene, loss_network(), SPEC))
+    laid = set_scene(*scene, SPEC.size_px)
+    far = laid.loose[0] == 0
+    assert far.any() and torch.equal(steps[-1].picture[:, far], laid.painting[:, far])
+    assert [each.step for each in steps] == list(range(1, 9))
+    assert not torch.equal(steps[-1].picture, laid.pasted)
+
+
+def test_both_passes_lower_what_they_ask(scene):
+    steps = list(harmonize(*scene, loss_network(), SPEC))
+
+    def style(each):
+        return sum(value for name, value in each.losses.items() if name.startswith("style"))
+
+    assert style(steps[3]) < style(steps[0]) and style(steps[7]) < style(steps[4])
+
+
+def test_a_place_finds_itself():
+    torch.manual_seed(0)
+    features = torch.rand(1, 8, 6, 7)
+    found = nearest_places(features, features, torch.ones(6, 7, dtype=torch.bool))
+    assert found.tolist() == list(range(42))
+
+
+def test_a_field_that_agrees_stays_and_a_lone_voice_joins_in():
+    rows, columns = 9, 9
+    colors = torch.rand(3, rows, columns)
+    steady = torch.arange(rows * columns)
+    kept = agreed(Field(steady, (rows, columns)), colors).places.view(rows, columns)
+    assert torch.equal(kept[2:-2, 2:-2], steady.view(rows, columns)[2:-2, 2:-2])
+    odd = steady.clone()
+    odd[4 * columns + 4] = 0
+    joined = agreed(Field(odd, (rows, columns)), colors).places
+    assert joined[4 * columns + 4] == 4 * columns + 4
+
+
+def test_each_place_of_the_painting_counts_once(scene):
+    laid = set_scene(*scene, SPEC.size_px)
+    everyone_likes_one = Field(torch.full((9 * 12,), 13), (9, 12))
+    used = used_places(everyone_likes_one, laid)
+    assert used.sum() == 9 and used.max() == 1
+
+
+def test_a_field_goes_along_with_what_moved():
+    """Everything moved one cell to the right: its flow back is one cell to the left."""
+    rows, columns = 6, 8
+    before, fresh = Field(torch.arange(48), (rows, columns)), Field(torch.full((48,), 7), (rows, columns))
+    flow = torch.zeros(1, 2, 8 * rows, 8 * columns)
+    flow[:, 0] = -8
+    certain = torch.ones(1, 1, 8 * rows, 8 * columns)
+    certain[..., :8] = 0
+    places = carry_field(before, flow, certain, fresh).places.view(rows, columns)
+    assert torch.equal(places[:, 1:], before.places.view(rows, columns)[:, :-1])
+    assert (places[:, 0] == 7).all()
+
+
+def test_a_moving_element_does_not_boil(scene):
+    """Held still, it hardly changes; each frame harmonized for itself would be painted from its own start."""
+    element, matte, painting = scene
+    first, second, third = harmonize_shot([(element, matte)] * 3, painting, loss_network(), SPEC)
+    moved = (second - first).square().mean(), (third - second).square().mean()
+    pasted = set_scene(element, matte, painting, SPEC.size_px).pasted
+    assert max(moved) < 0.1 * (first - pasted).square().mean()
+
+
+def test_a_black_matte_is_refused(scene):
+    element, matte, painting = scene
+    with pytest.raises(PictureError, match="black everywhere"):
+        set_scene(element, 0 * matte, painting, 96)

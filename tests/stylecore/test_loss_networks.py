@@ -1,0 +1,172 @@
+"""Loss networks of every make: told by their names, proved by their hash, refused in one line."""
+
+import hashlib
+
+import pytest
+import torch
+from conftest import loss_network, loss_weights
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pipelines.cli import run
+from stylecore.encoders import BUNDLED_LOSS_NETWORK, LAYOUTS, Encoder, bundled_encoder, load_encoder
+from stylecore.errors import WeightsError
+from stylecore.explain import draw_gram, draw_maps, explain
+from stylecore.training.distill import Distiller, DistillSpec, clusters, distill
+
+
+@pytest.mark.parametrize("name", ["vgg16", "vgg19", "compact"])
+def test_a_file_is_known_by_the_names_inside_it(name, tmp_path):
+    file = tmp_path / "any.safetensors"
+    save_file({**loss_weights(name), "classifier.0.weight": torch.zeros(4, 8)}, file)
+    assert load_encoder(file).layout is LAYOUTS[name]
+
+
+PUBLISHED = {
+    "vgg16": "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M",
+    "vgg19": "64 64 M 128 128 M 256 256 256 256 M 512 512 512 512 M 512 512 512 512 M",
+}
+"""The configurations of Simonyan & Zisserman 2014, as torchvision lists them."""
+
+
+def published(name):
+    """Torchvision's list of modules, an eighth as wide."""
+    modules, inputs = [], 3
+    for item in PUBLISHED[name].split():
+        if item == "M":
+            modules.append(nn.MaxPool2d(2))
+            continue
+        modules += [nn.Conv2d(inputs, int(item) // 8, 3, padding=1, padding_mode="reflect"), nn.ReLU()]
+        inputs = int(item) // 8
+    return nn.Sequential(*modules)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "vgg19"])
+def test_torchvisions_format_is_read_as_it_is_meant(name):
+    """Names, order, pooling and normalization; the padding is ours."""
+    torch.manual_seed(0)
+    theirs = published(name)
+    ours = Encoder(LAYOUTS[name], {f"features.{key}": value for key, value in theirs.state_dict().items()})
+    picture = torch.rand(1, 3, 48, 32)
+    mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (LAYOUTS[name].mean, LAYOUTS[name].std))
+    stop = int(LAYOUTS[name].stages[3][1].removeprefix("features.")) + 2
+    with torch.no_grad():
+        wanted = theirs[:stop]((picture - mean) / std)
+        assert torch.allclose(ours(picture, ["relu4_2"])["relu4_2"], wanted, atol=1e-5)
+
+
+def test_a_file_that_ends_early_has_the_layers_it_has(tmp_path):
+    file = tmp_path / "short.safetensors"
+    weights = loss_weights("vgg19")
+    save_file({name: weights[name] for name in list(weights)[:10]}, file)
+    encoder = load_encoder(file)
+    assert encoder.layers == ["relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1"]
+    with pytest.raises(WeightsError, match="relu4_1: this loss network has relu1_1"):
+        encoder(torch.rand(1, 3, 32, 32), ["relu4_1"])
+
+
+def test_average_pooling_keeps_activations_near_their_size():
+    torch.manual_seed(0)
+    picture = torch.rand(1, 3, 64, 64)
+    weights = loss_weights("compact")
+    largest, mean = (
+        float(Encoder(LAYOUTS["compact"], weights, pooling)(picture, ["relu3_1"])["relu3_1"].mean())
+        for pooling in ("max", "average")
+    )
+    assert 0.4 < mean / largest < 2.5
+
+
+def paint(*more):
+    return run(["image", "a.png", "b.png", "--style", "a.png", "--method", "optimize", *more])
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    Image.effect_noise((80, 64), 60).convert("RGB").save("a.png")
+    save_file(loss_weights("vgg19"), "vgg.safetensors")
+    return tmp_path
+
+
+def test_a_file_that_is_not_the_one_meant_is_refused(desk, capsys):
+    sizes = ("--size", "64", "--steps", "1")
+    right = hashlib.sha256((desk / "vgg.safetensors").read_bytes()).hexdigest()
+    assert paint("--loss-network", "vgg.safetensors", "--sha256", right, *sizes) == 0
+    capsys.readouterr()
+    assert paint("--loss-network", f"file://{desk}/vgg.safetensors", "--sha256", "0" * 64, *sizes) == 2
+    err = capsys.readouterr().err
+    assert right in err and "expected 0000" in err and "Traceback" not in err
+    assert paint("--loss-network", "absent.safetensors", *sizes) == 2
+    assert "absent.safetensors: not found" in capsys.readouterr().err
+
+
+def test_without_network_or_cache_one_line_names_the_offline_choice(desk, capsys, monkeypatch):
+    """The real download, where no name resolves: the proxy does not exist."""
+    monkeypatch.setenv("TORCH_HOME", str(desk / "empty"))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert paint("--loss-network", "vgg16") == 2
+    (line,) = [each for each in capsys.readouterr().err.splitlines() if each.startswith("stylereel:")]
+    assert "vgg16" in line and "--loss-network bundled works offline" in line
+    assert not (desk / "b.png").exists()
+
+
+def test_the_network_in_the_box_is_small_and_knows_the_layers_that_are_asked_for():
+    assert BUNDLED_LOSS_NETWORK.stat().st_size < 3_000_000
+    found = bundled_encoder()(torch.rand(1, 3, 64, 64), ["relu1_1", "relu4_2", "relu5_1"])
+    assert all(features.isfinite().all() and features.std() > 0 for features in found.values())
+
+
+SPEC = DistillSpec(crops=20, crop_px=64, widths=(6,) * 5, samples=4000)
+
+
+@pytest.fixture(scope="module")
+def crops():
+    torch.manual_seed(0)
+    return [torch.rand(3, 20, 20).repeat_interleave(8, 1).repeat_interleave(8, 2) for _ in range(2)]
+
+
+def test_distilling_explains_its_teacher_and_resumes_to_the_bit(crops, tmp_path):
+    whole = Distiller(loss_network("vgg19"), crops, SPEC)
+    left = dict(distill(whole))
+    assert list(left) == LAYOUTS["compact"].convolutions
+    assert left["conv1_1"] < 0.01 and max(left.values()) < 1
+    half = Distiller(loss_network("vgg19"), crops, SPEC)
+    half.advance()
+    torch.save(half.state(), tmp_path / "half.pt")
+    again = Distiller(loss_network("vgg19"), crops, SPEC)
+    again.restore(torch.load(tmp_path / "half.pt", weights_only=True))
+    list(distill(again))
+    for name, weight in whole.finished().items():
+        assert torch.equal(weight, again.finished()[name])
+
+
+def test_channels_that_fire_together_become_one():
+    torch.manual_seed(0)
+    alone = torch.rand(3, 500)
+    seen = torch.cat([alone, alone[1:2] * 2 + 0.01 * torch.rand(1, 500)])
+    merged = clusters(seen, 3)
+    assert torch.allclose(merged @ merged.T, torch.eye(3), atol=1e-6)
+    assert ((merged > 0).sum(1) == 2).sum() == 1 and (merged[:, 1] > 0).eq(merged[:, 3] > 0).all()
+
+
+def test_distill_writes_a_network_that_can_be_used(desk):
+    (desk / "photos").mkdir()
+    (desk / "photos" / "a.png").write_bytes((desk / "a.png").read_bytes())
+    save_file(loss_weights("vgg19", width=96), "vgg.safetensors")
+    arguments = ["--teacher", "vgg.safetensors", "--content", "photos", "--out", "mine.safetensors"]
+    assert run(["distill", *arguments, "--crops", "2"]) == 0
+    assert set(load_file("mine.safetensors")) == set(loss_weights("compact"))
+    assert paint("--loss-network", "mine.safetensors", "--size", "64", "--steps", "1") == 0
+
+
+def test_features_are_shown_as_pictures():
+    encoder = loss_network()
+    shown = list(explain(torch.rand(3, 64, 96), encoder, ["relu1_1", "relu3_1"]))
+    assert [name for name, _, _ in shown] == ["relu1_1", "relu3_1"]
+    for _, maps, gram in shown:
+        assert maps.width > 300 and gram.width == gram.height == 512
+    flat = torch.zeros(1, 4, 8, 8)
+    assert draw_maps(flat).width > 0 and draw_gram(flat).getextrema()[0][0] > 240
