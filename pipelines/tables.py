@@ -31,8 +31,8 @@ def fields_of(rows: Iterable[object], columns: pa.Schema, but: Sequence[str] = (
     return {name: list(map(attrgetter(name), rows)) for name in columns.names if name not in but}
 
 
-def decode(name: str, data: bytes | None) -> pa.Table | None:
-    """A table, or None when it is missing or torn; another schema version is refused."""
+def decode(name: str, data: bytes | None, columns: pa.Schema) -> pa.Table | None:
+    """A table, or None when it is missing, torn or another one; another schema version is refused."""
     if data is None:
         return None
     try:
@@ -44,7 +44,7 @@ def decode(name: str, data: bytes | None) -> pa.Table | None:
         raise StorageError(
             f"{name}: manifest version {version}, this program reads {schema.VERSION}; use a new work"
         )
-    return table
+    return table if table.schema.remove_metadata().equals(columns) else None
 
 
 def facts_of(table: pa.Table) -> dict[str, str]:
