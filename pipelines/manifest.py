@@ -81,8 +81,11 @@ def save_index(store: Store, key: str, index: FilmIndex) -> None:
 def load_index(store: Store, key: str) -> FilmIndex | None:
     """The index, or None when it is not there whole."""
     frames, packets = (
-        tables.decode(name, store.read(name))
-        for name in (f"index/{key}/frames.parquet", f"index/{key}/packets.parquet")
+        tables.decode(name, store.read(name), columns)
+        for name, columns in (
+            (f"index/{key}/frames.parquet", schema.FRAMES),
+            (f"index/{key}/packets.parquet", schema.PACKETS),
+        )
     )
     if frames is None or packets is None:
         return None
@@ -199,7 +202,7 @@ def _results_table(results: Sequence[ShardResult]) -> bytes:
 
 def _results(name: str, data: bytes | None) -> list[ShardResult]:
     """The rows of a table, none when it is missing or torn."""
-    table = tables.decode(name, data)
+    table = tables.decode(name, data, schema.RESULTS)
     return [] if table is None else list(starmap(ShardResult, tables.rows(table, schema.RESULTS)))
 
 
@@ -237,7 +240,7 @@ def cut_off(store: Store) -> list[ShardResult]:
     names = [name for name in store.names("claims") if name.rpartition("/")[2] not in ended]
     rows = []
     for name, data in store.read_many(names).items():
-        table = tables.decode(name, data)
+        table = tables.decode(name, data, schema.CLAIMS)
         for found in tables.rows(table, schema.CLAIMS) if table else ():
             rows.append(ShardResult(**dict(zip(schema.CLAIMS.names, found, strict=True)), state=STARTED))
     return sorted(rows, key=lambda row: (row.key, row.attempt))

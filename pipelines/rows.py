@@ -24,5 +24,6 @@ def read_rows(store: Store, name: str, kind: type[Row], version: int) -> list[Ro
 
 def rows_of(name: str, data: bytes | None, kind: type[Row], version: int) -> list[Row] | None:
     """The same of a file's content."""
-    table = tables.decode(name, data, version)
-    return None if table is None else list(starmap(kind, tables.rows(table, schema.columns_of(kind))))
+    columns = schema.columns_of(kind)
+    table = tables.decode(name, data, columns, version)
+    return None if table is None else list(starmap(kind, tables.rows(table, columns)))

@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import isnan, nan
 from typing import Any
 
-from pipelines import manifest, tables
+from pipelines import manifest, schema, tables
 from pipelines.errors import UsageError
 from pipelines.manifest import ShardResult
 from pipelines.steadiness import Steadiness
@@ -84,9 +84,12 @@ def standing_parts(store: Store, plan: str) -> set[str]:
     return {rows[key].part for key in keys if key in rows and rows[key].state == manifest.OK}
 
 
+_PLAN = {"timeline": schema.TIMELINE, "shots": schema.SHOTS, "shards": schema.SHARDS}
+
+
 def _plan_table(store: Store, plan: str, name: str) -> Any:
     file = f"plan/{plan}/{name}.parquet"
-    table = tables.decode(file, store.read(file))
+    table = tables.decode(file, store.read(file), _PLAN[name])
     if table is None:
         raise UsageError(f"{store.url}: its plan is not there whole; run the same render command again")
     return table

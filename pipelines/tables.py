@@ -31,8 +31,10 @@ def fields_of(rows: Iterable[object], columns: pa.Schema, but: Sequence[str] = (
     return {name: list(map(attrgetter(name), rows)) for name in columns.names if name not in but}
 
 
-def decode(name: str, data: bytes | None, version: int = schema.VERSION) -> pa.Table | None:
-    """A table, or None when it is missing or torn; another schema version is refused."""
+def decode(
+    name: str, data: bytes | None, columns: pa.Schema, version: int = schema.VERSION
+) -> pa.Table | None:
+    """A table, or None when it is missing, torn or another one; another schema version is refused."""
     if data is None:
         return None
     try:
@@ -42,7 +44,7 @@ def decode(name: str, data: bytes | None, version: int = schema.VERSION) -> pa.T
     found = (table.schema.metadata or {}).get(schema.VERSION_MARK.encode(), b"?").decode()
     if found != str(version):
         raise StorageError(f"{name}: manifest version {found}, this program reads {version}; use a new work")
-    return table
+    return table if table.schema.remove_metadata().equals(columns) else None
 
 
 def facts_of(table: pa.Table) -> dict[str, str]:

@@ -191,6 +191,8 @@ def test_torn_and_foreign_files_among_results_do_no_harm(store):
     manifest.record(store, row(1, OK))
     store.write("results/torn.parquet", b"PAR1 and no more")
     store.write("results/notes.txt", b"hello")
+    manifest.claim(store, row(0, OK))
+    store.write("results/k-0007.parquet", store.read("claims/k-0001.parquet"))  # a table, and not this one
     assert len(manifest.attempts(store)) == 1
 
 
