@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from pipelines import manifest, progress
-from pipelines.config import TitleJob
 from pipelines.errors import UsageError
+from pipelines.jobs import TitleJob
 from pipelines.prepare import FilmPlan
 from pipelines.selection import MEASURED, Piece, columns_of, load_pieces, matching, with_steadiness
 from pipelines.steadiness import Steadiness, steadiness_of

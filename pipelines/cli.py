@@ -20,8 +20,8 @@ from pipelines.commands.season import season
 from pipelines.commands.styles import styles
 from pipelines.commands.train import train
 from pipelines.commands.work import clean, report, status
-from pipelines.config import cache_folder
 from pipelines.credentials import scrub
+from pipelines.environment import cache_folder
 from pipelines.errors import StylereelError
 from stylecore.errors import StyleError
 

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.config import TitleJob
 from pipelines.credentials import hide_secrets
 from pipelines.errors import UsageError
+from pipelines.jobs import TitleJob
 from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import ConformReport, conform
 from pipelines.media.pictures import index_name, is_sequence

@@ -2,8 +2,9 @@
 
 import torch
 
-from pipelines.config import TitleJob, cores
+from pipelines.environment import cores
 from pipelines.errors import UsageError
+from pipelines.jobs import TitleJob
 from stylecore.runtime import fast_precision
 from stylecore.spec import EXACT
 

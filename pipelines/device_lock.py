@@ -8,7 +8,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from pipelines import progress
-from pipelines.config import cache_folder
+from pipelines.environment import cache_folder
 
 
 @contextmanager

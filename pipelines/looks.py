@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from pipelines.config import Look, LookKey, ShotLook, TitleJob
 from pipelines.errors import UsageError
+from pipelines.jobs import Look, LookKey, ShotLook, TitleJob
 from pipelines.mattes import make_matte
 from pipelines.timeline import FrameRange, Shot, parse_numbers
 from stylecore.catalog import find_style, find_styles, is_picture, parse_reference

@@ -1,6 +1,6 @@
 """Loss networks by reference: the one in the box, torchvision's, or a file anywhere that fsspec reaches."""
 
-from pipelines.config import cache_folder
+from pipelines.environment import cache_folder
 from pipelines.storage import absolute_url, fetch_source
 from stylecore.encoders import PUBLISHED, Encoder, bundled_encoder, load_encoder, published_encoder
 

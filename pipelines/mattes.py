@@ -8,7 +8,7 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipelines.config import cache_folder
+from pipelines.environment import cache_folder
 from pipelines.errors import InputError
 from pipelines.indexed import ensure_index, source_key
 from pipelines.media.frames import FrameReader

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipelines.config import TitleJob
 from pipelines.credentials import hide_secrets
 from pipelines.errors import InputError, UsageError
 from pipelines.excerpt import Window, excerpt, pictures_excerpt
+from pipelines.jobs import TitleJob
 from pipelines.looks import looks_of_shots
 from pipelines.media.encoding import Encoding, encode_parts, make_encoding
 from pipelines.media.index import FilmIndex

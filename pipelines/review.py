@@ -11,8 +11,8 @@ from typing import Any
 import av
 from PIL import Image
 
-from pipelines.config import TitleJob
 from pipelines.credentials import hide_secrets
+from pipelines.jobs import TitleJob
 from pipelines.media.conform import ConformReport
 from pipelines.media.frames import FrameReader
 from pipelines.media.pictures import screen_pixels

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines import progress
-from pipelines.config import TitleJob
 from pipelines.errors import DiskFullError
 from pipelines.forecast import Forecast
+from pipelines.jobs import TitleJob
 from pipelines.media.encoding import Encoding
 from pipelines.storage import free_bytes, split_url
 from pipelines.work import Work

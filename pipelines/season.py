@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from pipelines.catalogue import DELIVERED, TitleRun, latest, runs
-from pipelines.config import Season, TitleJob, make_job
+from pipelines.config import make_job
 from pipelines.credentials import hide_secrets
 from pipelines.errors import InputError, StylereelError, UsageError
+from pipelines.jobs import Season, TitleJob
 from pipelines.looks import film_keys, style_digest
 from pipelines.media.pictures import index_name, is_sequence
 from pipelines.storage import Found, Store, find_files, is_pattern, split_url

@@ -11,10 +11,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipelines import manifest
-from pipelines.config import TitleJob, cache_folder, make_job
+from pipelines.config import make_job
 from pipelines.credentials import hide_secrets
+from pipelines.environment import cache_folder
 from pipelines.errors import EngineError, UsageError
 from pipelines.indexed import ensure_index
+from pipelines.jobs import TitleJob
 from pipelines.manifest import OK, WITHDRAWN, ShardResult
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan, plan_film

@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 
-from pipelines.config import TitleJob
 from pipelines.flows.run import run_title
+from pipelines.jobs import TitleJob
 
 
 def arm(place: str, calls: int, argument: str) -> None:

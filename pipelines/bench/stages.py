@@ -8,8 +8,8 @@ import av
 import torch
 from torch import Tensor
 
-from pipelines.config import TitleJob
 from pipelines.indexed import ensure_index
+from pipelines.jobs import TitleJob
 from pipelines.media.ffmpeg import recode_graph, run
 from pipelines.media.frames import FrameReader
 from pipelines.media.parts import write_part

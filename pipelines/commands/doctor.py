@@ -9,9 +9,10 @@ import click
 import torch
 
 from pipelines.commands.common import json_option, print_result
-from pipelines.config import absolute_url, cache_folder, prefect_server_given
+from pipelines.config import absolute_url
 from pipelines.credentials import hide_secrets, scrub
 from pipelines.device_lock import is_taken, lock_folder
+from pipelines.environment import cache_folder, prefect_server_given
 from pipelines.errors import StylereelError
 from pipelines.flows.server import EmbeddedServer, given_server
 from pipelines.media.codecs import CODECS

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from pipelines import progress
 from pipelines.commands.common import console, json_option, print_result
-from pipelines.config import absolute_style, cache_folder
+from pipelines.config import absolute_style
 from pipelines.display import Display
+from pipelines.environment import cache_folder
 from pipelines.errors import UsageError
 from pipelines.loss_networks import find_encoder
 from pipelines.media.animation import ANIMATIONS

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from pipelines import progress
 from pipelines.commands.common import console, json_option, print_result
-from pipelines.config import absolute_style, cache_folder, make_job
+from pipelines.config import absolute_style, make_job
 from pipelines.device import resolve_device
 from pipelines.display import Display
+from pipelines.environment import cache_folder
 from pipelines.errors import UsageError
 from pipelines.looks import style_digest
 from pipelines.media.frames import FrameReader

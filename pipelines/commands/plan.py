@@ -13,10 +13,11 @@ from pipelines import manifest
 from pipelines.calibration import calibrate, calibrations
 from pipelines.commands.common import console, json_option, print_result, span, style_options
 from pipelines.commands.render import JOB_SUFFIXES, job_from_arguments
-from pipelines.config import TitleJob, cache_folder
 from pipelines.delivery import refuse_foreign_folder
 from pipelines.display import Display
+from pipelines.environment import cache_folder
 from pipelines.forecast import Forecast, forecast
+from pipelines.jobs import TitleJob
 from pipelines.looks import check_styles
 from pipelines.prepare import FilmPlan
 from pipelines.room import Need, needs, refuse_what_will_not_fit

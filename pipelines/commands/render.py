@@ -7,11 +7,12 @@ import click
 
 from pipelines.batches import Pool
 from pipelines.commands.common import console, json_option, print_result, style_options
-from pipelines.config import TitleJob, load_job_file, make_job
+from pipelines.config import load_job_file, make_job
 from pipelines.device import check_pool_device, resolve_device
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
+from pipelines.jobs import TitleJob
 
 JOB_SUFFIXES = (".yaml", ".yml")
 

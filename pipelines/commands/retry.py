@@ -9,10 +9,10 @@ from pipelines.choice import choose, withdraw_chosen
 from pipelines.commands.common import console, json_option, print_result
 from pipelines.commands.render import delivery_lines
 from pipelines.commands.work import open_latest
-from pipelines.config import TitleJob
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
+from pipelines.jobs import TitleJob
 from pipelines.selection import MEASURED, Piece
 
 

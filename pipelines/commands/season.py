@@ -12,10 +12,11 @@ import click
 from pipelines import progress
 from pipelines.catalogue import FAILED, TitleRun, latest, runs
 from pipelines.commands.common import AGE, console, json_option, print_result
-from pipelines.config import Season, load_season_file, with_titles
+from pipelines.config import load_season_file, with_titles
 from pipelines.display import Display
 from pipelines.errors import StorageError, UsageError
 from pipelines.flows.run import run_season
+from pipelines.jobs import Season
 from pipelines.season import Title, settled, take_stock
 from pipelines.storage import Store
 

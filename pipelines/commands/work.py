@@ -17,9 +17,10 @@ from pipelines.catalogue import runs
 from pipelines.commands.common import AGE, json_option, print_result, span
 from pipelines.commands.render import JOB_SUFFIXES
 from pipelines.commands.season import say_season
-from pipelines.config import TitleJob, load_season_file
+from pipelines.config import load_season_file
 from pipelines.errors import UsageError
 from pipelines.flows.run import write_report
+from pipelines.jobs import TitleJob
 from pipelines.selection import Piece, load_pieces, standing_parts
 from pipelines.storage import Store, absolute_url, find_files
 from pipelines.timeline import FrameRange

@@ -7,9 +7,9 @@ from pathlib import Path
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from pipelines.config import TitleJob
 from pipelines.device import share_cores
 from pipelines.flows.tasks import render_title_shard
+from pipelines.jobs import TitleJob
 
 RUNNER: ThreadPoolTaskRunner = ThreadPoolTaskRunner(max_workers=16)
 """Of the flows that paint; how many shards it is given is for the job to say."""

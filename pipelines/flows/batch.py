@@ -6,13 +6,14 @@ from prefect import flow
 from prefect.runtime import flow_run as this_run
 
 from pipelines import manifest
-from pipelines.config import TitleJob, recall_urls
 from pipelines.device import resolve_device
 from pipelines.device_lock import device_turn
+from pipelines.environment import recall_urls
 from pipelines.errors import EngineError
 from pipelines.faults import trust_in
 from pipelines.flows.at_once import RUNNER, render_shards
 from pipelines.flows.tasks import fetch_title
+from pipelines.jobs import TitleJob
 from pipelines.manifest import OK
 from pipelines.work import Work, load_film, open_work
 

@@ -7,12 +7,13 @@ from prefect import flow
 from pipelines.batches import BATCH_SECONDS, Pool
 from pipelines.catalogue import FAILED
 from pipelines.choice import choose, withdraw_chosen
-from pipelines.config import Season, TitleJob, make_job, make_season
+from pipelines.config import make_job, make_season
 from pipelines.device import check_pool_device, resolve_device
 from pipelines.errors import EngineError
 from pipelines.flows.artifacts import show_contact_sheet
 from pipelines.flows.run import run_title
 from pipelines.flows.season import stylize_season
+from pipelines.jobs import Season, TitleJob
 from pipelines.work import latest_job, open_work
 
 

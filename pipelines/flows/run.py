@@ -17,11 +17,12 @@ from typing import Any, NoReturn, TypeVar
 from pipelines import manifest, progress
 from pipelines.batches import Pool
 from pipelines.catalogue import TitleRun
-from pipelines.config import Season, TitleJob, cache_folder, prefect_server_given
 from pipelines.credentials import hide_secrets
 from pipelines.delivery import fetch_delivered, fingerprint, refuse_unwritable
+from pipelines.environment import cache_folder, prefect_server_given
 from pipelines.errors import StylereelError, UsageError
 from pipelines.flows.server import EmbeddedServer, answers, given_server, pointed_at
+from pipelines.jobs import Season, TitleJob
 from pipelines.looks import check_styles
 from pipelines.media.encoding import container_of
 from pipelines.media.pictures import is_sequence

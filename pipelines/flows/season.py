@@ -10,12 +10,12 @@ from prefect import flow
 from pipelines import catalogue, progress
 from pipelines.batches import Pool
 from pipelines.catalogue import DELIVERED, FAILED, TitleRun
-from pipelines.config import Season
 from pipelines.credentials import hide_secrets, scrub
 from pipelines.device import check_pool_device, resolve_device
 from pipelines.errors import UsageError
 from pipelines.faults import message, patient
 from pipelines.flows.run import run_title
+from pipelines.jobs import Season
 from pipelines.season import Title, take_stock
 from pipelines.storage import Store
 from stylecore.errors import StyleError

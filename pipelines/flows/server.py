@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.config import prefect_server_given
 from pipelines.credentials import hide_secrets
+from pipelines.environment import prefect_server_given
 from pipelines.errors import EngineError, UsageError
 
 START_SECONDS = 180

@@ -25,10 +25,10 @@ from prefect.states import Cancelled
 
 from pipelines import manifest, progress
 from pipelines.batches import Pool, plan_batches, seconds_per_frame
-from pipelines.config import TitleJob
 from pipelines.errors import OutageError, UsageError
 from pipelines.faults import Fault, patient, wait_out
 from pipelines.flows.artifacts import tags_of
+from pipelines.jobs import TitleJob
 from pipelines.manifest import FAILED, OK, ShardResult
 from pipelines.prepare import FilmPlan
 from pipelines.work import Work, load_film, open_work, withdraw

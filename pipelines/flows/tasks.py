@@ -13,11 +13,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
 from pipelines import manifest, progress
-from pipelines.config import TitleJob
 from pipelines.credentials import scrub
 from pipelines.delivery import assemble_delivery, conform_delivery, publish_delivery
 from pipelines.errors import OutageError, StorageError
 from pipelines.faults import Fault, fault_of, message, patient, transient_pauses, trust_in
+from pipelines.jobs import TitleJob
 from pipelines.manifest import FAILED, OK, ShardResult
 from pipelines.media.assemble import PartFile
 from pipelines.media.conform import ConformReport

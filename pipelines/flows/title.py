@@ -9,7 +9,6 @@ from prefect import flow
 
 from pipelines import manifest
 from pipelines.batches import Pool
-from pipelines.config import TitleJob
 from pipelines.device_lock import device_turn
 from pipelines.errors import EngineError
 from pipelines.flows.artifacts import show_delivery, show_failed, shown_progress, tag_run
@@ -22,6 +21,7 @@ from pipelines.flows.tasks import (
     plan_title,
     publish_title,
 )
+from pipelines.jobs import TitleJob
 from pipelines.review import describe_delivery
 from pipelines.work import find_source, load_film, open_work
 

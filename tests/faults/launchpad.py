@@ -15,9 +15,9 @@ import traceback
 import torch
 
 import pipelines.flows.title  # noqa: F401  loaded once, for all forks
-from pipelines.config import TitleJob
 from pipelines.errors import StylereelError
 from pipelines.flows.run import run_title
+from pipelines.jobs import TitleJob
 from tests.faults.harms import arm
 
 LIMIT_SECONDS = 180

@@ -22,7 +22,8 @@ from harms import MOMENTS, damage
 from proxy import Proxy
 
 from pipelines import manifest
-from pipelines.config import TitleJob, make_job
+from pipelines.config import make_job
+from pipelines.jobs import TitleJob
 from pipelines.manifest import FAILED, OK
 from pipelines.storage import Store
 from pipelines.work import open_work
@@ -184,7 +185,7 @@ def test_two_planners_on_one_work_do_no_harm(bucket, launchpad, tiny_job, undist
 
 KILL_SERVER = """
 import json, sys
-from pipelines.config import TitleJob
+from pipelines.jobs import TitleJob
 from pipelines.flows import run
 import pipelines.render
 from tests.faults.harms import _at_call

@@ -21,9 +21,10 @@ import av
 from conftest import draw
 
 from pipelines import manifest
-from pipelines.config import TitleJob, make_job
+from pipelines.config import make_job
 from pipelines.excerpt import WHOLE
 from pipelines.flows.tasks import Assembled
+from pipelines.jobs import TitleJob
 from pipelines.manifest import OK, ShardResult
 from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import conform

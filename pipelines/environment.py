@@ -1,0 +1,34 @@
+"""What the machine and its user's environment say. The only reader of os.environ."""
+
+import os
+from pathlib import Path
+
+from pipelines import schema
+from pipelines.credentials import masked
+
+
+def recall_urls() -> None:
+    """Learn the URLs in $STYLEREEL_URLS, divided by spaces: those whose credentials no stored job holds."""
+    for url in os.environ.get("STYLEREEL_URLS", "").split():
+        masked(url)
+
+
+def cores() -> int:
+    """Processors that this process may use; OMP_NUM_THREADS means to limit them."""
+    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+
+
+def cache_folder() -> Path:
+    """Where this machine keeps what can be made again: $STYLEREEL_CACHE, else the user's cache.
+
+    One folder for each version of the manifest: what an older program left there is nobody's fault.
+    """
+    given = os.environ.get("STYLEREEL_CACHE")
+    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stylereel"
+    folder = Path(given).expanduser().absolute() if given else users
+    return folder / f"manifest-{schema.VERSION}"
+
+
+def prefect_server_given() -> str:
+    """The API of the Prefect server that the user points to; empty when there is none."""
+    return os.environ.get("PREFECT_API_URL", "")
