@@ -11,6 +11,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from pipelines import manifest
+from pipelines.faults import patient
 from pipelines.manifest import OK, WITHDRAWN, ShardResult
 from pipelines.storage import Store
 
@@ -83,7 +84,8 @@ def play(seed: int) -> tuple[Store, list[Worker]]:
 def test_no_result_is_ever_mixed_or_lost(seeds, monkeypatch):
     monkeypatch.setattr("pipelines.faults.time.sleep", lambda _: None)
     for seed in seeds:
-        store, workers = play(seed)
+        with patient():
+            store, workers = play(seed)
         rows = manifest.attempts(store)
         told = {(worker.key, worker.attempt): worker for worker in workers if worker.recorded}
         assert len({(row.key, row.attempt) for row in rows}) == len(rows) == len(told), seed
