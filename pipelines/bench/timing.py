@@ -47,4 +47,4 @@ def _median(timings: list[Timing]) -> Timing:
 
 def _cpu_seconds() -> float:
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    return time.process_time() + times.children_user + times.children_system

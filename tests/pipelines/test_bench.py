@@ -1,0 +1,54 @@
+"""What `stylereel bench` compares is comparable: the peer is the classic network, the counts are counts."""
+
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from pipelines.bench.limits import operations
+from pipelines.bench.peer import classic
+from pipelines.bench.peers import peers, same_network
+from pipelines.bench.report import STAGES
+from pipelines.bench.timing import Timing, take_turns, timed
+from pipelines.cli import run
+from stylecore.spec import EngineSpec
+
+
+def test_each_stage_is_measured_and_judged(film, capsys):
+    wish = ["--style", "noir", "--frames", "3", "--rounds", "1", "--no-peer", "--json"]
+    assert run(["bench", str(film), *wish]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert set(facts["frame"]) == {*STAGES, "read", "render", "recode"}
+    assert all(timing["wall_seconds"] > 0 for timing in facts["frame"].values())
+    assert facts["machine"]["picture"] == "160x96" and facts["limits"]["copied_bytes_per_second"] > 1e8
+    assert facts["ratios"]["render / floor"] > 0
+
+
+def test_the_peer_paints_what_we_paint(tmp_path):
+    torch.manual_seed(2)
+    rgb = (F.interpolate(torch.rand(1, 3, 6, 8), (72, 96), mode="bicubic").clamp(0, 1) * 255).round() / 255
+    torch.save(classic().state_dict(), tmp_path / "classic.pth")
+    runner, look = same_network(tmp_path / "classic.pth", rgb, EngineSpec())
+    with torch.inference_mode():
+        theirs, ours = classic()(rgb * 255).clamp(0, 255), 255 * runner.paint(rgb, look)
+    assert theirs.std() > 1 and (theirs - ours).abs().max() < 1
+
+
+@pytest.mark.long
+def test_a_peer_answers_frame_by_frame(tmp_path):
+    with peers([torch.rand(1, 3, 48, 64)], tmp_path) as (found, _):
+        for peer in found.values():
+            assert all(peer.paint(way).wall_seconds > 0 for way in ("network", "files"))
+
+
+def test_operations_are_counted():
+    x, weight = torch.rand(1, 4, 10, 12), torch.rand(8, 4, 3, 3)
+    assert operations(lambda: F.conv2d(x, weight)) == 2 * 8 * 10 * 8 * 4 * 9
+
+
+def test_the_first_turn_does_not_count_and_the_median_does():
+    walls = iter([9.0, 1.0, 5.0, 2.0])
+    assert take_turns({"a": lambda: Timing(next(walls), 0.5)}, 3) == {"a": Timing(2.0, 0.5)}
+    spent = timed(lambda: sum(range(200_000)), frames=2)
+    assert 0 < spent.cpu_seconds <= 2 * spent.wall_seconds
