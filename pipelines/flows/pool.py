@@ -10,12 +10,14 @@ from prefect.client.schemas.objects import StateType
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 from prefect.flows import Flow
 from prefect.workers.process import ProcessWorker
 
 from pipelines.flows.batch import stylize_batch
 from pipelines.flows.deployed import render, retry, season
+from pipelines.flows.spread import LOST
 
 TITLES, BATCHES = "titles", "batches"
 """Queues: of runs that mostly wait, and of those that compute."""
@@ -24,6 +26,10 @@ POOLED = "stylereel-pool"
 HEARTBEAT_SECONDS = 30
 """The least that Prefect allows."""
 START_SECONDS = 600
+_RUNS = ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]})
+_ON_A_POOL = ResourceSpecification(
+    {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{POOLED}"}
+)
 FILESYSTEM_LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
 
@@ -93,39 +99,43 @@ def _ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> str
 
 
 def _automations() -> list[AutomationCore]:
-    """A run that falls silent goes back into the queue, and whoever takes it goes on from the manifest."""
-    silent = _back_into_queue(
-        "stylereel: runs whose worker is lost",
-        after="prefect.flow-run.heartbeat",
-        within=timedelta(seconds=3 * HEARTBEAT_SECONDS),
-    )
-    unborn = _back_into_queue(
-        "stylereel: runs that never start",
-        after="prefect.flow-run.Pending",
-        within=timedelta(seconds=START_SECONDS),
-    )
-    return [silent, unborn]
+    """A run that falls silent is lost; a lost one has its turn again, and goes on from the manifest.
 
-
-def _back_into_queue(name: str, after: str, within: timedelta) -> AutomationCore:
-    return AutomationCore(
-        name=name,
+    Two steps, for Prefect refuses only the first to a run that has ended after all.
+    """
+    silent = _lost_after("prefect.flow-run.heartbeat", timedelta(seconds=3 * HEARTBEAT_SECONDS))
+    unborn = _lost_after("prefect.flow-run.Pending", timedelta(seconds=START_SECONDS))
+    again = AutomationCore(
+        name="stylereel: lost runs go back into the queue",
         trigger=EventTrigger(
-            after={after},
+            expect={f"prefect.flow-run.{LOST}"},
+            match=_RUNS,
+            match_related=_ON_A_POOL,
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[_change(StateType.SCHEDULED, "Rescheduled", "its worker was lost; its turn again")],
+    )
+    return [silent, unborn, again]
+
+
+def _lost_after(event: str, within: timedelta) -> AutomationCore:
+    return AutomationCore(
+        name=f"stylereel: nothing heard after {event.rpartition('.')[2]}",
+        trigger=EventTrigger(
+            after={event},
             expect={"prefect.flow-run.*"},
-            match={"prefect.resource.id": ["prefect.flow-run.*"]},
-            match_related={"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{POOLED}"},
+            match=_RUNS,
+            match_related=_ON_A_POOL,
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
             within=within,
         ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.SCHEDULED,
-                name="Rescheduled",
-                message="nothing was heard of it; its turn again",
-                force=False,
-            )
-        ],
+        actions=[_change(StateType.CRASHED, LOST, "nothing was heard of it")],
     )
+
+
+def _change(state: StateType, name: str, message: str) -> ChangeFlowRunState:
+    return ChangeFlowRunState(state=state, name=name, message=message, force=False)

@@ -21,7 +21,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run as this_run
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Pending
 
 from pipelines import manifest, progress
 from pipelines.batches import Pool, plan_batches, seconds_per_frame
@@ -33,6 +33,8 @@ from pipelines.manifest import FAILED, OK, ShardResult
 from pipelines.prepare import FilmPlan
 from pipelines.work import Work, load_film, open_work, withdraw
 
+LOST = "Lost"
+"""Name of the state of a run that nothing is heard of: not over, its turn comes again."""
 POLL_SECONDS = 5.0
 FRUITLESS_RUNS = 3
 """Runs of a batch in a row that may end without a finished shard; runs that finish some cost nothing."""
@@ -85,6 +87,10 @@ def _ask(question: Callable[[], Answer]) -> Answer:
     return wait_out(once, "Prefect's server")
 
 
+def _is_over(state: State) -> bool:
+    return state.is_final() and state.name != LOST
+
+
 class Spread:
     """The batches of one film that are under way."""
 
@@ -115,7 +121,8 @@ class Spread:
 
     def look(self) -> None:
         """Tell what has been finished, and see to the runs that are over."""
-        over = {run: state for run in self.running if (state := self._state(run)) and state.is_final()}
+        states = {run: self._state(run) for run in self.running}
+        over = {run: state for run, state in states.items() if _is_over(state)}
         began = time.monotonic()
         if not over and began < self._look_again:
             return
@@ -175,9 +182,9 @@ class Spread:
             for run in self.client.read_flow_runs(flow_run_filter=wanted)
         }
 
-    def _state(self, run: UUID) -> State | None:
+    def _state(self, run: UUID) -> State:
         try:
-            return _ask(lambda: self.client.read_flow_run(run)).state
+            return _ask(lambda: self.client.read_flow_run(run)).state or Pending()
         except ObjectNotFound:
             return Cancelled(message="somebody deleted it")
 
