@@ -22,8 +22,7 @@ from torch import Tensor, nn
 
 from stylecore.runtime import keep_freed_memory
 
-
-_CONTRAST = 100.0
+_CONTRAST, _MIDDLE = 100.0, 127.0
 
 
 class _Conv(nn.Module):
@@ -82,9 +81,10 @@ def classic(seed: int = 1) -> Classic:
     """The network with weights that no training made, and a picture of full contrast; it costs the same."""
     torch.manual_seed(seed)
     network = Classic().eval()
+    weight, bias = network.deconv3.conv2d.parameters()
     with torch.no_grad():
-        network.deconv3.conv2d.weight.mul_(_CONTRAST)
-        network.deconv3.conv2d.bias.fill_(127.0)
+        weight.mul_(_CONTRAST)
+        bias.fill_(_MIDDLE)
     return network
 
 
