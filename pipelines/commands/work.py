@@ -1,5 +1,6 @@
 """`stylereel status`, `report` and `clean`: what a WORK holds."""
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -153,6 +154,7 @@ def _cleaned(url: str, keep_parts: bool, everything: bool) -> str:
         return f"removed; {job.output} is untouched"
     kept = standing_parts(work.store, plan) if keep_parts else set()
     gone = [name for name in work.store.names("parts") if name not in kept]
-    for name in (*gone, "scratch"):
+    for name in gone if kept else ("parts",):
         work.store.remove(name)
+    shutil.rmtree(work.scratch, ignore_errors=True)
     return f"{len(gone)} parts removed, {len(kept)} kept; {job.output} is untouched"

@@ -76,4 +76,4 @@ class Johnson(nn.Module):
             x = x + norm(layer + 1, self.convs[layer + 1](bent))
         for layer in range(DOWN + 2 * BLOCKS, DOWN + 2 * BLOCKS + UP):
             x = F.relu(norm(layer, self.convs[layer](x)))
-        return (self.paint(x).float() / CODES).clamp(0, 1)[..., :height, :width]
+        return (self.paint(x).to(rgb.dtype) / CODES).clamp(0, 1)[..., :height, :width]

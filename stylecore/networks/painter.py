@@ -106,7 +106,7 @@ class Painter(nn.Module):
             x = block(x, norm, 1 + 2 * index)
         layer = 1 + 2 * len(self.blocks)
         x = F.relu(norm(layer, self.to_half(x)))
-        strokes = self._strokes(x, norm, layer + 1)[..., :height, :width].float()
+        strokes = self._strokes(x, norm, layer + 1)[..., :height, :width].to(ground.dtype)
         return torch.sigmoid(torch.logit(ground, eps=_THIN) + strokes)
 
     def settle(self) -> None:
