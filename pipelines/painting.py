@@ -62,10 +62,10 @@ def painted_frames(
             yield from _optimized(film, shot, style, engine, reader, mine, mine_read, clock)
             continue
         stylizer = open_stylizer(style, film.painted_format, engine)
-        state = _survey(film, shot, reader, stylizer, clock)
+        state = survey_shot(film, shot, reader, stylizer, clock)
         coming, place = islice(frames, len(mine)), mine.start
         mattes = _mattes(film, style, mine)
-        drifts = _drifts(film, shot)
+        drifts = drifts_of(film, shot)
         while batch := list(islice(coming, at_once)):
             pictures = [_planes(film, picture) for moments in batch for picture in moments]
             allowed = [matte for matte in islice(mattes, len(batch)) for _ in batch[0]] or None
@@ -125,7 +125,7 @@ def _planes(film: FilmPlan, frame: VideoFrame) -> Planes:
     return refit(frame_planes(frame), film.yuv_format, film.painted_format)
 
 
-def _drifts(film: FilmPlan, shot: Shot) -> list[Drift]:
+def drifts_of(film: FilmPlan, shot: Shot) -> list[Drift]:
     """How far the scene of each frame has moved since the shot began, as it is seen."""
     held, height = film.yuv_format.orientation, film.info.height
     seen_height, _ = held.upright_size(height, film.info.width)
@@ -147,7 +147,9 @@ def _mattes(film: FilmPlan, style: StyleSpec, frames: FrameRange) -> Iterator[Te
     return read_matte(style.matte, frames, height, width)
 
 
-def _survey(film: FilmPlan, shot: Shot, reader: FrameReader, stylizer: Stylizer, clock: Clock) -> ShotState:
+def survey_shot(
+    film: FilmPlan, shot: Shot, reader: FrameReader, stylizer: Stylizer, clock: Clock
+) -> ShotState:
     """The shot's constants, from frames spread over the whole shot: every shard of it gets the same."""
     contrasts = [film.index.frames[frame].contrast for frame in shot.frames]
     wanted = [shot.frames.start + position for position in survey_positions(contrasts)]

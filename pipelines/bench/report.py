@@ -6,8 +6,8 @@ from typing import Any
 from pipelines.bench.timing import Timing
 
 _BAR = 24
-STAGES = ("decode", "convert", "network", "paint", "encode")
-"""In the order of the work; painting includes conversion and network."""
+STAGES = ("decode", "survey", "convert", "network", "paint", "encode")
+"""In the order of the work; painting includes conversion and network, a shot shares its survey."""
 
 
 def facts_of(
@@ -31,8 +31,9 @@ def _ratios(
     timings: Mapping[str, Timing], limits: Mapping[str, float], operations: int, machine: Mapping[str, Any]
 ) -> dict[str, float]:
     wall = {name: timing.wall_seconds for name, timing in timings.items()}
-    cpu = sum(timings[name].cpu_seconds for name in ("decode", "paint", "encode"))
-    floor = max(wall["paint"], wall["encode"], wall["decode"], cpu / machine["cores"])
+    cpu = sum(timings[name].cpu_seconds for name in ("decode", "survey", "paint", "encode"))
+    longest = max(wall["survey"] + wall["paint"], wall["encode"], wall["decode"])
+    floor = max(longest, cpu / machine["cores"])
     found = {
         "render / floor": wall["render"] / floor,
         "render / network": wall["render"] / wall["network"],

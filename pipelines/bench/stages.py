@@ -14,11 +14,12 @@ from pipelines.media.ffmpeg import recode_graph, run
 from pipelines.media.frames import FrameReader
 from pipelines.media.parts import write_part
 from pipelines.media.probe import probe
-from pipelines.painting import open_stylizer
+from pipelines.painting import drifts_of, open_stylizer, survey_shot
 from pipelines.plan import Shard
 from pipelines.planes import frame_planes, painted_arrays
 from pipelines.prepare import FilmPlan, plan_film
 from pipelines.render import render_shard
+from pipelines.stopwatch import Clock
 from pipelines.storage import Store
 from pipelines.timeline import FrameRange
 from stylecore.parts import parts_of, rgb_of
@@ -65,9 +66,18 @@ class Stages:
         for rgb in shown:
             self.stylizer.runner.paint(self.stylizer.network.prepare(rgb), look)
 
+    def survey(self) -> None:
+        """What a shot costs before its first frame: some of it read and painted for its statistics."""
+        reader = FrameReader(self.source, self.film.info, self.film.index)
+        survey_shot(self.film, self.film.shots[0], reader, self.stylizer, Clock())
+
     def paint(self) -> list[list[Tensor]]:
-        """Planes in, painted planes out."""
-        return [self.stylizer.stylize([planes], self.state)[0] for planes in self.frames]
+        """Planes in, painted planes out, on a canvas that moves as the scene does."""
+        moved = drifts_of(self.film, self.film.shots[0])
+        return [
+            self.stylizer.stylize([planes], self.state, place, drifts=moved[place : place + 1])[0]
+            for place, planes in enumerate(self.frames)
+        ]
 
     def encode(self, painted: list[list[Tensor]]) -> None:
         """Painted planes into a part."""

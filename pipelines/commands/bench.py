@@ -65,6 +65,7 @@ def _works(stages: Stages) -> dict[str, Work]:
         "read": lambda: timed(stages.read, count),
         "convert": lambda: timed(stages.convert, count),
         "network": lambda: timed(lambda: stages.network(shown), count),
+        "survey": lambda: timed(stages.survey, count),
         "paint": lambda: timed(stages.paint, count),
         "encode": lambda: timed(lambda: stages.encode(painted), count),
         "render": lambda: timed(stages.render, count),
