@@ -96,7 +96,7 @@ def plan_facts(job: TitleJob, film: FilmPlan, left: Sequence[int]) -> dict[str, 
         "shots": [[shot.number, shot.frames.start, shot.frames.stop] for shot in film.shots],
         "shards": len(film.shards),
         "shards_to_render": len(left),
-        "encoder": film.encoding.encoder,
+        "encoder": film.encoding.settings,
         "notes": list(film.notes),
         "tracks": [
             [fate.track.index, fate.track.kind, fate.track.codec, fate.action, fate.reason]

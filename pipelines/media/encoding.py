@@ -51,6 +51,13 @@ class Encoding:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     @property
+    def settings(self) -> str:
+        """Encoder, preset and quality, for people."""
+        options = dict(self.options)
+        told = (f"{name} {options[name]}" for name in ("preset", "crf", "qp", "profile") if name in options)
+        return ", ".join((self.encoder, *told))
+
+    @property
     def layout(self) -> PixelLayout:
         """What the planes of a delivered frame are."""
         return known_layout(self.pixel_format)

@@ -1,0 +1,46 @@
+"""The encoder's settings follow the device, and are told."""
+
+import pytest
+from conftest import index_film
+
+from pipelines.config import make_job
+from pipelines.device import check_pool_device, resolve_device
+from pipelines.errors import UsageError
+from pipelines.prepare import plan_film
+
+
+@pytest.mark.parametrize(
+    ("wish", "preset"),
+    [
+        ({"device": "cpu"}, "faster"),
+        ({"device": "cuda:0"}, "veryfast"),
+        ({"device": "cuda:0", "preset": "slow"}, "slow"),
+    ],
+)
+def test_a_preset_does_not_hold_up_its_device(wish, preset):
+    job = make_job({"source": "a.mp4", "output": "b.mp4", **wish})
+    assert job.encode_spec.preset == preset
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("2GiB", 2 << 30), ("1500MB", 1_500_000_000), (4096, 4096), (0, 0)]
+)
+def test_memory_is_said_as_people_say_it(text, count):
+    job = make_job({"source": "a.mp4", "output": "b.mp4", "memory": text, "device": "cpu"})
+    assert job.engine_spec.memory_bytes == count
+    halves = job.model_copy(update={"at_once": 2}).engine_spec
+    assert halves.memory_bytes == count // 2
+
+
+def test_half_precision_is_taken_for_gpus_and_only_if_resolved():
+    job = make_job({"source": "a.mp4", "output": "b.mp4", "device": "cuda:0"})
+    assert job.engine_spec.precision == "fp32" and check_pool_device(job).engine_spec.precision == "fp16"
+    assert resolve_device(job.model_copy(update={"device": "cpu", "precision": "bf16"})).precision == "bf16"
+
+
+def test_too_little_memory_is_refused_in_the_plan(film, tmp_path):
+    job = make_job(
+        {"source": str(film), "output": str(tmp_path / "b.mp4"), "memory": "100MiB", "device": "cpu"}
+    )
+    with pytest.raises(UsageError, match="100.0MiB: a film of 160x96 takes 6[0-9][0-9] MiB at least"):
+        plan_film(job, *index_film(film)[:2])
