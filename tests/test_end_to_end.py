@@ -199,7 +199,7 @@ def uninterrupted(film, pack, media, prefect_api):
     return run_title(job_for(film, media / "uninterrupted.mp4", pack), page=False)
 
 
-QUICK = {"index half stored", "part encoded", "half a record", "third shard recorded", "conforming"}
+QUICK = {"part encoded", "half a record", "conforming"}
 
 
 @pytest.mark.parametrize(

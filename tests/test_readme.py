@@ -48,8 +48,8 @@ def desk(film, tmp_path, monkeypatch, prefect_api):
     return tmp_path
 
 
-SLOW = ("styles export", "bench")
-"""Half a minute alone, each."""
+SLOW = ("styles export", "bench", "image photos/a.jpg optimized", "image photos/a.jpg inserted")
+"""Many seconds, each."""
 
 
 def test_every_command_of_the_readme_works(desk, capsys):

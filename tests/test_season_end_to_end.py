@@ -18,7 +18,7 @@ NAMES = [f"e{number:02d}.mp4" for number in range(1, 7)]
 CORRUPT = NAMES[3]
 
 
-@pytest.fixture(params=["s3", pytest.param("local", marks=pytest.mark.long)])
+@pytest.fixture(params=[pytest.param(place, marks=pytest.mark.long) for place in ("s3", "local")])
 def place(request, tmp_path):
     """Where a season's films, work, deliveries and catalogue are."""
     return f"{request.getfixturevalue('s3')}/{tmp_path.name}" if request.param == "s3" else str(tmp_path)
