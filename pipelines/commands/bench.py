@@ -1,6 +1,5 @@
 """`stylereel bench`: how fast this machine paints, against its limits and against what people run today."""
 
-import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +19,7 @@ from pipelines.commands.common import console, json_option, print_result
 from pipelines.config import make_job
 from pipelines.device import resolve_device
 from pipelines.display import Display
+from pipelines.environment import cores
 from stylecore.pixels import to_rgb
 from stylecore.running import DTYPES
 
@@ -97,7 +97,7 @@ def _measured(stages: Stages, works: dict[str, Work], rounds: int) -> dict[str, 
     machine = {
         "device": engine.device,
         "precision": engine.precision,
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "picture": f"{stages.film.info.width}x{stages.film.info.height}",
         "style": stages.job.style,
