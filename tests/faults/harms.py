@@ -4,7 +4,6 @@ import importlib
 import os
 import random
 import resource
-import shutil
 import signal
 import threading
 import time
@@ -109,5 +108,5 @@ def damage(work: Path, chance: random.Random) -> str:
         place = chance.randrange(len(data))
         path.write_bytes(data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :])
     else:
-        shutil.copyfile(chance.choice(files), path)
+        path.write_bytes(chance.choice(files).read_bytes())
     return f"{how} {path.relative_to(work)}"
