@@ -140,8 +140,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take minutes first, so that no worker is left alone with one at the end."""
-    slow = ("test_readme.py", "test_end_to_end.py", "test_cli.py", "test_foreign_networks.py")
-    items.sort(key=lambda item: item.path.name not in slow)
+    items.sort(key=lambda item: item.path.name not in ("test_readme.py", "test_end_to_end.py"))
 
 
 @pytest.fixture(scope="session")

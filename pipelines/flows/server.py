@@ -21,6 +21,8 @@ from pipelines.environment import prefect_server_given
 from pipelines.errors import EngineError, UsageError
 
 START_SECONDS = 180
+ANSWER_SECONDS = 20
+"""A busy server takes its time; one that is not there refuses at once."""
 _QUIET = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
@@ -114,7 +116,7 @@ def pointed_at(url: str) -> Iterator[None]:
 def answers(url: str) -> bool:
     """Whether a Prefect API is there."""
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=2) as answer:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=ANSWER_SECONDS) as answer:
             return answer.status == 200
     except (OSError, ValueError, urllib.error.URLError):
         return False
