@@ -39,7 +39,7 @@ def test_five_are_delivered_one_failure_is_named_and_nothing_is_done_twice(place
         store.write(f"eps/{name}", film if name != CORRUPT else film[:900])
     file = tmp_path / "one.yaml"
     file.write_text(
-        f"titles: [{place}/eps/]\noutput: {place}/out/{{stem}}.mp4\nwork: {place}/work/{{stem}}\n"
+        f"titles: [{place}/eps/]\noutput: {place}/out/{{stem}}.mp4\nwork: {place}/kept/{{stem}}\n"
         "style: identity\npreset: ultrafast\ndevice: cpu\nprice_per_hour: 3600\n"
     )
     code, facts, err = season(capsys, file, "--dry-run")
@@ -67,7 +67,7 @@ def test_five_are_delivered_one_failure_is_named_and_nothing_is_done_twice(place
     assert run(["status", str(file)]) == 0 and capsys.readouterr().out.count(": delivered") == 6
     assert run(["clean", str(file), "--older-than", "1d"]) == 0
     assert capsys.readouterr().out.count("kept, it was delivered") == 6
-    assert run(["clean", str(file)]) == 0 and store.names("work/e01/parts") == []
+    assert run(["clean", str(file)]) == 0 and store.names("kept/e01/parts") == []
 
 
 def test_an_empty_season_is_one_clear_line(tmp_path, capsys):

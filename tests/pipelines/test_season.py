@@ -57,11 +57,11 @@ def test_titles_are_files_patterns_and_folders(place, what):
 
 def test_a_title_may_differ_from_the_season_and_later_entries_win(place):
     entries = ("eps/*", {"source": "eps/e0*", "strength": 0.5}, {"source": "eps/e02.mkv", "style": "noir"})
-    season = season_of(*entries, codec="h265", work="work/{stem}")
+    season = season_of(*entries, codec="h265", work="kept/{stem}")
     first, second = (title.job for title in expand(season))
     assert (first.style, first.strength, first.codec) == ("identity", 0.5, "h265")
     assert (second.style, second.strength, second.codec) == ("noir", 0.5, "h265")
-    assert second.output == f"{place}/out/e02.mp4" and second.work == f"{place}/work/e02"
+    assert second.output == f"{place}/out/e02.mp4" and second.work == f"{place}/kept/e02"
 
 
 def test_two_titles_in_one_place_are_both_refused_and_a_folder_tells_them_apart(place):
