@@ -12,7 +12,16 @@ import torch
 from torch import Tensor
 
 from stylecore.color import luma
-from stylecore.pixels import MATRICES, RGB, YuvFormat, coded_rgb, quantize, split_rgb, standard_rgb
+from stylecore.pixels import (
+    RGB,
+    YuvFormat,
+    coded_rgb,
+    quantize,
+    rgb_from_yuv,
+    split_rgb,
+    standard_rgb,
+    yuv_from_rgb,
+)
 from stylecore.scaling import carry, lost_detail, resize
 
 _SITE = 0.25
@@ -40,11 +49,7 @@ def rgb_of(parts: Sequence[Tensor], form: YuvFormat) -> Tensor:
     if form.gray:
         return parts[0].expand(-1, 3, -1, -1).clamp(0, 1)
     y, u, v = parts
-    kr, kb = MATRICES[form.matrix]
-    kg = 1 - kr - kb
-    red, blue = y + 2 * (1 - kr) * v, y + 2 * (1 - kb) * u
-    green = y - 2 * kb * (1 - kb) / kg * u - 2 * kr * (1 - kr) / kg * v
-    return torch.cat([red, green, blue], 1).clamp(0, 1)
+    return torch.cat(rgb_from_yuv(y, u, v, form.matrix), 1).clamp(0, 1)
 
 
 def split_change(rgb: Tensor, form: YuvFormat) -> list[Tensor]:
@@ -52,9 +57,8 @@ def split_change(rgb: Tensor, form: YuvFormat) -> list[Tensor]:
     if form.dynamic or form.matrix == RGB:
         return list(rgb.split(1, 1))
     red, green, blue = rgb.split(1, 1)
-    kr, kb = MATRICES[form.matrix]
-    y = kr * red + (1 - kr - kb) * green + kb * blue
-    return [y] if form.gray else [y, (blue - y) / (2 * (1 - kb)), (red - y) / (2 * (1 - kr))]
+    shares = list(yuv_from_rgb(red, green, blue, form.matrix))
+    return shares[:1] if form.gray else shares
 
 
 def luma_of(parts: Sequence[Tensor], form: YuvFormat) -> Tensor:

@@ -94,11 +94,22 @@ def coded_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
         return y.expand(1, 3, *y.shape).clamp(0, 1)
     middle, swing = form.chroma
     u, v = ((upsample(plane.float(), form, y.shape) - middle) / swing for plane in planes[1:3])
-    kr, kb = MATRICES[form.matrix]
+    return torch.stack(rgb_from_yuv(y, u, v, form.matrix))[None].clamp(0, 1)
+
+
+def rgb_from_yuv(y: Tensor, u: Tensor, v: Tensor, matrix: str) -> tuple[Tensor, Tensor, Tensor]:
+    """R, G and B of Y and of U and V about 0, by the matrix of that name."""
+    kr, kb = MATRICES[matrix]
     kg = 1 - kr - kb
-    red, blue = y + 2 * (1 - kr) * v, y + 2 * (1 - kb) * u
     green = y - 2 * kb * (1 - kb) / kg * u - 2 * kr * (1 - kr) / kg * v
-    return torch.stack([red, green, blue])[None].clamp(0, 1)
+    return y + 2 * (1 - kr) * v, green, y + 2 * (1 - kb) * u
+
+
+def yuv_from_rgb(red: Tensor, green: Tensor, blue: Tensor, matrix: str) -> tuple[Tensor, Tensor, Tensor]:
+    """The way back."""
+    kr, kb = MATRICES[matrix]
+    y = kr * red + (1 - kr - kb) * green + kb * blue
+    return y, (blue - y) / (2 * (1 - kb)), (red - y) / (2 * (1 - kr))
 
 
 def split_rgb(rgb: Tensor, form: YuvFormat) -> list[Tensor]:
@@ -106,11 +117,9 @@ def split_rgb(rgb: Tensor, form: YuvFormat) -> list[Tensor]:
     red, green, blue = rgb
     if form.matrix == RGB:
         return [part * form.luma[1] for part in (green, blue, red)]
-    kr, kb = MATRICES[form.matrix]
-    y = kr * red + (1 - kr - kb) * green + kb * blue
+    y, *differences = yuv_from_rgb(red, green, blue, form.matrix)
     if form.gray:
         return [y * form.luma[1]]
-    differences = (blue - y) / (2 * (1 - kb)), (red - y) / (2 * (1 - kr))
     return [y * form.luma[1], *(_downsample(part, form) * form.chroma[1] for part in differences)]
 
 

@@ -5,13 +5,14 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from pipelines.flows.run import run_title
 from pipelines.jobs import TitleJob
 
 
-def arm(place: str, calls: int, argument: str) -> None:
-    """Replace `module:attribute` by itself, deadly at its n-th call that mentions `argument`."""
+def at_call(place: str, calls: int, argument: str, act: Callable[[], None]) -> None:
+    """Replace `module:attribute` by itself; at its n-th call that mentions `argument`, `act` first."""
     module_name, _, path = place.partition(":")
     owner = importlib.import_module(module_name)
     *holders, name = path.split(".")
@@ -19,19 +20,19 @@ def arm(place: str, calls: int, argument: str) -> None:
         owner = getattr(owner, holder)
     original, left = getattr(owner, name), [calls]
 
-    def deadly(*args, **kwargs):
+    def counted(*args, **kwargs):
         if argument in repr(args):
             left[0] -= 1
             if left[0] == 0:
-                os.killpg(0, signal.SIGKILL)
+                act()
         return original(*args, **kwargs)
 
-    setattr(owner, name, deadly)
+    setattr(owner, name, counted)
 
 
 if __name__ == "__main__":
     job, place, calls, argument = sys.argv[1:]
     if place.startswith("pipelines.flows.tasks"):
         import pipelines.flows.tasks  # noqa: F401
-    arm(place, int(calls), argument)
+    at_call(place, int(calls), argument, lambda: os.killpg(0, signal.SIGKILL))
     run_title(TitleJob(**json.loads(job)))

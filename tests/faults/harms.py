@@ -1,6 +1,5 @@
 """What can happen to a run: real signals, real limits, real damage. Each harm is a small plain value."""
 
-import importlib
 import os
 import random
 import resource
@@ -10,6 +9,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from tests.kill_at import at_call
 
 MOMENTS = {
     "indexing": ("pipelines.media.index:Indexing._note_frame", 20, ""),
@@ -34,7 +35,7 @@ def arm(harm: dict) -> None:
     """Prepare this process, which is about to run a film, for what will happen to it."""
     kind = harm["kind"]
     if kind == "call":
-        _at_call(*harm["at"], lambda: _strike(harm["signal"]))
+        at_call(*harm["at"], lambda: _strike(harm["signal"]))
     elif kind == "time":
         _later(harm["seconds"], lambda: _strike(harm["signal"]))
     elif kind == "reader":
@@ -50,24 +51,6 @@ def _strike(number: int) -> None:
     if number == signal.SIGKILL:
         os.killpg(0, number)
     os.kill(os.getpid(), number)
-
-
-def _at_call(place: str, calls: int, argument: str, act: Callable[[], None]) -> None:
-    module_name, _, path = place.partition(":")
-    owner = importlib.import_module(module_name)
-    *holders, name = path.split(".")
-    for holder in holders:
-        owner = getattr(owner, holder)
-    original, left = getattr(owner, name), [calls]
-
-    def counted(*args, **kwargs):
-        if argument in repr(args):
-            left[0] -= 1
-            if left[0] == 0:
-                act()
-        return original(*args, **kwargs)
-
-    setattr(owner, name, counted)
 
 
 def _later(seconds: float, act: Callable[[], None]) -> None:
