@@ -19,7 +19,7 @@ from pipelines.plan import Shard
 from pipelines.prepare import FilmPlan
 from pipelines.rows import read_rows, write_rows
 from pipelines.stopwatch import Clock
-from pipelines.storage import explained
+from pipelines.store_errors import explained
 from pipelines.timeline import FrameRange, Shot
 from pipelines.work import Work
 from stylecore.spec import EngineSpec, StyleSpec

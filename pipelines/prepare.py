@@ -25,6 +25,7 @@ from pipelines.timecode import Counting
 from pipelines.timeline import FrameRange, Shot, Timeline, shots_from_cuts, touching
 from stylecore.budget import tile_side
 from stylecore.catalog import find_style
+from stylecore.orientation import Orientation
 from stylecore.pixels import YuvFormat
 from stylecore.scaling import work_size
 from stylecore.spec import ENGINE_VERSION, StyleSpec
@@ -215,7 +216,8 @@ def _refuse_damage(job: TitleJob, index: FilmIndex) -> None:
 def _refuse_small_memory(job: TitleJob, info: SourceInfo, styles: Sequence[StyleSpec]) -> None:
     for style in dict.fromkeys(styles) if job.memory and not job.tile else ():
         network = find_style(style.style)[0].network
-        size = work_size(info.height, info.width, network.design_height_px, style.brush)
+        height, width = Orientation(*info.turn).upright_size(info.height, info.width)
+        size = work_size(height, width, network.design_height_px, style.brush)
         try:
             tile_side(info.height * info.width, size, network.halo_px, job.engine_spec.memory_bytes)
         except ValueError as err:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines import progress
+from pipelines.disk import free_bytes
 from pipelines.errors import DiskFullError
 from pipelines.forecast import Forecast
 from pipelines.jobs import TitleJob
 from pipelines.media.encoding import Encoding
-from pipelines.storage import free_bytes, split_url
+from pipelines.storage import split_url
 from pipelines.work import Work
 
 SPARE_BYTES = 64 << 20

@@ -1,10 +1,8 @@
 """Places, through fsspec: fetch, publish whole or not at all, create once; outages are waited out."""
 
-import errno
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,80 +13,12 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipelines import disk, transfer
 from pipelines.credentials import hide_secrets, masked, scrub, whole
-from pipelines.errors import DiskFullError, InputError, OutageError, StorageError, UsageError
-from pipelines.faults import is_full, wait_out
+from pipelines.errors import InputError, UsageError
+from pipelines.faults import wait_out
+from pipelines.store_errors import MissingError, explained
 from pipelines.transfer import Identity
 
-_AWAY_ERRNOS = {errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
-_BUSY_ERRNOS = {errno.EBUSY, errno.EREMOTEIO, errno.EIO, errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE}
-"""Said by a store elsewhere these mean that it does not answer; said by a disk, that it is broken."""
-_AWAY_NAMES = {
-    *("ConnectionError", "TimeoutError", "HTTPClientError", "ResponseParserError", "IncompleteReadError"),
-    *("ClientConnectionError", "ClientPayloadError", "ServiceRequestError", "ServiceResponseError"),
-    "TransportError",
-}
-"""What the clients of stores raise, by name: none of them is imported before it is needed."""
-_BUSY_STATUS = (408, 429, 500, 502, 503, 504)
-_READ_ONLY_STATUS = (405, 501)
-
 Value = TypeVar("Value")
-
-
-@contextmanager
-def explained(doing: str, place: str) -> Iterator[None]:
-    """Turn what file systems raise into one line that says what to do."""
-    try:
-        yield
-    except Exception as err:
-        told = _explain(f"{doing} {place}", err, elsewhere="://" in place)
-        if told is None:
-            raise
-        raise told from err
-
-
-class _Missing(StorageError):
-    """Nothing is there."""
-
-
-def _explain(what: str, err: Exception, elsewhere: bool) -> StorageError | None:
-    """The error in our words; None for one that is not a file system's."""
-    if isinstance(err, FileNotFoundError) and not (elsewhere and _is_away(err)):
-        return _Missing(f"{what}: not found; choose another place")
-    if elsewhere and _is_away(err) or isinstance(err, OSError) and err.errno in _AWAY_ERRNOS:
-        return OutageError(f"{what}: no answer ({scrub(_said(err.__cause__ or err))})")
-    if type(err).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
-        return StorageError(f"{what}: no credentials; set them in the environment or in a profile")
-    if elsewhere and (isinstance(err, NotImplementedError) or _status(err) in _READ_ONLY_STATUS):
-        return StorageError(f"{what}: this kind of place can only be read; choose another place")
-    if not isinstance(err, OSError) and not (elsewhere and _status(err)):
-        return None
-    if isinstance(err, OSError) and is_full(err):
-        return DiskFullError(f"{what}: the disk is full; free some space and run again")
-    if isinstance(err, PermissionError) or _status(err) in (401, 403) or _errno(err) == errno.EROFS:
-        return StorageError(f"{what}: may not be written or read; choose another place")
-    return StorageError(f"{what}: {scrub(_said(err))}; choose another place")
-
-
-def _is_away(err: BaseException) -> bool:
-    """Whether a store did not answer; some clients say of that too that nothing is there."""
-    names = {kind.__name__ for kind in type(err).__mro__}
-    if names & _AWAY_NAMES or _errno(err) in _BUSY_ERRNOS or _status(err) in _BUSY_STATUS:
-        return True
-    return isinstance(err, FileNotFoundError) and err.__cause__ is not None and _is_away(err.__cause__)
-
-
-def _errno(err: BaseException) -> int:
-    return err.errno or 0 if isinstance(err, OSError) else 0
-
-
-def _status(err: BaseException) -> int:
-    """The HTTP status that a client's error carries, whatever it calls it."""
-    found = (getattr(err, name, None) for name in ("status", "status_code", "code"))
-    return next((value for value in found if isinstance(value, int)), 0)
-
-
-def _said(err: BaseException) -> str:
-    return getattr(err, "strerror", None) or str(err) or type(err).__name__
 
 
 def _locate(url: str) -> tuple[Any, str]:
@@ -145,7 +75,7 @@ class Store:
         """The content, or None when there is no such thing."""
         try:
             return self._insist("reading", name, lambda fs, path: fs.cat_file(path))
-        except _Missing:
+        except MissingError:
             return None
 
     def read_many(self, names: Sequence[str]) -> dict[str, bytes]:
@@ -246,7 +176,7 @@ class Store:
         """Names directly in a folder, sorted, and their bytes; nothing when there is no such folder."""
         try:
             found = self._insist("listing", folder, lambda fs, path: fs.ls(path, detail=True))
-        except _Missing:
+        except MissingError:
             return {}
         sizes = {
             f"{folder}/{facts['name'].rstrip('/').rpartition('/')[2]}": int(facts["size"] or 0)
@@ -259,7 +189,7 @@ class Store:
         """Names directly in a folder, sorted; nothing when there is no such folder."""
         try:
             found = self._insist("listing", folder, lambda fs, path: fs.ls(path, detail=False))
-        except _Missing:
+        except MissingError:
             return []
         return sorted(
             f"{folder}/{path.rstrip('/').rpartition('/')[2]}" for path in found if disk.PARTIAL not in path
@@ -275,7 +205,7 @@ class Store:
         url = self._at(name)
         try:
             return self._insist("reading", name, lambda fs, path: transfer.identity(fs, path, url))
-        except _Missing:
+        except MissingError:
             return None
 
     def fetch(self, name: str, folder: Path) -> Path:
@@ -319,7 +249,7 @@ def fetch_source(url: str, folder: Path) -> Path:
 
     try:
         return _insist("reading", url, call)
-    except _Missing:
+    except MissingError:
         raise InputError(f"{shown}: not found") from None
     except UsageError as err:
         raise InputError(str(err)) from err
@@ -328,13 +258,6 @@ def fetch_source(url: str, folder: Path) -> Path:
 def absolute_url(place: str) -> str:
     """A URL, its credentials masked; a path made absolute."""
     return masked(place) if "://" in place else str(Path(place).expanduser().absolute())
-
-
-def free_bytes(folder: Path) -> int:
-    """Free space where a folder is, or will be."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from pipelines.jobs import TitleJob
 from pipelines.manifest import OK, WITHDRAWN, ShardResult
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan, plan_film
-from pipelines.storage import Store, explained, fetch_source
+from pipelines.storage import Store, fetch_source
+from pipelines.store_errors import explained
 
 _OURS = (
     *("index", "plan", "claims", "results", "snapshots", "parts", "steadiness", "calibration", "scratch"),

@@ -75,13 +75,17 @@ class Stylizer:
         return ShotState(tuple(key.frame for key in self.keys), looks)
 
     def _survey_style(self, style: str, bands: Tensor) -> Look:
-        norm, tint = SurveyNorm(self.vectors[style], self.prior), None
-        if self.network.norm_channels or self.color == "matched":
-            painted = self.network(bands.contiguous(memory_format=torch.channels_last), norm)
-            tint = Tint.between(painted, bands) if self.color == "matched" else None
         usual = brightness(torch.cat(bands.split(1), -2))[0]
-        look = Look(tuple(norm.constants), norm.tint, tint, usual, 1.0, self.engine.precision)
-        return look if self.runner.bears(bands, look) else replace(look, precision=EXACT)
+        if not self.network.norm_channels and self.color != "matched":
+            return Look((), None, None, usual, 1.0)
+        norm = SurveyNorm(self.vectors[style], self.prior)
+        painted = self.network(bands.contiguous(memory_format=torch.channels_last), norm)
+        tint = Tint.between(painted, bands) if self.color == "matched" else None
+        exact = Look(tuple(norm.constants), norm.tint, tint, usual, 1.0)
+        wished = replace(exact, precision=self.engine.precision)
+        if self.engine.precision == EXACT or not exact.constants:
+            return exact
+        return wished if self.runner.bears(bands, wished, painted) else exact
 
     @torch.inference_mode()
     def stylize(

@@ -12,12 +12,13 @@ from pipelines.commands.common import json_option, print_result
 from pipelines.config import absolute_url
 from pipelines.credentials import hide_secrets, scrub
 from pipelines.device_lock import is_taken, lock_folder
+from pipelines.disk import free_bytes
 from pipelines.environment import cache_folder, prefect_server_given
 from pipelines.errors import StylereelError
 from pipelines.flows.server import EmbeddedServer, given_server
 from pipelines.media.codecs import CODECS
 from pipelines.media.ffmpeg import find_ffmpeg
-from pipelines.storage import Store, free_bytes
+from pipelines.storage import Store
 from stylecore.catalog import bundled_styles
 
 

@@ -24,7 +24,7 @@ from pipelines.media.conform import ConformReport
 from pipelines.prepare import FilmPlan
 from pipelines.render import RenderedShard, render_shard
 from pipelines.room import await_space, likely_bytes
-from pipelines.storage import explained
+from pipelines.store_errors import explained
 from pipelines.timeline import FrameRange, touching
 from pipelines.work import (
     Work,

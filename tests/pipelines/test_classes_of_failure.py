@@ -12,7 +12,8 @@ from pipelines.config import make_job
 from pipelines.errors import DiskFullError, EngineError, InputError, OutageError, StorageError
 from pipelines.faults import Fault, Trust, backoff, fault_of
 from pipelines.flows.run import run_title
-from pipelines.storage import Store, explained
+from pipelines.storage import Store
+from pipelines.store_errors import explained
 
 
 def caused(err, cause):

@@ -11,11 +11,11 @@ from conftest import index_film
 
 from pipelines.calibration import Calibration, calibrate, calibrations
 from pipelines.config import make_job
+from pipelines.disk import free_bytes
 from pipelines.errors import StorageError
 from pipelines.forecast import forecast
 from pipelines.prepare import plan_film
 from pipelines.room import SPARE_BYTES, Need, await_space, likely_bytes, refuse_what_will_not_fit, size
-from pipelines.storage import free_bytes
 from pipelines.work import load_film, open_work
 
 PLAIN = Calibration("identity", "cpu", 2, 10.0, 1.0, 0.001, 0.1, 0.01, 500.0, 50.0)
