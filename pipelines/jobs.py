@@ -28,7 +28,7 @@ class Look(BaseModel):
     paint: str = Field("inside", pattern="^(inside|outside)$")
     """Which side of the matte."""
     method: str = Field("network", pattern=f"^({'|'.join(METHODS)})$")
-    """`optimize` paints short shots from a picture, frame after frame."""
+    """`optimize` paints short shots from a picture, `harmonize` lays what the matte shows into a painting."""
     passes: int = Field(1, ge=1)
     """Of `optimize`: how often it goes over a shot."""
 

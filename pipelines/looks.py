@@ -15,7 +15,7 @@ from stylecore.encoders import BUNDLED_LOSS_NETWORK
 from stylecore.errors import StyleError
 from stylecore.spec import StyleKey, StyleSpec
 
-LONGEST_OPTIMIZED_FRAMES = 240
+LONGEST_IN_ORDER_FRAMES = 240
 """A shard in the middle of a shot paints the shot from its first frame."""
 
 
@@ -35,7 +35,7 @@ def pictures_digest(reference: str) -> str:
     found = hashlib.sha256(BUNDLED_LOSS_NETWORK.read_bytes())
     for part in parse_reference(reference):
         if not is_picture(part.reference):
-            raise UsageError(f"style {part.reference!r}: method optimize looks at pictures; give one")
+            raise UsageError(f"style {part.reference!r}: its method looks at pictures; give one")
         try:
             content = Path(part.reference).read_bytes()
         except OSError as err:
@@ -45,12 +45,13 @@ def pictures_digest(reference: str) -> str:
 
 
 def _digest(look: Look, reference: str) -> str:
-    return pictures_digest(reference) if look.method == "optimize" else style_digest(reference)
+    return style_digest(reference) if look.method == "network" else pictures_digest(reference)
 
 
 def check_styles(job: TitleJob) -> None:
     """Raise before any work if a style that the job names cannot be had."""
     for look in (job, *job.looks):
+        _refuse_unfit(look)
         _digest(look, look.style)
     film_keys(job)
 
@@ -68,17 +69,27 @@ def looks_of_shots(job: TitleJob, shots: Sequence[Shot]) -> list[StyleSpec]:
         looks |= {number: spec for number in _numbers(choice) if number in looks}
     for shot in shots:
         _refuse_long(shot, looks[shot.number])
-    if job.scan == "fields" and any(look.method == "optimize" for look in looks.values()):
-        raise UsageError("--scan fields paints every frame twice; method optimize paints whole frames only")
+    if job.scan == "fields" and any(look.method != "network" for look in looks.values()):
+        raise UsageError("--scan fields paints every frame twice, which only method network can")
     return [looks[shot.number] for shot in shots]
 
 
 def _refuse_long(shot: Shot, look: StyleSpec) -> None:
-    if look.method == "optimize" and len(shot.frames) > LONGEST_OPTIMIZED_FRAMES:
+    if look.method != "network" and len(shot.frames) > LONGEST_IN_ORDER_FRAMES:
         raise UsageError(
-            f"shot {shot.number} has {len(shot.frames)} frames; method optimize is for shots of "
-            f"{LONGEST_OPTIMIZED_FRAMES} at most: choose such shots under `looks:`"
+            f"shot {shot.number} has {len(shot.frames)} frames; method {look.method} is for shots of "
+            f"{LONGEST_IN_ORDER_FRAMES} at most: choose such shots under `looks:`"
         )
+
+
+def _refuse_unfit(look: Look) -> None:
+    """An element is white in a matte, and all its looks come from one painting."""
+    if look.method != "harmonize":
+        return
+    if not look.matte:
+        raise UsageError("method harmonize needs `matte:`, white where the element is")
+    if len(parse_reference(look.style)) > 1 or (look.color, look.brush, look.passes) != ("style", 1, 1):
+        raise UsageError("method harmonize takes one painting as it is: no blend, color, brush or passes")
 
 
 def _look(choice: TitleJob | ShotLook, frames: int) -> StyleSpec:
@@ -106,8 +117,8 @@ def film_keys(job: TitleJob) -> list[StyleKey]:
     """The job's key frames, counted from the film's first, each with all that it left to the one before."""
     if not job.key_frames:
         return []
-    if job.method == "optimize":
-        raise UsageError("key frames move between styles of a network; method optimize has none")
+    if job.method != "network":
+        raise UsageError(f"key frames move between styles of a network; method {job.method} has none")
     if job.looks:
         raise UsageError("a job has either `key_frames:` along the film or `looks:` for shots, not both")
     style, strength, keys = job.style, job.strength, []

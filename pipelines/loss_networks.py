@@ -2,14 +2,26 @@
 
 from pipelines.environment import cache_folder
 from pipelines.storage import absolute_url, fetch_source
-from stylecore.encoders import PUBLISHED, Encoder, bundled_encoder, load_encoder, published_encoder
+from stylecore.encoders import (
+    LAYOUTS,
+    PUBLISHED,
+    Encoder,
+    bundled_encoder,
+    load_encoder,
+    published_encoder,
+)
 
 
 def find_encoder(reference: str, sha256: str | None = None, pooling: str = "max") -> Encoder:
-    """`bundled`, `vgg16`, `vgg19`, or a safetensors file by path or URL, checked against its sha256."""
+    """`bundled`, `vgg16`, `vgg19`, or a safetensors file by path or URL, checked against its sha256.
+
+    LAYOUT=FILE where its names do not tell which network it is.
+    """
     if reference == "bundled":
         return bundled_encoder(pooling)
     if reference in PUBLISHED:
         return published_encoder(reference, pooling)
-    path = fetch_source(absolute_url(reference), cache_folder() / "loss-networks")
-    return load_encoder(path, sha256, pooling=pooling)
+    layout, _, file = reference.partition("=")
+    told = layout in LAYOUTS
+    path = fetch_source(absolute_url(file if told else reference), cache_folder() / "loss-networks")
+    return load_encoder(path, sha256, layout if told else None, pooling)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain, islice, repeat
 from threading import get_ident
+from typing import Any
 
 from av import VideoFrame
 from torch import Tensor
@@ -23,6 +24,7 @@ from pipelines.timeline import FrameRange, Shot, touching
 from stylecore.canvas import Drift
 from stylecore.catalog import find_style, find_styles
 from stylecore.frame_by_frame import FrameByFrame
+from stylecore.inserted import Inserted
 from stylecore.pixels import YuvFormat
 from stylecore.refit import refit
 from stylecore.runtime import keep_freed_memory
@@ -31,6 +33,8 @@ from stylecore.stylize import Planes, ShotState, Stylizer, survey_positions
 
 DEPTH = 4
 """Frames that wait between two stages."""
+PAINTERS: dict[str, type[FrameByFrame] | type[Inserted]] = {"optimize": FrameByFrame, "harmonize": Inserted}
+"""Of shots that are painted in their own order."""
 
 
 def open_stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec) -> Stylizer:
@@ -57,9 +61,9 @@ def painted_frames(
     for shot, style in zip(film.shots[held], film.styles[held], strict=True):
         mine = shot.frames.overlap(shard.frames)
         assert mine is not None, "it was asked for by its frames"
-        if style.method == "optimize":
+        if style.method in PAINTERS:
             mine_read = (picture for (picture,) in islice(frames, len(mine)))
-            yield from _optimized(film, shot, style, engine, reader, mine, mine_read, clock)
+            yield from _in_order(film, shot, style, engine, reader, mine, mine_read, clock)
             continue
         stylizer = open_stylizer(style, film.painted_format, engine)
         state = survey_shot(film, shot, reader, stylizer, clock)
@@ -79,7 +83,7 @@ def painted_frames(
             progress.advance(0, shots=1)
 
 
-def _optimized(
+def _in_order(
     film: FilmPlan,
     shot: Shot,
     style: StyleSpec,
@@ -93,9 +97,11 @@ def _optimized(
     lead_in = range(shot.frames.start, mine.start)
     rest = range(mine.stop, mine.stop if style.passes == 1 else shot.frames.stop)
     read = chain(timed(reader.pick(lead_in), clock), mine_read, timed(reader.pick(rest), clock))
-    mattes = chain(repeat(None, len(lead_in)), _mattes(film, style, mine), repeat(None, len(rest)))
-    painter = FrameByFrame(style, film.painted_format, engine)
-    made = painter.paint((_planes(film, frame) for frame in read), mattes if style.matte else repeat(None))
+    mattes: Iterator[Any] = repeat(None)
+    if style.matte:
+        mattes = _mattes(film, style, FrameRange(lead_in.start, rest.stop))
+    painter = PAINTERS[style.method](style, film.painted_format, engine)
+    made = painter.paint((_planes(film, frame) for frame in read), mattes)
     began = time.perf_counter()
     for planes in islice(made, len(lead_in), len(lead_in) + len(mine)):
         clock.network += time.perf_counter() - began

@@ -46,7 +46,7 @@ class FrameByFrame:
         def shown() -> Iterator[Tensor]:
             for planes in frames:
                 waiting.append(planes)
-                yield rgb_of(self._small(self._parts(planes)), self.form)[0]
+                yield rgb_of(small_of(self._parts(planes)), self.form)[0]
 
         painted = paint_shot(shown(), self.regions, self.encoder, self.spec)
         for made, matte in zip(painted, mattes, strict=False):
@@ -56,7 +56,7 @@ class FrameByFrame:
         parts = self._parts(planes)
         reach = paint_mask(luma_of(parts, self.form)) * self.look.strength
         reach = reach if matte is None else reach * matte.to(self.device)
-        change = carried(painted, self._small(parts), parts, self.form, reach)
+        change = carried(painted, small_of(parts), parts, self.form, reach)
         moved = [plane.to(self.device) for plane in planes]
         return [
             plane.cpu() for plane in add_change(moved, parts, change, self.form, self.look.color == "source")
@@ -65,7 +65,9 @@ class FrameByFrame:
     def _parts(self, planes: Planes) -> list[Tensor]:
         return parts_of([plane.to(self.device) for plane in planes], self.form)
 
-    def _small(self, parts: Sequence[Tensor]) -> list[Tensor]:
-        height, width = parts[0].shape[-2:]
-        size = work_size(height, width, WORK_HEIGHT_PX, 1.0)
-        return [resize(part, size) for part in parts]
+
+def small_of(parts: Sequence[Tensor]) -> list[Tensor]:
+    """The parts at the one size at which a shot is painted."""
+    height, width = parts[0].shape[-2:]
+    size = work_size(height, width, WORK_HEIGHT_PX, 1.0)
+    return [resize(part, size) for part in parts]

@@ -28,6 +28,8 @@ _PASS_1_LAYERS = ("relu3_1", "relu4_1", "relu5_1")
 _PASS_2_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 _FRINGE = 0.02
 """How far around the element, of the painting's longest side, paint may change too."""
+_SEEN = 0.5
+"""A matte that is nowhere whiter is black."""
 _ROWS = 512
 """Places matched at once."""
 
@@ -71,7 +73,7 @@ def set_scene(element: Tensor, matte: Tensor, painting: Tensor, size_px: int) ->
     """The element (3,H,W) laid where the matte (H,W) is white onto the painting, at the painting's shape."""
     ground = resize_long_side(painting, size_px)
     tight = fit(matte[None], ground)
-    if float(tight.max()) < 0.5:
+    if float(tight.max()) < _SEEN:
         raise PictureError("the matte is black everywhere: white is where the element is")
     reach = 2 * max(1, round(_FRINGE * size_px)) + 1
     loose = F.max_pool2d(tight[None], reach, stride=1, padding=reach // 2)
@@ -100,10 +102,15 @@ def harmonize_shot(
     """A moving element (3,H,W) with its matte (H,W), frame after frame, in a still painting.
 
     The first frame is harmonized in both passes. After it, what an element's place follows in the painting
-    goes along with it, and only places that were not seen before are matched anew: so it does not boil.
+    goes along with it, and only places that were not seen before are matched anew: so it does not boil. While
+    the matte is black, the painting is all there is.
     """
     before: tuple[Scene, Field, Tensor] | None = None
     for element, matte in elements:
+        if float(fit(matte[None], element).max()) < _SEEN:
+            before = None
+            yield resize_long_side(painting, spec.size_px)
+            continue
         scene = set_scene(element, matte, painting, spec.size_px)
         if before is None:
             *_, last = harmonize(element, matte, painting, encoder, spec)

@@ -95,6 +95,15 @@ def fit(picture: Tensor, like: Tensor) -> Tensor:
     return _resize(picture, like.shape[-2:])
 
 
+def cover(picture: Tensor, like: Tensor) -> Tensor:
+    """The middle of (C,H,W) in the shape of another, at its size."""
+    height, width = like.shape[-2:]
+    rows = min(picture.shape[1], round(picture.shape[2] * height / width))
+    columns = min(picture.shape[2], round(picture.shape[1] * width / height))
+    top, left = (picture.shape[1] - rows) // 2, (picture.shape[2] - columns) // 2
+    return fit(picture[:, top : top + rows, left : left + columns], like)
+
+
 def _resize(picture: Tensor, size: Sequence[int]) -> Tensor:
     if picture.shape[-2:] == tuple(size):
         return picture

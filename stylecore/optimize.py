@@ -143,7 +143,7 @@ class Pyramid:
 
     def __init__(self, picture: Tensor) -> None:
         self.levels: list[Tensor] = []
-        rest = picture[None]
+        rest = picture[None].contiguous()
         while len(self.levels) < _LEVELS - 1 and min(rest.shape[-2:]) >= _SMALLEST_PX:
             size = [-(-side // 2) for side in rest.shape[-2:]]
             low = F.interpolate(rest, size, mode="bilinear", antialias=True)

@@ -14,8 +14,9 @@ EXACT = "fp32"
 PRECISIONS = (EXACT, "bf16", "fp16")
 
 
-METHODS = ("network", "optimize")
-"""A network in one pass; or the pixels themselves, frame after frame, from a picture (see `temporal`)."""
+METHODS = ("network", "optimize", "harmonize")
+"""A network in one pass; or the pixels themselves, frame after frame: in the style of a picture (`temporal`),
+or what a matte shows of them laid into a painting (`harmonize`)."""
 
 
 @dataclass(frozen=True)

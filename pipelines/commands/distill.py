@@ -1,4 +1,4 @@
-"""`stylereel distill`: a small loss network from a large one, at the rim of `stylecore.training.distill`."""
+"""`stylereel distill`: a small loss network from larger ones, at the rim of `stylecore.training.distill`."""
 
 import json
 import os
@@ -20,33 +20,42 @@ from pipelines.errors import UsageError
 from pipelines.loss_networks import find_encoder
 from pipelines.storage import absolute_url, split_url
 from stylecore.runtime import keep_freed_memory
-from stylecore.training.distill import STUDENT, Distiller, DistillSpec
+from stylecore.training.distill import Distiller, DistillSpec
 from stylecore.training.distill import distill as distill_steps
 
 _DEFAULT = DistillSpec()
+_SAVE_EVERY = 100
 
 
 @click.command()
-@click.option("--teacher", required=True, metavar="FILE", help="The loss network to learn from.")
+@click.option(
+    "--teacher",
+    "teachers",
+    required=True,
+    multiple=True,
+    metavar="[LAYOUT=]FILE",
+    help="A loss network to learn from; of several, each layer from the first that has it.",
+)
 @click.option("--content", multiple=True, help="Folder of pictures to learn on; drawn scenes by default.")
 @click.option("--out", required=True, metavar="FILE", help="The loss network to write, safetensors.")
 @click.option("--crops", default=_DEFAULT.crops, show_default=True, help="Pieces of pictures to look at.")
+@click.option("--steps", default=_DEFAULT.steps, show_default=True, help="Of refinement.")
 @click.option("--checkpoints", default=".checkpoints/distill", help="Where it can be resumed from.")
-def distill(teacher: str, content: tuple[str, ...], out: str, **options: Any) -> None:
-    """Make a compact loss network that sees what a larger one sees. The same command resumes.
+def distill(teachers: tuple[str, ...], content: tuple[str, ...], out: str, **options: Any) -> None:
+    """Make a compact loss network that sees what larger ones see. The same command resumes.
 
     Example: stylereel distill --teacher vgg19-cd16x.safetensors --content photos --out compact.safetensors
     """
     keep_freed_memory()
     pictures = pictures_to_learn_on(content)
-    spec = DistillSpec(crops=options["crops"])
-    distiller = Distiller(find_encoder(teacher), list(pictures.values()), spec)
-    unexplained = _run(distiller, Path(options["checkpoints"]))
+    spec = DistillSpec(crops=options["crops"], steps=options["steps"])
+    distiller = Distiller([find_encoder(each) for each in teachers], list(pictures.values()), spec)
+    _run(distiller, Path(options["checkpoints"]))
     recipe = {
         **asdict(spec),
-        "teacher": Path(teacher).name,
+        "teachers": [Path(each).name for each in teachers],
         "contents": sorted(pictures),
-        "unexplained": unexplained,
+        "unexplained": {name: round(share, 4) for name, share in distiller.unexplained().items()},
     }
     store, name = split_url(absolute_url(out))
     weights = {name: each.contiguous() for name, each in distiller.finished().items()}
@@ -54,18 +63,16 @@ def distill(teacher: str, content: tuple[str, ...], out: str, **options: Any) ->
     click.echo(out)
 
 
-def _run(distiller: Distiller, folder: Path) -> dict[str, float]:
-    """Solve every layer that is left; the share of each that stays unexplained."""
+def _run(distiller: Distiller, folder: Path) -> None:
+    """Do what is left; what is done can be resumed from the folder."""
     file = folder / "distill.pt"
     _resume(distiller, file)
-    unexplained = {}
     with Display(console()):
-        progress.begin("distill", len(STUDENT.convolutions), distiller.step, "layers")
-        for name, share in distill_steps(distiller):
-            unexplained[name] = round(share, 4)
-            _save(distiller.state(), file)
+        progress.begin("distill", distiller.steps, distiller.step, "steps")
+        for step in distill_steps(distiller):
+            if step % _SAVE_EVERY == 0 or step == distiller.steps:
+                _save(distiller.state(), file)
             progress.advance()
-    return unexplained
 
 
 def _resume(distiller: Distiller, file: Path) -> None:

@@ -131,15 +131,40 @@ def test_a_film_by_optimization_is_the_same_whole_or_in_part(desk):
     assert not np.array_equal(whole[0], frames_of(source)[0])
 
 
+def luma_codes(picture):
+    """Limited-range BT.601 luma of an RGB picture."""
+    return 16 + np.asarray(picture, float) @ (0.299, 0.587, 0.114) * 219 / 255
+
+
+@pytest.mark.long
+def test_a_shot_is_laid_into_a_painting(desk):
+    """Around the element there is nothing but the painting; the element holds still where the film does."""
+    source = draw(desk / "film.mp4", size="64x48", shots=(3,), sound=False)
+    ground = Image.effect_mandelbrot((64, 48), (-2, -1.5, 1, 1.5), 90).convert("RGB")
+    ground.save(desk / "ground.png")
+    matte = Image.new("L", (64, 48), 0)
+    matte.paste(255, (20, 12, 44, 36))
+    matte.save(desk / "element.png")
+    asked = {"style": "ground.png", "method": "harmonize", "matte": "element.png"}
+    frames = rendered(source, desk / "whole", **asked)
+    changed = [np.abs(frame[:48] - luma_codes(ground)) for frame in frames]
+    assert all(each[:8].max() <= 2 and each[14:34, 22:42].mean() > 12 for each in changed)
+    assert np.abs(frames[2][:48] - frames[1][:48].astype(float)).mean() < 6
+    part = rendered(source, desk / "part", range="1-3", **asked)
+    assert all(np.array_equal(a, b) for a, b in zip(frames[1:], part, strict=True))
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ("style: starry-night\nmethod: optimize", "method optimize looks at pictures"),
+        ("style: starry-night\nmethod: optimize", "its method looks at pictures"),
         (
             "style: one.png\nmethod: optimize\nkey_frames: [{frame: 0, strength: 0}]",
             "method optimize has none",
         ),
         ("style: one.png\nmethod: magic", "method"),
+        ("style: one.png\nmethod: harmonize", "needs `matte:`, white where the element is"),
+        ("style: one.png:0.5+two.png:0.5\nmethod: harmonize\nmatte: one.png", "takes one painting as it is"),
     ],
 )
 def test_a_film_that_cannot_be_optimized_is_refused_before_work(desk, capsys, lines, said, film):

@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from clips import load_clip
 from torch import Tensor
 
@@ -40,6 +41,7 @@ from stylecore.training.distill import DistillSpec, random_weights
 
 EXACT, DEEP = "weights/vgg19n_relu3_1.fp16.safetensors", "weights/vgg19_cd16x_relu5_1.fp16.safetensors"
 SCENE, PAINTING = "photos/cc0_elementary/william_bout_lighthouse.jpg", "styles/vangogh_starry_night.jpg"
+GIRAFFE = "photos/cc0_elementary/pawe_czerwi_ski_giraffe.jpg"
 
 
 class Judge:
@@ -165,18 +167,26 @@ def film(data: Path, out: Path, size_px: int) -> dict[str, object]:
 
 
 def harmonized(data: Path, out: Path, size_px: int) -> dict[str, object]:
-    """A cat in a haystack, a cat at a bridge, a cat at sea."""
-    cat, encoder = load_picture(data / "photos/misc_pd/chelsea.png"), bundled_encoder()
-    rows, columns = torch.meshgrid(torch.linspace(-1, 1, 300), torch.linspace(-1, 1, 450), indexing="ij")
-    matte = ((rows / 0.62).square() + (columns / 0.42).square() < 1).float()
+    """A giraffe at a haystack, on a bridge and in the wheat; the photograph's pale sky is its matte."""
+    photo, encoder = load_picture(data / GIRAFFE), bundled_encoder()
     made = {}
     for name in ("monet_haystacks", "renoir_pont_neuf", "vangogh_wheat_field_cypresses"):
         painting = load_picture(data / f"styles/{name}.jpg")
-        made[f"{name}, pasted"] = set_scene(cat, matte, painting, size_px).pasted
-        *_, last = harmonize(cat, matte, painting, encoder, HarmonizeSpec(size_px=size_px))
+        width = min(photo.shape[2], round(photo.shape[1] * painting.shape[2] / painting.shape[1]))
+        element = photo[..., -width:]
+        matte = warm_or_dark(element)
+        made[f"{name}, pasted"] = set_scene(element, matte, painting, size_px).pasted
+        *_, last = harmonize(element, matte, painting, encoder, HarmonizeSpec(size_px=size_px))
         made[f"{name}, harmonized"] = last.picture
     save_sheet(made, out / "harmonize.png", columns=2)
     return {}
+
+
+def warm_or_dark(photo: Tensor) -> Tensor:
+    """A matte (H,W) of what stands before a pale sky, with its holes closed."""
+    warm, dark = (photo[0] - photo[2] + 0.02) / 0.06, (0.55 - photo.mean(0)) / 0.1
+    found = torch.maximum(warm, dark).clamp(0, 1)[None]
+    return -F.max_pool2d(-F.max_pool2d(found, 17, 1, 8), 19, 1, 9)[0]
 
 
 def save_sheet(pictures: dict[str, Tensor], target: Path, columns: int = 3) -> None:

@@ -119,7 +119,7 @@ def test_the_network_in_the_box_is_small_and_knows_the_layers_that_are_asked_for
     assert all(features.isfinite().all() and features.std() > 0 for features in found.values())
 
 
-SPEC = DistillSpec(crops=20, crop_px=64, widths=(6,) * 5, samples=4000)
+SPEC = DistillSpec(crops=20, crop_px=64, widths=(6,) * 5, samples=4000, steps=12, batch=2)
 
 
 @pytest.fixture(scope="module")
@@ -129,18 +129,35 @@ def crops():
 
 
 def test_distilling_explains_its_teacher_and_resumes_to_the_bit(crops, tmp_path):
-    whole = Distiller(loss_network("vgg19"), crops, SPEC)
-    left = dict(distill(whole))
-    assert list(left) == LAYOUTS["compact"].convolutions
-    assert left["conv1_1"] < 0.01 and max(left.values()) < 1
-    half = Distiller(loss_network("vgg19"), crops, SPEC)
-    half.advance()
-    torch.save(half.state(), tmp_path / "half.pt")
-    again = Distiller(loss_network("vgg19"), crops, SPEC)
-    again.restore(torch.load(tmp_path / "half.pt", weights_only=True))
-    list(distill(again))
+    whole = Distiller([loss_network("vgg19")], crops, SPEC)
+    layers = len(LAYOUTS["compact"].convolutions)
+    for _ in range(layers):
+        whole.advance()
+    solved = whole.unexplained()
+    assert list(solved) == LAYOUTS["compact"].convolutions and solved["conv1_1"] < 0.05
+    assert list(distill(whole)) == list(range(layers + 1, layers + 13))
+    refined = whole.unexplained()
+    assert sum(refined.values()) < sum(solved.values())
+    half = Distiller([loss_network("vgg19")], crops, SPEC)
+    for stop in (3, layers + 5):
+        while half.step < stop:
+            half.advance()
+        torch.save(half.state(), tmp_path / "half.pt")
+        half = Distiller([loss_network("vgg19")], crops, SPEC)
+        half.restore(torch.load(tmp_path / "half.pt", weights_only=True))
+    list(distill(half))
     for name, weight in whole.finished().items():
-        assert torch.equal(weight, again.finished()[name])
+        assert torch.equal(weight, half.finished()[name])
+
+
+def test_each_layer_is_learned_from_the_first_teacher_that_has_it(crops):
+    whole = loss_weights("vgg19")
+    shallow = Encoder(LAYOUTS["vgg19"], {name: 0 * whole[name] for name in list(whole)[:6]})
+    taught = Distiller([shallow, loss_network("vgg19")], crops, SPEC)
+    for _ in range(4):
+        taught.advance()
+    made = Encoder(LAYOUTS["compact"], taught.weights)(crops[0][None], ["relu2_1", "relu2_2"])
+    assert made["relu2_1"].abs().max() < 1e-4 < made["relu2_2"].abs().max()
 
 
 def test_channels_that_fire_together_become_one():
@@ -157,7 +174,7 @@ def test_distill_writes_a_network_that_can_be_used(desk):
     (desk / "photos" / "a.png").write_bytes((desk / "a.png").read_bytes())
     save_file(loss_weights("vgg19", width=96), "vgg.safetensors")
     arguments = ["--teacher", "vgg.safetensors", "--content", "photos", "--out", "mine.safetensors"]
-    assert run(["distill", *arguments, "--crops", "2"]) == 0
+    assert run(["distill", *arguments, "--crops", "2", "--steps", "1"]) == 0
     assert set(load_file("mine.safetensors")) == set(loss_weights("compact"))
     assert paint("--loss-network", "mine.safetensors", "--size", "64", "--steps", "1") == 0
 
