@@ -77,7 +77,7 @@ def _check_pool(client: SyncPrefectClient, pool: Pool) -> None:
 
 
 def stop_batches(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
-    """Cancel what a cancelled run has under way; Prefect's server would, but a level of runs each minute."""
+    """Cancel what a cancelled run has under way; Prefect's server would, a level at a time and late."""
     with get_client(sync_client=True) as client:
         above = [flow_run.id]
         while above:
