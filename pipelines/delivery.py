@@ -1,8 +1,10 @@
 """What is delivered, a film in one file or a folder of pictures: made from the parts, proved, measured."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipelines.credentials import hide_secrets
 from pipelines.errors import UsageError
@@ -13,7 +15,7 @@ from pipelines.media.pictures import index_name, is_sequence
 from pipelines.media.prove_pictures import conform_pictures
 from pipelines.prepare import FilmPlan
 from pipelines.sequence import write_sequence
-from pipelines.storage import split_url
+from pipelines.storage import find_files, split_url
 from pipelines.work import file_sha256
 
 
@@ -64,18 +66,45 @@ def fetch_delivered(job: TitleJob, film: FilmPlan, frames: Sequence[int], folder
     return [store.fetch(f"{name}/{film.pictures.name(frame)}", folder) for frame in frames]
 
 
-def publish_delivery(job: TitleJob, film: FilmPlan, delivery: Path) -> tuple[str, int]:
-    """Put a proved delivery in its place; what `fingerprint` says of it."""
-    known = fingerprint(delivery)
+@dataclass(frozen=True)
+class Published:
+    """What is known of a delivery in its place."""
+
+    sha256: str
+    bytes: int
+    mark: str
+    """What its store tells of it; see `_mark`."""
+
+
+def publish_delivery(job: TitleJob, film: FilmPlan, delivery: Path) -> Published:
+    """Put a proved delivery in its place."""
+    sha256, size = _fingerprint(delivery)
     store, name = split_url(job.place)
     if film.pictures:
         store.publish_folder(delivery, name, last=film.pictures.index_name)
     else:
         store.publish(delivery, name, stage="publish")
-    return known
+    return Published(sha256, size, _mark(job))
 
 
-def fingerprint(path: Path) -> tuple[str, int]:
+def stands(job: TitleJob, facts: Mapping[str, Any]) -> bool:
+    """Whether what was published is there and whole: by its hash here, elsewhere by its store's mark."""
+    store, name = split_url(job.place)
+    folder = store.local_folder()
+    if folder is None:
+        return bool(facts.get("mark")) and facts["mark"] == _mark(job)
+    return store.size(name) is not None and _fingerprint(folder / name) == (facts["sha256"], facts["bytes"])
+
+
+def _mark(job: TitleJob) -> str:
+    """Another one whenever any file of a delivery elsewhere is replaced; empty if its store cannot tell."""
+    found = [] if split_url(job.place)[0].local_folder() else find_files(job.place)
+    if not found or not all(file.told for file in found):
+        return ""
+    return hashlib.sha256("\n".join(f"{file.url} {file.version}" for file in found).encode()).hexdigest()
+
+
+def _fingerprint(path: Path) -> tuple[str, int]:
     """SHA-256 and bytes of a file; of a folder, over its files by name."""
     if path.is_file():
         return file_sha256(path), path.stat().st_size

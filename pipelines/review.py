@@ -4,7 +4,7 @@ import base64
 import html
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import av
 from PIL import Image
 
 from pipelines.credentials import hide_secrets
+from pipelines.delivery import Published
 from pipelines.jobs import TitleJob
 from pipelines.media.conform import ConformReport
 from pipelines.media.frames import FrameReader
@@ -20,8 +21,8 @@ from pipelines.prepare import FilmPlan
 from pipelines.timeline import FrameRange, Shot
 from stylecore.orientation import Orientation
 
-SHEET = "contact-sheet.jpg"
-"""Its name in the work folder."""
+PAGE, SHEET = "report.html", "contact-sheet.jpg"
+"""Their names in the work folder."""
 _SHOTS_SHOWN = 12
 _PICTURE_WIDTH_PX = 560
 _SHEET_COLUMNS = 6
@@ -29,7 +30,7 @@ _SHEET_WIDTH_PX = 1440
 
 
 def describe_delivery(
-    job: TitleJob, film: FilmPlan, report: ConformReport, sha256: str, size: int, rendered: int
+    job: TitleJob, film: FilmPlan, report: ConformReport, published: Published, rendered: int
 ) -> dict[str, Any]:
     """Everything proved about a delivery, as plain values."""
     timeline, _ = film.excerpt
@@ -37,8 +38,7 @@ def describe_delivery(
         "output": hide_secrets(job.output),
         "work": hide_secrets(job.work),
         "plan": film.key,
-        "sha256": sha256,
-        "bytes": size,
+        **asdict(published),
         "frames": report.frames,
         "frames_lost": len(timeline) - report.frames,
         "worst_frame_error_ms": float(report.worst_error_seconds * 1000),
@@ -117,7 +117,7 @@ def write_page(path: Path, shown: Sequence[Shown], facts: Mapping[str, Any]) -> 
         for one in shown
     )
     path.write_text(
-        _PAGE.format(title=html.escape(Path(facts["output"]).name), facts=_facts_table(facts), rows=rows)
+        _HTML.format(title=html.escape(Path(facts["output"]).name), facts=_facts_table(facts), rows=rows)
     )
 
 
@@ -188,7 +188,7 @@ def _facts_table(facts: Mapping[str, Any]) -> str:
     return "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in lines)
 
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
+_HTML = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>
 body {{ background:#141312; color:#e9e4da; font:16px/1.5 Georgia,serif;
        margin:3rem auto; max-width:1180px; padding:0 1rem }}

@@ -269,6 +269,8 @@ class Found:
     """Another one whenever the content is, as far as the store tells: size, and its mark or the time."""
     changed_unix_seconds: float
     """When it was last written; 0 where the store does not tell."""
+    told: bool
+    """Whether the store tells of a version, and not of the size alone."""
 
 
 def find_files(place: str) -> list[Found]:
@@ -302,4 +304,5 @@ def _found(url: str, facts: dict[str, Any]) -> Found:
     if isinstance(time, str):
         time = datetime.fromisoformat(time)
     changed = time.timestamp() if isinstance(time, datetime) else float(time)
-    return Found(url, f"{facts.get('size') or 0} {transfer.version_of(facts)}", changed)
+    mark = transfer.version_of(facts)
+    return Found(url, f"{facts.get('size') or 0} {mark}", changed, bool(mark))

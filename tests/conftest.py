@@ -115,9 +115,10 @@ def index_film(path: Path) -> tuple[SourceInfo, FilmIndex, FrameReader]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How many randomized runs tests/faults makes, and of which seeds."""
+    """How many randomized runs tests/faults makes, and of which seeds; films of a season on a pool."""
     parser.addoption("--runs", type=int, default=12)
     parser.addoption("--seed", type=int, default=1)
+    parser.addoption("--films", metavar="FOLDER")
 
 
 _SERVER, _SERVER_HOME = "STYLEREEL_TEST_SERVER", "STYLEREEL_TEST_SERVER_HOME"

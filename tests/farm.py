@@ -84,6 +84,11 @@ class Farm:
         with self.client() as client:
             return client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted))
 
+    def over(self, run: UUID, seconds: float = 420) -> Any:
+        """A run, once it is over."""
+        self.until(lambda: self.runs(id={"any_": [run]})[0].state.is_final(), seconds)
+        return self.runs(id={"any_": [run]})[0]
+
     def until(self, condition: Callable[[], bool], seconds: float = 420) -> None:
         """Return once something is so."""
         deadline = time.monotonic() + seconds

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import av
@@ -14,6 +15,7 @@ import pytest
 from pipelines import manifest
 from pipelines.config import make_job
 from pipelines.errors import EngineError
+from pipelines.flows import run
 from pipelines.flows.run import run_title
 from pipelines.media.decoding import checksum
 from pipelines.storage import Store
@@ -83,8 +85,28 @@ def test_a_film_lives_in_object_storage(film, tmp_path, pack, s3):
     local = run_title(job_for(film, tmp_path / "out.mp4", pack, style="identity"), page=False)
     assert facts["sha256"] == local["sha256"] == hashlib.sha256(bucket.read("out.mp4")).hexdigest()
     assert sorted(bucket.sizes("")) == ["/film.mp4", "/out.mp4", "/work"]
-    again = run_title(job, page=False)
-    assert again["shards_rendered"] == 0 and again["sha256"] == facts["sha256"]
+
+
+def test_a_delivery_in_object_storage_is_left_alone_unless_it_is_another(
+    film, tmp_path, pack, s3, monkeypatch
+):
+    done = []
+    for step in (run._run_flow, run._publish_page):
+        monkeypatch.setattr(run, step.__name__, partial(_noted, done, step))
+    bucket = Store(f"{s3}/{tmp_path.name}")
+    job = job_for(film, f"{bucket.url}/out.mp4", pack, work=f"{bucket.url}/work", style="identity")
+    facts = run_title(job)
+    made = bucket.read("out.mp4")
+    assert run_title(job) == {**facts, "shards_rendered": 0} and done == ["_run_flow", "_publish_page"]
+    for spoil in (lambda: bucket.write("out.mp4", made[::-1]), lambda: bucket.remove("out.mp4")):
+        spoil()
+        assert run_title(job)["shards_rendered"] == 0 and bucket.read("out.mp4") == made
+    assert run_title(job)["mark"] == facts["mark"] and done[2:] == ["_run_flow"] * 2
+
+
+def _noted(done, step, *given):
+    done.append(step.__name__)
+    return step(*given)
 
 
 @pytest.fixture
@@ -208,14 +230,14 @@ QUICK = {"part encoded", "half a record", "conforming"}
 def test_kill_nine_at_any_moment_costs_at_most_one_shard(film, tmp_path, pack, uninterrupted, moment):
     place, calls, argument, left = MOMENTS[moment]
     job = job_for(film, tmp_path / "out.mp4", pack)
-    run = subprocess.run(
+    killed = subprocess.run(
         [sys.executable, str(HERE / "kill_at.py"), json.dumps(job.model_dump()), place, str(calls), argument],
         start_new_session=True,
         env=dict(os.environ),
         capture_output=True,
         timeout=120,
     )
-    assert run.returncode == -9, run.stderr.decode()[-2000:]
+    assert killed.returncode == -9, killed.stderr.decode()[-2000:]
     output = Path(job.output)
     assert not output.exists() or moment == "published, not noted"
     if left < 3:

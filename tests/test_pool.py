@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,7 @@ class Run:
 
     def end(self):
         """Its last state."""
-        self.farm.until(lambda: self.state().is_final())
-        return self.state()
+        return self.farm.over(self.id).state
 
     def state(self):
         return self.farm.runs(id={"any_": [self.id]})[0].state
@@ -80,11 +80,11 @@ def start(farm, reel, pack, tmp_path):
     """Begin to paint a film of this test's own name on two workers."""
     made = []
 
-    def begin(name, **options):
+    def begin(name, batch_seconds=60, **look):
         made.extend(farm.worker("p", "batches") for _ in range(2))
         film = shutil.copy(reel, tmp_path / f"{name}.mp4")
-        job = job_for(film, tmp_path / "out.mp4", pack, shard_frames=1)
-        return Run(farm, job, batch_seconds=60, **options), made
+        job = job_for(film, tmp_path / "out.mp4", pack, shard_frames=1, **look)
+        return Run(farm, job, batch_seconds=batch_seconds), made
 
     yield begin
     for worker in made:
@@ -103,6 +103,40 @@ def test_two_workers_paint_the_same_film(start, alone):
     assert sorted(len(one.parameters["shards"]) for one in run.batches()) == [4, 4]
 
 
+def test_chosen_shots_are_redone_and_no_others(start, farm, alone):
+    run, _ = start("chosen")
+    assert same_film(run, alone), run.state().message
+    first = Path(run.job.output).stat().st_mtime_ns
+    again = farm.over(farm.submit("retry/p", {"work": run.job.work, "shots": "2,5"}))
+    assert again.state.is_completed(), again.state.message
+    states = defaultdict(list)
+    for row in run.rows():
+        states[row.shard].append(row.state)
+    twice = [manifest.OK, manifest.WITHDRAWN, manifest.OK]
+    assert states == {shard: twice if shard in (2, 5) else [manifest.OK] for shard in states}
+    assert len(states) == len(SHOTS)
+    assert sorted(one.parameters["shards"] for one in run.batches())[1:] == [[2, 5], [5, 6, 7, 8]]
+    assert same_film(run, alone) and Path(run.job.output).stat().st_mtime_ns > first
+
+
+def test_a_cancelled_title_stops_its_batches_and_goes_on_later(start, farm, alone):
+    """Nothing of a shard that was under way counts, and no try at it is spent."""
+    run, workers = start("cancelled", batch_seconds=119, tile=64)
+    work = Store(run.job.work)
+    farm.until(lambda: manifest.cut_off(work))
+    farm.prefect("flow-run", "cancel", str(run.id))
+    farm.until(lambda: all(one.state.is_final() for one in run.batches()))
+    farm.until(lambda: not any(engines_of(worker) for worker in workers), 60)
+    assert {one.state.name for one in run.batches()} == {"Cancelled"} and run.end().is_cancelled()
+    kept, lost = run.rows(), manifest.cut_off(work)
+    assert {row.state for row in kept} <= {manifest.OK} and len(kept) + len(lost) < len(SHOTS)
+    assert work.names("parts") == sorted(row.part for row in kept)
+    again = Run(farm, run.job, batch_seconds=60)
+    assert same_film(again, alone), again.state().message
+    assert [row.state for row in run.rows()] == [manifest.OK] * len(SHOTS)
+    assert [row for row in run.rows() if row in kept] == kept and manifest.cut_off(work) == lost
+
+
 def test_a_machine_that_goes_down_costs_one_shard_at_most(start, alone):
     """kill -9 of a worker and its child: its run goes back into the queue, the other worker takes it."""
     run, workers = start("killed")
@@ -116,7 +150,7 @@ def test_a_machine_that_goes_down_costs_one_shard_at_most(start, alone):
 def test_a_crashed_child_is_replaced(start, farm, alone):
     run, workers = start("crashed")
     run.await_shards(1)
-    os.kill(engine_of(workers[0]), signal.SIGKILL)
+    os.kill(engines_of(workers[0])[0], signal.SIGKILL)
     assert same_film(run, alone), run.state().message
     assert {one.state.name for one in run.batches()} == {"Completed", "Crashed"}
 
@@ -132,11 +166,16 @@ def test_a_preempted_worker_is_gone_in_seconds_and_spends_no_try(start, farm, al
     assert len(run.batches()) == 2 and {row.state for row in run.rows()} == {manifest.OK}
 
 
-def engine_of(worker):
-    """The process of the run that a worker has begun."""
-    return next(
-        pid for pid in family(worker.pid) if b"prefect.engine" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    )
+def engines_of(worker):
+    """The processes of runs that a worker has begun."""
+    return [pid for pid in family(worker.pid) if b"prefect.engine" in command_of(pid)]
+
+
+def command_of(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def alive(pid):

@@ -13,17 +13,23 @@ from pipelines.errors import EngineError
 from pipelines.flows.artifacts import show_contact_sheet
 from pipelines.flows.run import run_title
 from pipelines.flows.season import stylize_season
+from pipelines.flows.spread import stop_batches
 from pipelines.jobs import Season, TitleJob
 from pipelines.work import latest_job, open_work
 
 
-@flow(name="render", flow_run_name="render-{job.name}", persist_result=False)
+@flow(
+    name="render",
+    flow_run_name="render-{job.name}",
+    persist_result=False,
+    on_cancellation=[stop_batches],
+)
 def render(job: TitleJob, pool: str = "", batch_seconds: float = BATCH_SECONDS) -> dict[str, Any]:
     """Repaint a film, on the workers of a pool or on this one alone; nothing is done twice."""
     return _delivered(make_job(job.model_dump()), pool, batch_seconds)
 
 
-@flow(name="retry", flow_run_name="retry-{work}", persist_result=False)
+@flow(name="retry", flow_run_name="retry-{work}", persist_result=False, on_cancellation=[stop_batches])
 def retry(
     work: str, shots: str = "", where: str = "", pool: str = "", batch_seconds: float = BATCH_SECONDS
 ) -> dict[str, Any]:
@@ -35,7 +41,12 @@ def retry(
     return _delivered(job, pool, batch_seconds)
 
 
-@flow(name="season", flow_run_name="season-{season.name}", persist_result=False)
+@flow(
+    name="season",
+    flow_run_name="season-{season.name}",
+    persist_result=False,
+    on_cancellation=[stop_batches],
+)
 def season(season: Season, pool: str = "") -> int:
     """Work on the titles of a season that are new, changed or failed; how many there were."""
     runs = stylize_season(make_season({**season.model_dump(), "pool": season.pool or pool}))

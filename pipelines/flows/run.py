@@ -18,7 +18,7 @@ from pipelines import manifest, progress
 from pipelines.batches import Pool
 from pipelines.catalogue import TitleRun
 from pipelines.credentials import hide_secrets
-from pipelines.delivery import fetch_delivered, fingerprint, refuse_unwritable
+from pipelines.delivery import fetch_delivered, refuse_unwritable, stands
 from pipelines.environment import cache_folder, prefect_server_given
 from pipelines.errors import StylereelError, UsageError
 from pipelines.flows.server import EmbeddedServer, answers, given_server, pointed_at
@@ -28,8 +28,7 @@ from pipelines.media.encoding import container_of
 from pipelines.media.pictures import is_sequence
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan
-from pipelines.review import SHEET, show_frames, shown_frames, write_page, write_sheet
-from pipelines.storage import split_url
+from pipelines.review import PAGE, SHEET, show_frames, shown_frames, write_page, write_sheet
 from pipelines.work import (
     Work,
     clear_scratch,
@@ -59,7 +58,9 @@ def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dic
         with _signals_stop(), _server() as api_url:
             film = load_film(job, work, source)
             facts = _delivered(job, work, film) or _in_thread(api_url, lambda: _run_flow(job, pool))
-        return _with_page(job, work, source, film, facts) if page else facts
+        if page and facts["sha256"].encode() not in (work.store.read(PAGE) or b""):
+            _publish_page(job, work, source, film, facts)
+        return {**facts, "report": _page_of(job)} if page else facts
     except StylereelError:
         if work.store.size("job.json") is None:
             erase(work)
@@ -166,11 +167,7 @@ def _delivered(job: TitleJob, work: Work, film: FilmPlan) -> dict[str, Any] | No
     facts = manifest.load_json(work.store, "delivery.json")
     if facts is None or facts["plan"] != film.key or facts["output"] != hide_secrets(job.output):
         return None
-    store, name = split_url(job.place)
-    folder = store.local_folder()
-    if folder is None or store.size(name) is None:
-        return None
-    if fingerprint(folder / name) != (facts["sha256"], facts["bytes"]):
+    if not stands(job, facts):
         return None
     rows = manifest.standing(manifest.attempts(work.store))
     if any(key not in rows or rows[key].state != manifest.OK for key in film.shard_keys):
@@ -185,18 +182,21 @@ def write_report(job: TitleJob, work: Work) -> str:
     if facts is None:
         raise UsageError(f"{hide_secrets(job.work)}: nothing has been delivered from here yet")
     source = find_source(job, work)
-    return _with_page(job, work, source, load_film(job, work, source), facts)["report"]
+    _publish_page(job, work, source, load_film(job, work, source), facts)
+    return _page_of(job)
 
 
-def _with_page(
-    job: TitleJob, work: Work, source: Path, film: FilmPlan, facts: Mapping[str, Any]
-) -> dict[str, Any]:
+def _page_of(job: TitleJob) -> str:
+    return hide_secrets(f"{job.work}/{PAGE}")
+
+
+def _publish_page(job: TitleJob, work: Work, source: Path, film: FilmPlan, facts: Mapping[str, Any]) -> None:
+    """The page goes last: where it tells of a delivery, the sheet shows it too."""
     delivered = fetch_delivered(job, film, shown_frames(film), work.scratch / "page")
-    page, sheet = work.scratch / "report.html", work.scratch / SHEET
+    page, sheet = work.scratch / PAGE, work.scratch / SHEET
     page.parent.mkdir(parents=True, exist_ok=True)
     shown = show_frames(source, delivered, film)
     write_page(page, shown, facts)
     write_sheet(sheet, shown)
-    for made in (page, sheet):
+    for made in (sheet, page):
         work.store.publish(made, made.name)
-    return {**facts, "report": hide_secrets(f"{job.work}/report.html")}

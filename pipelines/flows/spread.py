@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
@@ -20,8 +20,9 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
+from prefect.flows import Flow
 from prefect.runtime import flow_run as this_run
-from prefect.states import Cancelled, Pending
+from prefect.states import Cancelled, Cancelling, Pending
 
 from pipelines import manifest, progress
 from pipelines.batches import Pool, plan_batches, seconds_per_frame
@@ -73,6 +74,25 @@ def _check_pool(client: SyncPrefectClient, pool: Pool) -> None:
         raise UsageError(
             f"pool {pool.name!r}: Prefect's server does not know it; run `stylereel pool setup {pool.name}`"
         ) from None
+
+
+def stop_batches(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
+    """Cancel what a cancelled run has under way; Prefect's server would, a level at a time and late."""
+    with get_client(sync_client=True) as client:
+        above = [flow_run.id]
+        while above:
+            below = _alive(client, parent_flow_run_id={"any_": above})
+            for run in below:
+                if run.deployment_id:
+                    client.set_flow_run_state(run.id, Cancelling(message="its title was cancelled"))
+            above = [run.id for run in below]
+
+
+def _alive(client: SyncPrefectClient, **wanted: Any) -> list[FlowRun]:
+    """Runs that are not over, by Prefect's filter."""
+    kinds = [kind.value for kind in StateType if not State(type=kind).is_final()]
+    chosen = FlowRunFilter.model_validate({**wanted, "state": {"type": {"any_": kinds}}})
+    return client.read_flow_runs(flow_run_filter=chosen)
 
 
 def _ask(question: Callable[[], Answer]) -> Answer:
@@ -173,14 +193,8 @@ class Spread:
         self.running[_ask(submit).id] = batch
 
     def _under_way(self) -> dict[UUID, Batch]:
-        alive = [kind.value for kind in StateType if not State(type=kind).is_final()]
-        wanted = FlowRunFilter.model_validate(
-            {"tags": {"all_": [self._tag]}, "state": {"type": {"any_": alive}}}
-        )
-        return {
-            run.id: Batch(tuple(run.parameters["shards"]))
-            for run in self.client.read_flow_runs(flow_run_filter=wanted)
-        }
+        found = _alive(self.client, tags={"all_": [self._tag]})
+        return {run.id: Batch(tuple(run.parameters["shards"])) for run in found}
 
     def _state(self, run: UUID) -> State:
         try:

@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 
 from pipelines import manifest, progress
 from pipelines.credentials import scrub
-from pipelines.delivery import assemble_delivery, conform_delivery, publish_delivery
+from pipelines.delivery import Published, assemble_delivery, conform_delivery, publish_delivery
 from pipelines.errors import OutageError, StorageError
 from pipelines.faults import Fault, fault_of, message, patient, transient_pauses, trust_in
 from pipelines.jobs import TitleJob
@@ -215,8 +215,8 @@ def conform_title(job: TitleJob, source: Path, delivery: Assembled) -> ConformRe
 
 
 @task(task_run_name="publish", cache_policy=NO_CACHE, persist_result=False)
-def publish_title(job: TitleJob, source: Path, delivery: Assembled) -> tuple[str, int]:
-    """Put the proved delivery in its place; its sha256 and size."""
+def publish_title(job: TitleJob, source: Path, delivery: Assembled) -> Published:
+    """Put the proved delivery in its place."""
     film = load_film(job, open_work(job.work), source)
     progress.begin("publish", unit="")
     with patient():

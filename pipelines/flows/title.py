@@ -64,9 +64,9 @@ def _failure(faults: dict[int, str], wanted: int) -> EngineError:
 def _delivered(job: TitleJob, source: Path, rendered: int) -> dict[str, Any]:
     delivery = assemble_title(job, source)
     report = conform_title(job, source, delivery)
-    sha256, size = publish_title(job, source, delivery)
+    published = publish_title(job, source, delivery)
     work = open_work(job.work)
     film = load_film(job, work, find_source(job, work))
-    facts = describe_delivery(job, film, report, sha256, size, rendered=rendered)
+    facts = describe_delivery(job, film, report, published, rendered=rendered)
     manifest.save_json(work.store, "delivery.json", facts)
     return facts

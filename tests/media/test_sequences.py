@@ -12,7 +12,7 @@ from conftest import draw, ffmpeg, index_film
 from PIL import Image
 
 from pipelines.config import make_job
-from pipelines.delivery import assemble_delivery, conform_delivery
+from pipelines.delivery import assemble_delivery, conform_delivery, stands
 from pipelines.errors import ConformError, UsageError
 from pipelines.flows.run import run_title
 from pipelines.media.assemble import PartFile
@@ -162,6 +162,10 @@ def test_pictures_go_to_another_store(clips, tmp_path, prefect_api):
     job = job_for(clips / "plain.mp4", f"{place}/out/f_%06d.png", work=str(tmp_path / "work"))
     facts = run_title(job)
     assert len(Store(place).names("out")) == 28 and Path(facts["report"]).exists()
+    assert stands(job, facts)
+    picture = Store(place).read("out/f_000003.png")
+    Store(place).write("out/f_000003.png", picture[::-1])
+    assert not stands(job, facts)
 
 
 def test_a_folder_with_other_things_is_not_touched(clips, tmp_path, prefect_api):

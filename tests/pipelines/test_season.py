@@ -183,7 +183,7 @@ def test_the_catalogue_counts_runs_and_overlooks_torn_files(tmp_path):
 )
 def test_a_film_is_taken_up_once_it_has_stopped_growing(place, before, changed, ready):
     (title,) = expand(season_of("eps/e01.mp4"))
-    title = replace(title, found=Found(title.source, "5-a", changed))
+    title = replace(title, found=Found(title.source, "5-a", changed, told=True))
     seen = {title.source: before} if before else {}
     assert settled(title, seen, now_unix_seconds=1000, every_seconds=600) is ready
     assert not settled(replace(title, found=None), {}, 1000, 600)
