@@ -46,6 +46,7 @@ class Folding:
         assert isinstance(plain, Painter | Johnson) and isinstance(made, Painter | Johnson)
         for conv, own, (gain, bias) in zip(made.normalized, plain.normalized, constants, strict=True):
             conv.weight.copy_(own.weight * gain[:, None, None, None])
+            assert conv.bias is not None, "the copy has one everywhere"
             conv.bias.copy_(bias if own.bias is None else own.bias * gain + bias)
         made.settle()
         return made
