@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-long test-faults lint clean
+.PHONY: demo test test-long test-faults test-gpu lint clean
 
 demo: $(READY)
 	$(VENV)/bin/stylereel demo
@@ -16,6 +16,9 @@ test-long: $(READY)
 
 test-faults: $(READY)
 	$(VENV)/bin/python -m pytest -m faults tests/faults --runs 200
+
+test-gpu: $(READY)
+	$(VENV)/bin/python -m pytest -m gpu
 
 lint: $(READY)
 	$(VENV)/bin/python -m pip install -q --group dev

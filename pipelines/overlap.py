@@ -1,7 +1,8 @@
-"""Run the producer or the consumer of an iterable in a thread of its own, a few items apart."""
+"""Producer and consumer of an iterable a few items apart, in a thread of their own or on a device."""
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -53,6 +54,16 @@ def ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
     finally:
         stopped.set()
         thread.join()
+
+
+def late(items: Iterable[Item], depth: int) -> Iterator[Item]:
+    """The same items in the same order, each once `depth` more have been begun; none is kept at the end."""
+    begun: deque[Item] = deque()
+    for item in items:
+        begun.append(item)
+        if len(begun) > depth:
+            yield begun.popleft()
+    yield from begun
 
 
 def behind(consume: Callable[[Iterator[Item]], Result], items: Iterable[Item], depth: int) -> Result:

@@ -15,26 +15,30 @@ from pipelines.mattes import read_matte
 from pipelines.media.fields import weave
 from pipelines.media.frames import FrameReader
 from pipelines.media.layouts import PlaneArray
-from pipelines.overlap import ahead
+from pipelines.overlap import ahead, late
 from pipelines.plan import Shard
 from pipelines.planes import frame_planes, painted_arrays
 from pipelines.prepare import FilmPlan
-from pipelines.stopwatch import Clock, timed
+from pipelines.stopwatch import Clock, painting, timed
 from pipelines.timeline import FrameRange, Shot, touching
+from stylecore.bus import Arrival, Planes
 from stylecore.canvas import Drift
 from stylecore.catalog import find_style, find_styles
 from stylecore.frame_by_frame import FrameByFrame
 from stylecore.inserted import Inserted
 from stylecore.pixels import YuvFormat
 from stylecore.refit import refit
-from stylecore.runtime import keep_freed_memory
+from stylecore.runtime import keep_convolutions_exact, keep_freed_memory
 from stylecore.spec import EngineSpec, StyleSpec
-from stylecore.stylize import Planes, ShotState, Stylizer, survey_positions
+from stylecore.stylize import ShotState, Stylizer, survey_positions
 
 DEPTH = 4
 """Frames that wait between two stages."""
 PAINTERS: dict[str, type[FrameByFrame] | type[Inserted]] = {"optimize": FrameByFrame, "harmonize": Inserted}
 """Of shots that are painted in their own order."""
+
+Moments = tuple[VideoFrame, ...]
+"""The pictures of a frame: one, or that of its top and that of its bottom field."""
 
 
 def open_stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec) -> Stylizer:
@@ -45,6 +49,7 @@ def open_stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec) -> Styl
 @lru_cache(maxsize=16)
 def _stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec, _thread: int) -> Stylizer:
     keep_freed_memory()
+    keep_convolutions_exact()
     pack, name = find_style(style.style)
     if style.keys:
         pack, _ = find_styles(key.style for key in style.keys)
@@ -56,31 +61,48 @@ def painted_frames(
 ) -> Iterator[list[PlaneArray]]:
     """The planes of a shard's frames as they are delivered, in order."""
     frames = ahead(timed(_moments(film, reader, shard.frames), clock), DEPTH + engine.batch)
-    at_once = 1 if film.encoding.field_order else engine.batch
     held = touching(film.shots, shard.frames)
     for shot, style in zip(film.shots[held], film.styles[held], strict=True):
         mine = shot.frames.overlap(shard.frames)
         assert mine is not None, "it was asked for by its frames"
-        if style.method in PAINTERS:
-            mine_read = (picture for (picture,) in islice(frames, len(mine)))
-            yield from _in_order(film, shot, style, engine, reader, mine, mine_read, clock)
-            continue
-        stylizer = open_stylizer(style, film.painted_format, engine)
-        state = survey_shot(film, shot, reader, stylizer, clock)
-        coming, place = islice(frames, len(mine)), mine.start
-        mattes = _mattes(film, style, mine)
-        drifts = drifts_of(film, shot)
-        while batch := list(islice(coming, at_once)):
+        mine_read = islice(frames, len(mine))
+        paint = _in_order if style.method in PAINTERS else _painted
+        yield from paint(film, shot, style, engine, reader, mine, mine_read, clock)
+        if film.ends_in(shot, mine):
+            progress.advance(0, shots=1)
+
+
+def _painted(
+    film: FilmPlan,
+    shot: Shot,
+    style: StyleSpec,
+    engine: EngineSpec,
+    reader: FrameReader,
+    mine: FrameRange,
+    mine_read: Iterator[Moments],
+    clock: Clock,
+) -> Iterator[list[PlaneArray]]:
+    """This shot's frames, each painted by itself; on a GPU some travel back while the next are painted."""
+    stylizer = open_stylizer(style, film.painted_format, engine)
+    state = survey_shot(film, shot, reader, stylizer, clock)
+    at_once = 1 if film.encoding.field_order else engine.batch
+    mattes, drifts, first = _mattes(film, style, mine), drifts_of(film, shot), mine.start - shot.frames.start
+
+    def begun() -> Iterator[list[Arrival]]:
+        place = first
+        while batch := list(islice(mine_read, at_once)):
             pictures = [_planes(film, picture) for moments in batch for picture in moments]
             allowed = [matte for matte in islice(mattes, len(batch)) for _ in batch[0]] or None
-            began, first = time.perf_counter(), place - shot.frames.start
-            moved = [drift for drift in drifts[first : first + len(batch)] for _ in batch[0]]
-            made = stylizer.stylize(pictures, state, first, allowed, moved)
+            moved = [drift for drift in drifts[place : place + len(batch)] for _ in batch[0]]
+            with painting(clock):
+                arrivals = stylizer.begin(pictures, state, place, allowed, moved)
+            yield arrivals
             place += len(batch)
-            clock.network += time.perf_counter() - began
-            yield from _as_frames([painted_arrays(planes) for planes in made], len(batch[0]))
-        if film.ends_in(shot, shard.frames):
-            progress.advance(0, shots=1)
+
+    for arrivals in late(begun(), stylizer.bus.late):
+        with painting(clock):
+            made = [painted_arrays(arrival.take()) for arrival in arrivals]
+        yield from _as_frames(made, 2 if film.encoding.field_order else 1)
 
 
 def _in_order(
@@ -90,13 +112,14 @@ def _in_order(
     engine: EngineSpec,
     reader: FrameReader,
     mine: FrameRange,
-    mine_read: Iterator[VideoFrame],
+    mine_read: Iterator[Moments],
     clock: Clock,
 ) -> Iterator[list[PlaneArray]]:
     """This shard's frames of a shot that is painted in its own order, from its first frame on."""
     lead_in = range(shot.frames.start, mine.start)
     rest = range(mine.stop, mine.stop if style.passes == 1 else shot.frames.stop)
-    read = chain(timed(reader.pick(lead_in), clock), mine_read, timed(reader.pick(rest), clock))
+    pictures = (picture for (picture,) in mine_read)
+    read = chain(timed(reader.pick(lead_in), clock), pictures, timed(reader.pick(rest), clock))
     mattes: Iterator[Any] = repeat(None)
     if style.matte:
         mattes = _mattes(film, style, FrameRange(lead_in.start, rest.stop))
@@ -107,12 +130,9 @@ def _in_order(
         clock.network += time.perf_counter() - began
         yield painted_arrays(planes)
         began = time.perf_counter()
-    if film.ends_in(shot, mine):
-        progress.advance(0, shots=1)
 
 
-def _moments(film: FilmPlan, reader: FrameReader, frames: FrameRange) -> Iterator[tuple[VideoFrame, ...]]:
-    """The pictures of each frame: one, or that of its top and that of its bottom field."""
+def _moments(film: FilmPlan, reader: FrameReader, frames: FrameRange) -> Iterator[Moments]:
     if film.encoding.field_order:
         return reader.read_fields(frames)
     return ((frame,) for frame in reader.read(frames))

@@ -7,10 +7,10 @@ from pipelines.media.colour import Colour
 from pipelines.media.encoding import Encoding
 from pipelines.media.layouts import PixelLayout, PlaneArray, plane_arrays
 from pipelines.media.probe import SourceInfo
+from stylecore.bus import Planes
 from stylecore.light import Dynamic
 from stylecore.orientation import Orientation
 from stylecore.pixels import YuvFormat
-from stylecore.stylize import Planes
 
 
 def yuv_format(info: SourceInfo) -> YuvFormat:

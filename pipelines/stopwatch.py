@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -34,6 +35,16 @@ class Waits:
             if item is None:
                 return
             yield item
+
+
+@contextmanager
+def painting(clock: Clock) -> Iterator[None]:
+    """What is done meanwhile is painting."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        clock.network += time.perf_counter() - began
 
 
 def timed(frames: Iterator[Read], clock: Clock) -> Iterator[Read]:

@@ -11,6 +11,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from stylecore.bus import send
+
 Drift = tuple[float, float]
 """How far the scene has moved down and right since the shot began, in fractions of the frame's height."""
 CANVAS_CHANNELS = 2
@@ -35,7 +37,7 @@ def canvas(rows: int, columns: int, device: str = "cpu", down: float = 0.0, righ
     """
     y, x = torch.meshgrid(torch.arange(rows) - down, torch.arange(columns) - right, indexing="ij")
     noise = _Noise(y, x)
-    return torch.stack([_bristles(noise, y, x), noise(y, x)])[None].to(device)
+    return send(torch.stack([_bristles(noise, y, x), noise(y, x)])[None], device)
 
 
 def _bristles(noise: "_Noise", y: Tensor, x: Tensor) -> Tensor:

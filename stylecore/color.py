@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from stylecore.bus import settled
 from stylecore.window import window_mean
 
 _BLACK = 0.012
@@ -15,12 +16,12 @@ _FADED = 0.8
 """Share of the shot's usual brightness below which a frame counts as faded."""
 _BOOST = 8.0
 LUMA = (0.2126, 0.7152, 0.0722)
+_WEIGHTS = torch.tensor(LUMA, dtype=torch.float64).view(1, 3, 1, 1)
 
 
 def luma(rgb: Tensor) -> Tensor:
     """BT.709 luma of (N,3,H,W): (N,1,H,W)."""
-    weights = torch.tensor(LUMA, device=rgb.device, dtype=rgb.dtype).view(1, 3, 1, 1)
-    return (rgb * weights).sum(1, keepdim=True)
+    return (rgb * settled(_WEIGHTS, rgb.device, rgb.dtype)).sum(1, keepdim=True)
 
 
 def brightness(rgb: Tensor) -> Tensor:

@@ -13,19 +13,56 @@ from stylecore.networks import StyleNetwork
 from stylecore.networks.johnson import Johnson
 from stylecore.networks.painter import Painter
 
+Constants = Sequence[tuple[Tensor, Tensor]]
+"""A survey's (gain, bias) of every layer."""
 
-@torch.no_grad()
-def folded(
-    network: StyleNetwork, constants: Sequence[tuple[Tensor, Tensor]], dtype: torch.dtype = torch.float32
-) -> StyleNetwork:
-    """A copy of a network with a survey's (gain, bias) of every layer inside, to be run with `FoldedNorm`."""
-    if not constants:
-        return network
-    made = copy.deepcopy(network)
-    assert isinstance(made, Painter | Johnson)  # the networks that normalize
-    for conv, (gain, bias) in zip(made.normalized, constants, strict=True):
-        before = 0.0 if conv.bias is None else conv.bias * gain
-        conv.weight.mul_(gain[:, None, None, None])
-        conv.bias = nn.Parameter(before + bias, requires_grad=False)
-    made.settle()
-    return made.to(dtype)
+
+class Folding:
+    """A network, and a copy of it that takes in one survey after another.
+
+    Along key frames every frame has constants of its own: they are written where the last ones were.
+    """
+
+    def __init__(self, network: StyleNetwork) -> None:
+        self.network = network
+        self._exact: StyleNetwork | None = None
+        self._rounded: dict[torch.dtype, StyleNetwork] = {}
+
+    def folded(self, constants: Constants, dtype: torch.dtype = torch.float32) -> StyleNetwork:
+        """The copy with these constants inside, for `FoldedNorm`; good until the next is asked for."""
+        if not constants:
+            return self.network
+        # Memory that is to be written again must not be of inference mode, whoever asks.
+        with torch.inference_mode(False), torch.no_grad():
+            exact = self._filled(constants)
+            return exact if dtype == torch.float32 else self._as(dtype, exact)
+
+    def _filled(self, constants: Constants) -> StyleNetwork:
+        """The statistics times the network's own weights, in the copy that is exact."""
+        plain = self.network
+        if self._exact is None:
+            self._exact = _with_biases(copy.deepcopy(plain))
+        made = self._exact
+        assert isinstance(plain, Painter | Johnson) and isinstance(made, Painter | Johnson)
+        for conv, own, (gain, bias) in zip(made.normalized, plain.normalized, constants, strict=True):
+            conv.weight.copy_(own.weight * gain[:, None, None, None])
+            assert conv.bias is not None, "the copy has one everywhere"
+            conv.bias.copy_(bias if own.bias is None else own.bias * gain + bias)
+        made.settle()
+        return made
+
+    def _as(self, dtype: torch.dtype, exact: StyleNetwork) -> StyleNetwork:
+        """The same in fewer bits, rounded after everything is composed."""
+        if dtype not in self._rounded:
+            self._rounded[dtype] = copy.deepcopy(exact).to(dtype)
+        made = self._rounded[dtype]
+        for rounded, full in zip(made.parameters(), exact.parameters(), strict=True):
+            rounded.copy_(full)
+        return made
+
+
+def _with_biases(network: StyleNetwork) -> StyleNetwork:
+    for conv in network.normalized:
+        if conv.bias is None:
+            conv.bias = nn.Parameter(conv.weight.new_zeros(len(conv.weight)), requires_grad=False)
+    return network

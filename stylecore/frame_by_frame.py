@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from stylecore.bus import Planes
 from stylecore.catalog import parse_reference
 from stylecore.color import paint_mask
 from stylecore.criterion import Region, Style, Wishes
@@ -20,7 +21,6 @@ from stylecore.parts import add_change, carried, luma_of, parts_of, rgb_of
 from stylecore.pixels import YuvFormat
 from stylecore.scaling import resize, work_size
 from stylecore.spec import EngineSpec, StyleSpec
-from stylecore.stylize import Planes
 from stylecore.temporal import TemporalSpec, paint_shot
 
 WORK_HEIGHT_PX = 270

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stylecore.bus import settled
+
 WHITE_NITS = 203.0
 HLG_PEAK_NITS = 1000.0
 _HLG_GAMMA = 1.2
@@ -25,7 +27,7 @@ _C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 # ARIB STD-B67.
 _A, _B, _C = 0.17883277, 0.28466892, 0.55991073
 _STRIP_LINES = 16
-_LUMINANCE_2020 = (0.2627, 0.6780, 0.0593)
+_LUMINANCE_2020 = torch.tensor((0.2627, 0.6780, 0.0593), dtype=torch.float64).view(3, 1, 1)
 # ITU-R BT.2087, table 1.
 _TO_709 = torch.tensor(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], dtype=torch.float64
@@ -80,12 +82,16 @@ class Dynamic:
 
 
 def _in_strips(work: Callable[[Tensor], Tensor], picture: Tensor) -> Tensor:
-    """The same, a few lines at a time: a dozen passes over a whole frame would each go through memory."""
-    return torch.cat([work(strip) for strip in picture.split(_STRIP_LINES, -2)], -2)
+    """The same, on a CPU a few lines at a time: a dozen passes over a whole frame would go through memory.
+
+    A GPU would be asked for thousands of little things.
+    """
+    lines = _STRIP_LINES if picture.is_cpu else picture.shape[-2]
+    return torch.cat([work(strip) for strip in picture.split(lines, -2)], -2)
 
 
 def _primaries(linear: Tensor, matrix: Tensor) -> Tensor:
-    rows = matrix.to(linear)
+    rows = settled(matrix, linear.device, linear.dtype)
     return torch.einsum("rc,...chw->...rhw", rows, linear)
 
 
@@ -113,8 +119,7 @@ def _nits_to_hlg(nits: Tensor) -> Tensor:
 
 
 def _luminance(rgb: Tensor) -> Tensor:
-    weights = torch.tensor(_LUMINANCE_2020, dtype=rgb.dtype, device=rgb.device).view(3, 1, 1)
-    return (rgb * weights).sum(-3, keepdim=True).clamp(min=1e-9)
+    return (rgb * settled(_LUMINANCE_2020, rgb.device, rgb.dtype)).sum(-3, keepdim=True).clamp(min=1e-9)
 
 
 def _srgb_from_linear(linear: Tensor) -> Tensor:

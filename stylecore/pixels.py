@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylecore.bus import settled
 from stylecore.light import Dynamic
 from stylecore.orientation import UPRIGHT, Orientation
 
@@ -126,7 +127,8 @@ def split_rgb(rgb: Tensor, form: YuvFormat) -> list[Tensor]:
 def quantize(values: Tensor, form: YuvFormat) -> Tensor:
     """Code values from exact ones, dithered; whole ones stay what they are."""
     height, width = values.shape
-    dither = _DITHER.to(values.device).repeat(-(-height // 8), -(-width // 8))[:height, :width]
+    pattern = settled(_DITHER, values.device, _DITHER.dtype)
+    dither = pattern.repeat(-(-height // 8), -(-width // 8))[:height, :width]
     whole = (values + dither).round_().clamp_(0, form.highest)
     return whole.to(torch.uint8 if form.bits == 8 else torch.int16)
 

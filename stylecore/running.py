@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from stylecore.folding import folded
+from stylecore.folding import Folding
 from stylecore.networks import StyleNetwork
 from stylecore.normalize import FoldedNorm
 from stylecore.shot import Look
@@ -20,6 +20,7 @@ class Runner:
 
     def __init__(self, network: StyleNetwork) -> None:
         self.network = network
+        self._folding = Folding(network)
         self._last: tuple[Look, StyleNetwork] | None = None
 
     def paint(self, prepared: Tensor, look: Look, tile_px: int = 0) -> Tensor:
@@ -35,12 +36,11 @@ class Runner:
 
     def bears(self, rgb: Tensor, look: Look, exact: Tensor) -> bool:
         """Whether each of (N,3,H,W) comes out at the look's precision as it did `exact`, in fp32."""
-        network = folded(self.network, look.constants, DTYPES[look.precision])
-        made = network(rgb.contiguous(memory_format=torch.channels_last), FoldedNorm(look.ground))
+        made = self._folded(look)(rgb.contiguous(memory_format=torch.channels_last), FoldedNorm(look.ground))
         error = (made - exact).square().flatten(1).mean(1)
         return bool((error <= 10 ** (-FAITHFUL_DB / 10)).all())
 
     def _folded(self, look: Look) -> StyleNetwork:
         if self._last is None or self._last[0] is not look:
-            self._last = look, folded(self.network, look.constants, DTYPES[look.precision])
+            self._last = look, self._folding.folded(look.constants, DTYPES[look.precision])
         return self._last[1]

@@ -18,6 +18,14 @@ def fast_precision(device: str) -> str:
     return "bf16" if has_units else EXACT
 
 
+def keep_convolutions_exact() -> None:
+    """Let fp32 be fp32 on a GPU, which else rounds what it convolves to the ten bits of fp16.
+
+    A look that does not bear fp16 would be painted like that all the same, and surveys compared with it.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def keep_freed_memory() -> bool:
     """Ask glibc to reuse big buffers instead of returning them after every operation; False elsewhere.
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stylecore.budget import tile_side
+from stylecore.bus import Arrival, Planes, open_bus
 from stylecore.canvas import Drift
 from stylecore.color import brightness, exposure, paint_mask
 from stylecore.networks import StyleNetwork
@@ -30,8 +31,6 @@ SURVEY_BANDS = 6
 SURVEY_PX = 1 << 20
 """A picture of more pixels is surveyed in narrower bands: statistics need no more, and memory is short."""
 _BAND_MIN_PX = 48
-
-Planes = Sequence[Tensor]
 
 
 class Stylizer:
@@ -57,6 +56,7 @@ class Stylizer:
         self.form, self.engine = form, engine
         self.color, self.brush = color, brush
         self.runner = Runner(self.network)
+        self.bus = open_bus(engine.device)
 
     def survey(self, frames: Iterable[Planes]) -> ShotState:
         """Joint statistics of frames spread over the shot, for each style on the way.
@@ -87,7 +87,6 @@ class Stylizer:
             return exact
         return wished if self.runner.bears(bands, wished, painted) else exact
 
-    @torch.inference_mode()
     def stylize(
         self,
         frames: Sequence[Planes],
@@ -96,15 +95,27 @@ class Stylizer:
         mattes: Sequence[Tensor] | None = None,
         drifts: Sequence[Drift] = (),
     ) -> list[list[Tensor]]:
-        """Painted frames, in order; planes on the CPU.
+        """Painted frames, in order; planes on the CPU. See `begin`."""
+        return [coming.take() for coming in self.begin(frames, state, first, mattes, drifts)]
+
+    @torch.inference_mode()
+    def begin(
+        self,
+        frames: Sequence[Planes],
+        state: ShotState,
+        first: int = 0,
+        mattes: Sequence[Tensor] | None = None,
+        drifts: Sequence[Drift] = (),
+    ) -> list[Arrival]:
+        """Painted frames, in order, on their way back: a GPU may still be at them.
 
         `first` is the place in the shot of the first of these consecutive frames; `mattes` are (H,W) in
         0..1, how much paint each pixel may take; `drifts` say where the scene has moved by each frame.
         """
         looks = [state.at(first + place) for place in range(len(frames))]
-        made = []
+        made: list[Arrival] = []
         for start, stop in self._runs(looks):
-            planes = [[plane.to(self.engine.device) for plane in frame] for frame in frames[start:stop]]
+            planes = [self.bus.carry(frame) for frame in frames[start:stop]]
             apart = [parts_of(frame, self.form) for frame in planes]
             parts = [torch.cat(each) for each in zip(*apart, strict=True)]
             allowed = self._stacked(mattes[start:stop]) if mattes else None
@@ -112,7 +123,7 @@ class Stylizer:
             for place, stored in enumerate(planes):
                 mine = [part[place : place + 1] for part in change]
                 painted = add_change(stored, apart[place], mine, self.form, self.color == "source")
-                made.append([plane.cpu() for plane in painted])
+                made.append(self.bus.bring(painted))
         return made
 
     def _runs(self, looks: Sequence[Look]) -> list[tuple[int, int]]:
@@ -153,7 +164,7 @@ class Stylizer:
         return reach * look.strength * (1.0 if allowed is None else allowed)
 
     def _parts(self, planes: Planes) -> list[Tensor]:
-        return parts_of([plane.to(self.engine.device) for plane in planes], self.form)
+        return parts_of(self.bus.carry(planes), self.form)
 
     def small(self, parts: Sequence[Tensor]) -> list[Tensor]:
         """Parts at the size at which paint is made."""
@@ -162,7 +173,7 @@ class Stylizer:
         return [resize(part, size) for part in parts]
 
     def _stacked(self, mattes: Sequence[Tensor]) -> Tensor:
-        return torch.stack([matte.to(self.engine.device) for matte in mattes])[:, None]
+        return torch.stack(self.bus.carry(mattes))[:, None]
 
 
 def slit_scan(frames: Sequence[Tensor]) -> Tensor:

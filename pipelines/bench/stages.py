@@ -22,9 +22,10 @@ from pipelines.render import render_shard
 from pipelines.stopwatch import Clock
 from pipelines.storage import Store
 from pipelines.timeline import FrameRange
+from stylecore.bus import Planes
 from stylecore.parts import parts_of, rgb_of
 from stylecore.shot import ShotState
-from stylecore.stylize import Planes, Stylizer
+from stylecore.stylize import Stylizer
 
 _RECODE_SECONDS = 600.0
 

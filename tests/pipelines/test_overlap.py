@@ -2,8 +2,10 @@ import threading
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipelines.overlap import ahead, behind
+from pipelines.overlap import ahead, behind, late
 
 
 def test_items_come_in_order():
@@ -61,6 +63,15 @@ def test_a_consumer_in_another_thread_gets_everything_in_order():
 
     assert behind(consume, items(), 3) == list(range(200))
     assert made_in == {here} and here not in eaten_in
+
+
+@settings(deadline=None)
+@given(st.integers(0, 40), st.integers(0, 5))
+def test_late_items_are_given_out_once_enough_have_been_begun_and_all_at_the_end(count, depth):
+    begun = []
+    items = (begun.append(number) or number for number in range(count))
+    given_out = [(number, len(begun)) for number in late(items, depth)]
+    assert given_out == [(number, min(number + depth + 1, count)) for number in range(count)]
 
 
 def test_faults_of_either_side_come_out():

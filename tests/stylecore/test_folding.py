@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stylecore.folding import folded
+from stylecore.folding import Folding
 from stylecore.networks.doubling import REPEATED, SMOOTH, DoublingConv, on_cells
 from stylecore.normalize import FoldedNorm, FrozenNorm, SurveyNorm
 from stylecore.pack import blank_pack
@@ -34,9 +34,28 @@ def test_folded_statistics_are_the_frozen_ones(network):
     with torch.no_grad():
         pack.network(rgb, survey)
         frozen = pack.network(rgb, FrozenNorm(survey.constants, survey.tint))
-        fast = folded(pack.network, survey.constants)(rgb, FoldedNorm(survey.tint))
+        fast = Folding(pack.network).folded(survey.constants)(rgb, FoldedNorm(survey.tint))
     assert 0 < (fast - frozen).abs().max() < 1e-3 * frozen.std()
     assert all(conv.bias is None for conv in pack.network.normalized), "the original is left alone"
+
+
+@pytest.mark.parametrize("network", ["painter", "johnson"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_one_survey_leaves_no_trace_in_the_next(network, dtype):
+    pack, rgb = blank_pack(network, ["plain"], seed=3, width=8), torch.rand(1, 3, 64, 96)
+    surveys = [SurveyNorm(pack.vectors["plain"], pack.prior) for _ in range(2)]
+    with torch.no_grad():
+        for dim, survey in enumerate(surveys):
+            pack.network(rgb ** (dim + 1), survey)
+    folding, fresh = Folding(pack.network), Folding(pack.network)
+    first = folding.folded(surveys[0].constants, dtype)
+    before = first(rgb, FoldedNorm())
+    second = folding.folded(surveys[1].constants, dtype)
+    assert second is first, "no new copy for every frame"
+    with torch.no_grad():
+        made = second(rgb, FoldedNorm())
+        assert torch.equal(made, fresh.folded(surveys[1].constants, dtype)(rgb, FoldedNorm()))
+        assert not torch.equal(made, before)
 
 
 def test_a_convolution_on_cells_is_that_of_their_pixels():

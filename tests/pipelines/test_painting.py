@@ -1,0 +1,74 @@
+"""Frames of a shard from a device that is late: all of them, whole, in order, whatever the batch."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import pytest
+import torch
+from conftest import index_film
+
+from pipelines import painting
+from pipelines.config import make_job
+from pipelines.painting import painted_frames
+from pipelines.plan import Shard
+from pipelines.prepare import plan_film
+from pipelines.stopwatch import Clock
+from pipelines.timeline import FrameRange
+from stylecore import stylize
+from stylecore.bus import NoBus
+from stylecore.spec import EngineSpec
+
+SHARD = Shard(1, (FrameRange(26, 30), FrameRange(30, 37)))
+"""The end of a shot and the beginning of the next."""
+
+
+@dataclass
+class Landing:
+    """A frame that nobody can see before it is waited for."""
+
+    bus: "LateBus"
+    planes: list[torch.Tensor]
+
+    def take(self):
+        assert self.bus.under_way.popleft() is self, "frames land in the order in which they set out"
+        return self.planes
+
+
+class LateBus(NoBus):
+    """Of a device that others do not wait for at once."""
+
+    late = 2
+
+    def __init__(self):
+        self.under_way, self.most = deque(), 0
+
+    def bring(self, planes):
+        self.under_way.append(Landing(self, planes))
+        self.most = max(self.most, len(self.under_way))
+        return self.under_way[-1]
+
+
+@pytest.fixture(scope="module")
+def asked(film, pack, tmp_path_factory):
+    places = {"source": str(film), "output": str(tmp_path_factory.mktemp("late") / "out.mp4")}
+    job = make_job({**places, "style": f"{pack}#plain", "device": "cpu", "cuts": [30, 56]})
+    info, index, reader = index_film(film)
+    return plan_film(job, info, index), reader
+
+
+def painted(asked, batch):
+    film, reader = asked
+    frames = painted_frames(film, SHARD, reader, EngineSpec(batch=batch), Clock())
+    return [[plane.tobytes() for plane in planes] for planes in frames]
+
+
+def test_a_late_device_gives_every_frame_whatever_the_batch(asked, monkeypatch):
+    expected, buses = painted(asked, 1), []
+    monkeypatch.setattr(stylize, "open_bus", lambda device: buses.append(LateBus()) or buses[-1])
+    monkeypatch.setattr(painting, "_stylizer", painting._stylizer.__wrapped__)
+    assert len(expected) == 11 and len(set(map(tuple, expected))) > 1
+    for batch, most in ((1, [3, 3]), (2, [4, 6])):
+        buses.clear()
+        assert painted(asked, batch) == expected
+        assert [bus.most for bus in buses] == most, "three batches at once, and no more"
+        assert not any(bus.under_way for bus in buses)

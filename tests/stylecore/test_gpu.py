@@ -1,0 +1,103 @@
+"""What only a GPU can show: the frames of a CPU in fp32, over the bus, at any batch, and nobody waiting.
+
+`make test-gpu` on a machine with a CUDA device; without one these tests fail.
+"""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from pipelines.overlap import late
+from stylecore.catalog import find_style
+from stylecore.pixels import YuvFormat
+from stylecore.runtime import keep_convolutions_exact
+from stylecore.spec import EXACT, EngineSpec
+from stylecore.stylize import Stylizer
+
+pytestmark = pytest.mark.gpu
+FORM, LOOKS = YuvFormat("bt709", False), ("starry-night", "cartoon")
+COUNT = 6
+
+
+@pytest.fixture(scope="module")
+def frames():
+    """1080p: broad shapes and grain."""
+    random = torch.Generator().manual_seed(7)
+
+    def plane(height, width):
+        broad = F.interpolate(torch.rand(1, 1, 18, 32, generator=random), (height, width), mode="bicubic")[
+            0, 0
+        ]
+        grain = 0.02 * torch.randn(height, width, generator=random)
+        return (16 + 219 * (broad + grain).clamp(0, 1)).round().byte()
+
+    return [[plane(1080, 1920), plane(540, 960), plane(540, 960)] for _ in range(COUNT)]
+
+
+def stylizer(look, device, precision=EXACT, batch=1):
+    keep_convolutions_exact()
+    pack, name = find_style(look)
+    return Stylizer(pack, name, FORM, EngineSpec(device, batch, precision=precision))
+
+
+def drifts(first, count):
+    return [(0.002 * place, 0.001 * place) for place in range(first, first + count)]
+
+
+def over_the_bus(made, state, frames, batch):
+    """As a shard is painted: batches begun before the last ones have come back."""
+    begun = (
+        made.begin(
+            frames[place : place + batch],
+            state,
+            place,
+            None,
+            drifts(place, len(frames[place : place + batch])),
+        )
+        for place in range(0, len(frames), batch)
+    )
+    return [arrival.take() for arrivals in late(begun, made.bus.late) for arrival in arrivals]
+
+
+def farthest(one, other):
+    return max(
+        (a.int() - b.int()).abs().max()
+        for p, q in zip(one, other, strict=True)
+        for a, b in zip(p, q, strict=True)
+    )
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("precision", [EXACT, "fp16"])
+def test_frames_are_those_of_a_cpu_within_a_code(look, precision, frames):
+    there = stylizer(look, "cuda:0", precision)
+    state = there.survey(frames)
+    made = over_the_bus(there, state, frames[:2], 1)
+    assert all(plane.is_pinned() for planes in made for plane in planes)
+    here = stylizer(look, "cpu")
+    assert farthest(made, here.stylize(frames[:2], here.survey(frames), 0, None, drifts(0, 2))) <= 1
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_the_bus_changes_nothing(batch, frames):
+    made = stylizer("starry-night", "cuda:0", "fp16", batch)
+    state, alone = made.survey(frames), []
+    for place in range(0, COUNT, batch):
+        some = frames[place : place + batch]
+        alone += made.stylize(some, state, place, None, drifts(place, len(some)))
+        torch.cuda.synchronize()
+    for _ in range(20):
+        assert farthest(over_the_bus(made, state, frames, batch), alone) == 0
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_nobody_waits_for_the_gpu_before_frames_are_taken(look, frames):
+    made = stylizer(look, "cuda:0", "fp16")
+    state = made.survey(frames)
+    over_the_bus(made, state, frames, 1)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        begun = [made.begin(frames[:1], state, place, None, drifts(place, 1)) for place in range(COUNT)]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len([arrival.take() for arrivals in begun for arrival in arrivals]) == COUNT
