@@ -32,6 +32,8 @@ from pipelines.work import open_work
 
 UPDATE_SECONDS = 2.0
 """An artifact is updated at most this often."""
+_LAST_WORD_SECONDS = 10.0
+"""No film waits longer for a server that has gone away."""
 
 
 def tags_of(job: TitleJob) -> list[str]:
@@ -140,7 +142,7 @@ class _Listener(logging.Handler):
     def stop(self) -> None:
         """Say the last word and end the thread."""
         self.over.set()
-        self.thread.join()
+        self.thread.join(_LAST_WORD_SECONDS)
 
     @property
     def _percent(self) -> float:

@@ -180,9 +180,7 @@ def test_two_planners_on_one_work_do_no_harm(bucket, launchpad, tiny_job, undist
     work = Store(f"{store.url}/work")
     rows = manifest.attempts(work)
     assert {row.state for row in rows} == {OK} and manifest.cut_off(work) == []
-    assert (
-        len({(row.key, row.attempt) for row in rows}) == len(rows) and len({row.worker for row in rows}) == 2
-    )
+    assert len({(row.key, row.attempt) for row in rows}) == len(rows) >= SHARDS
 
 
 KILL_SERVER = """
@@ -199,12 +197,12 @@ run.run_title(TitleJob(**json.loads(sys.argv[1])), page=False)
 def test_a_server_that_dies_takes_no_work_along(launchpad, tiny_job, undisturbed, tmp_path):
     job = tiny_job(tmp_path / "out.mp4")
     without = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", KILL_SERVER, job.model_dump_json()],
         env={**without, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "STYLEREEL_CACHE": str(tmp_path / "cache")},
         timeout=400, capture_output=True, check=False, start_new_session=True,
     )  # fmt: skip
-    assert manifest.attempts(Store(job.work)), "shards done before the server died are kept"
+    assert manifest.attempts(Store(job.work)), ended.stderr.decode()[-2000:]
     (answer,) = launchpad((job, None))
     assert answer == {"status": 0, "sha256": undisturbed, "error": None}
     assert len(manifest.attempts(Store(job.work))) <= SHARDS + 1
