@@ -153,7 +153,9 @@ def in_bucket(tiny_job, store):
     return tiny_job(f"{store.url}/out.mp4", source=f"{store.url}/film.mp4", work=f"{store.url}/work")
 
 
-@pytest.mark.parametrize(("cut_rate", "away_seconds"), [(0.05, 0), (0, 30)], ids=["errors", "outage"])
+@pytest.mark.parametrize(
+    ("cut_rate", "away_seconds"), [(0.05, 0), (0, 30), (0, 600)], ids=["errors", "outage", "ten minutes"]
+)
 def test_a_store_that_fails_costs_no_attempt(
     cut_rate, away_seconds, bucket, launchpad, tiny_job, undisturbed, tmp_path
 ):
