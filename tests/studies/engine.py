@@ -1,17 +1,22 @@
-"""Two questions on a real film: what do shards at once bring, and which precision does a look bear?
+"""Of a film: what do shards at once bring, which precision does a look bear, does memory grow with length?
 
 PYTHONPATH=. python tests/studies/engine.py shards FILM --frames 12
 PYTHONPATH=. python tests/studies/engine.py precision FILM --styles starry-night,gris
+PYTHONPATH=. python tests/studies/engine.py memory FILM
 """
 
 import argparse
 import math
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import imageio_ffmpeg
 import torch
 from torch import Tensor
 
@@ -87,14 +92,29 @@ def _fidelity(style: str, kind: str, picture: Tensor) -> str:
     return f"{-10 * math.log10((made - exact).square().mean()):.1f} dB ({look.precision})"
 
 
+def memory(film: str) -> None:
+    """Peak of the largest process that renders half a minute and ten minutes of a film, made small."""
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", "-1", "-i", film, "-an"]
+    with tempfile.TemporaryDirectory() as folder:
+        for seconds in (30, 600):
+            source = f"{folder}/{seconds}.mp4"
+            small = ["-t", str(seconds), "-vf", "scale=192:-2", "-preset", "ultrafast", source]
+            subprocess.run([*ffmpeg, *small], check=True)
+            command = [sys.executable, "-m", "pipelines.cli", "render", source, f"{folder}/{seconds}.out.mp4"]
+            _, status, used = os.wait4(subprocess.Popen(command).pid, 0)
+            print(f"{seconds:4} s of film: {used.ru_maxrss / 1024:.0f} MB, status {status}", flush=True)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("question", choices=["shards", "precision"])
+    parser.add_argument("question", choices=["shards", "precision", "memory"])
     parser.add_argument("film")
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--styles", default="starry-night,great-wave,kandinsky,seurat,gris")
     asked = parser.parse_args()
     if asked.question == "shards":
         shards(str(Path(asked.film).absolute()), asked.frames)
+    elif asked.question == "memory":
+        memory(str(Path(asked.film).absolute()))
     else:
         precision(str(Path(asked.film).absolute()), asked.styles.split(","))
