@@ -27,9 +27,9 @@ class Wishes:
     style_loss: str = "wasserstein"
     """One of `losses.STYLE_LOSSES`."""
     style_weight: float = 1.0
-    content_weight: float = 0.08
+    content_weight: float = 0.05
     histogram_weight: float = 0.0
-    smooth_weight: float = 1.0
+    smooth_weight: float = 2.0
     style_layers: Mapping[str, float] = field(default_factory=lambda: dict(STYLE_LAYERS))
     content_layers: Mapping[str, float] = field(default_factory=lambda: dict(CONTENT_LAYERS))
     histogram_layers: Mapping[str, float] = field(default_factory=lambda: dict(HISTOGRAM_LAYERS))

@@ -20,7 +20,7 @@ from pipelines.flows.run import run_title
 from pipelines.jobs import TitleJob
 from tests.faults.harms import arm
 
-LIMIT_SECONDS = 180
+LIMIT_SECONDS = 900
 
 
 def launch(run: dict, report: str) -> int:
