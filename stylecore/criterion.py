@@ -24,7 +24,7 @@ HISTOGRAM_LAYERS = MappingProxyType({"relu1_1": 1.0, "relu4_1": 1.0})
 class Wishes:
     """How much of what is asked, at which layers; layers of a kind share its weight by theirs."""
 
-    style_loss: str = "wasserstein"
+    style_loss: str = "moments"
     """One of `losses.STYLE_LOSSES`."""
     style_weight: float = 1.0
     content_weight: float = 0.05

@@ -41,7 +41,7 @@ class OptimizeSpec:
     """Longest side of the painting."""
     smallest_px: int = 128
     """Longest side of the coarsest scale, at least; each next one is twice as large."""
-    steps: int = 60
+    steps: int = 80
     """On each scale."""
     optimizer: str = "lbfgs"
     learning_rate: float = 0.02
