@@ -37,6 +37,10 @@ def gram_error(features: Tensor, mean: Tensor, second: Tensor, weight: Tensor | 
     return (made - second).square().sum((1, 2)) / second.square().sum((1, 2))
 
 
+_FLAT = 1e-5
+"""A style without any texture divides nothing by zero; paintings have a hundred times that at least."""
+
+
 def moments_error(features: Tensor, mean: Tensor, second: Tensor, weight: Tensor | None = None) -> Tensor:
     """Relative squared errors of the mean and of the covariance, added.
 
@@ -46,7 +50,8 @@ def moments_error(features: Tensor, mean: Tensor, second: Tensor, weight: Tensor
     made_mean, made_second = moments(features, weight)
     made, wanted = made_second - _outer(made_mean), second - _outer(mean)
     first = (made_mean - mean).square().sum(1) / mean.square().sum(1)
-    return first + (made - wanted).square().sum((1, 2)) / wanted.square().sum((1, 2))
+    power = (wanted.square() + _FLAT * second.square()).sum((1, 2))
+    return first + (made - wanted).square().sum((1, 2)) / power
 
 
 def wasserstein_error(features: Tensor, mean: Tensor, second: Tensor, weight: Tensor | None = None) -> Tensor:

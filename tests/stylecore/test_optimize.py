@@ -106,6 +106,15 @@ def test_styles_mix_by_weight(scene, encoder):
     assert error(0) < error(0.5) < error(1)
 
 
+COLORS = Wishes("wasserstein")
+"""What is asked of styles that are hardly more than a colour."""
+
+
+def test_a_flat_style_is_no_division_by_zero(scene, encoder):
+    made = painted(scene[0], torch.zeros(3, 64, 64), encoder, replace(QUICK, steps=3)).picture
+    assert made.isfinite().all() and made.mean() < scene[0].mean()
+
+
 def test_a_region_is_painted_in_its_own_style(scene, encoder):
     content = fit(scene[0], torch.empty(3, 64, 64))
     left = torch.zeros(64, 64)
@@ -115,7 +124,7 @@ def test_a_region_is_painted_in_its_own_style(scene, encoder):
     )
     noise = 0.1 * torch.rand(3, 64, 64)
     asked = [Region([Style(red + noise)], left), Region([Style(blue + noise)], 1 - left)]
-    *_, last = optimize(content, asked, encoder, replace(QUICK, steps=20, start="content"))
+    *_, last = optimize(content, asked, encoder, replace(QUICK, steps=20, start="content", wishes=COLORS))
     made = last.picture.mean(1)
     assert made[0, :24].mean() > made[2, :24].mean() and made[2, 40:].mean() > made[0, 40:].mean()
 
