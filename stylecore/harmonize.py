@@ -42,7 +42,7 @@ class HarmonizeSpec:
     """Longest side of the painting."""
     steps: int = 60
     """Of each pass."""
-    content_weight: float = 0.05
+    content_weight: float = 0.6
     histogram_weight: float = 0.3
     smooth_weight: float = 0.5
     temporal_weight: float = 30.0
