@@ -48,7 +48,7 @@ class Place:
             "name": "six",
             "titles": [{"source": f"{url}/in/"}],
             "output": f"{url}/out/{{stem}}.mkv",
-            "work": f"{url}/work/{{stem}}",
+            "work": f"{url}/kept/{{stem}}",
             "catalogue": f"{url}/catalogue",
             **look,
         }
