@@ -50,7 +50,7 @@ def test_how_shots_become_segments(shot_lengths, segment_lengths):
 
 @given(lengths, st.data())
 def test_a_segment_border_follows_from_its_own_neighbourhood(lengths, data):
-    """Cutting a shot differently moves nothing before the last but one shot that can stand alone before it."""
+    """Cutting a shot differently moves nothing up to the last but one shot before it that can stand alone."""
     place = data.draw(st.integers(0, len(lengths) - 1))
     changed = [*lengths[:place], lengths[place] + 1, *lengths[place + 1 :]]
     standing = [number for number in range(place) if lengths[number] >= SEGMENT_MIN_FRAMES]
