@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from stylecore.bus import Planes
+from stylecore.catalog import parse_reference
 from stylecore.encoders import bundled_encoder
 from stylecore.frame_by_frame import small_of
 from stylecore.harmonize import HarmonizeSpec, harmonize_shot
@@ -21,7 +23,6 @@ from stylecore.parts import add_change, carried, luma_of, parts_of, rgb_of, spli
 from stylecore.pixels import YuvFormat
 from stylecore.scaling import resize
 from stylecore.spec import EngineSpec, StyleSpec
-from stylecore.stylize import Planes
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class Inserted:
     def __init__(self, look: StyleSpec, form: YuvFormat, engine: EngineSpec) -> None:
         self.look, self.form, self.device = look, form, engine.device
         self.encoder = bundled_encoder().to(self.device)
-        self.painting = load_picture(Path(look.style)).to(self.device)
+        (part,) = parse_reference(look.style)
+        self.painting = load_picture(Path(part.reference)).to(self.device)
+        self._around: list[Tensor] = []
 
     def paint(self, frames: Iterable[Planes], mattes: Iterable[Tensor]) -> Iterator[list[Tensor]]:
         """Frames of a shot from its first, and a matte (H,W) for each: white where the element is."""
@@ -59,16 +62,17 @@ class Inserted:
 
     def _laid(self, planes: Planes, matte: Tensor) -> Laid:
         parts = parts_of([plane.to(self.device) for plane in planes], self.form)
-        whole = cover(self.painting, parts[0][0])[None]
-        painting = [
-            resize(each, part.shape[-2:])
-            for each, part in zip(split_change(whole, self.form), parts, strict=True)
-        ]
+        # The painting stands still: it is cut and scaled once.
+        self._around = self._around or self._painting_parts(parts)
         pasted = [
             torch.lerp(around, part, resize(matte[None, None], part.shape[-2:]))
-            for around, part in zip(painting, parts, strict=True)
+            for around, part in zip(self._around, parts, strict=True)
         ]
         return Laid(planes, parts, pasted)
+
+    def _painting_parts(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        whole = split_change(cover(self.painting, parts[0][0])[None], self.form)
+        return [resize(each, part.shape[-2:]) for each, part in zip(whole, parts, strict=True)]
 
     def _carried(self, laid: Laid, made: Tensor) -> list[Tensor]:
         everywhere = torch.full_like(luma_of(laid.parts, self.form), self.look.strength)
