@@ -131,10 +131,13 @@ class Criterion:
 
     @classmethod
     def of_regions(
-        cls, content: Tensor, regions: Sequence[Region], encoder: Encoder, wishes: Wishes
+        cls, content: Tensor, regions: Sequence[Region], encoder: Encoder, wishes: Wishes, rim_px: int = 0
     ) -> "Criterion":
+        """Of a content with a rim around it; strokes are those of the content without."""
         wanted = [measure_styles(region.styles, content, encoder, wishes) for region in regions]
-        return cls(content, wanted, [region.matte for region in regions], encoder, wishes)
+        mattes = [each.matte if each.matte is None else fit(each.matte[None], content) for each in regions]
+        framed = [each if each is None else with_rim(each, rim_px)[0] for each in mattes]
+        return cls(with_rim(content, rim_px), wanted, framed, encoder, wishes)
 
     def __call__(self, picture: Tensor) -> dict[str, Tensor]:
         wishes = self.wishes
@@ -180,6 +183,11 @@ class Criterion:
 
         shares = _shares(self.wishes.histogram_layers, self.wishes.histogram_weight)
         return {f"histogram {name}": share * over_regions(name) for name, share in shares.items()}
+
+
+def with_rim(picture: Tensor, rim_px: int) -> Tensor:
+    """(C,H,W) with its own mirror image all around."""
+    return F.pad(picture[None], (rim_px, rim_px, rim_px, rim_px), mode="reflect")[0]
 
 
 def shrunk(matte: Tensor | None, features: Tensor) -> Tensor | None:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecore.color import luma
-from stylecore.criterion import Criterion, Region, Wishes, measure_styles
+from stylecore.criterion import Criterion, Region, Wishes, with_rim
 from stylecore.encoders import Encoder
 from stylecore.images import fit, resize_long_side
 from stylecore.palette import Tint
@@ -102,25 +102,11 @@ def optimize(
     for number, side_px in enumerate(scales):
         shown = resize_long_side(content, side_px)
         rim = min(round(_RIM * side_px), min(shown.shape[-2:]) - 1)
-        criterion = _criterion(shown, rim, regions, encoder, spec.wishes)
-        for each in descend(_framed(fit(picture, shown), rim), criterion, spec):
+        criterion = Criterion.of_regions(shown, regions, encoder, spec.wishes, rim)
+        for each in descend(with_rim(fit(picture, shown), rim), criterion, spec):
             picture = each.picture[:, rim:-rim, rim:-rim]
             made = in_own_colors(picture, shown) if spec.color == "source" else picture
             yield Iterate(number * spec.steps + each.step, len(scales) * spec.steps, each.losses, made)
-
-
-def _criterion(
-    shown: Tensor, rim: int, regions: Sequence[Region], encoder: Encoder, wishes: Wishes
-) -> Criterion:
-    """Of a content with a rim around it; strokes are those of the content without."""
-    wanted = [measure_styles(each.styles, shown, encoder, wishes) for each in regions]
-    mattes = [each.matte if each.matte is None else fit(each.matte[None], shown) for each in regions]
-    framed = [each if each is None else _framed(each, rim)[0] for each in mattes]
-    return Criterion(_framed(shown, rim), wanted, framed, encoder, wishes)
-
-
-def _framed(picture: Tensor, rim: int) -> Tensor:
-    return F.pad(picture[None], (rim, rim, rim, rim), mode="reflect")[0]
 
 
 def descend(picture: Tensor, ask: Ask, spec: OptimizeSpec) -> Iterator[Iterate]:
