@@ -1,20 +1,27 @@
-"""What painting and encoding cost on this machine, learnt from at most 1 % of a film's frames, and kept."""
+"""What a look costs on this machine, learnt from at most 1 % of a film's frames, and kept.
+
+Those few frames are rendered over and over, by the stages and threads that render a shard: what stages cost
+each other on shared cores is in the figure.
+"""
 
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 from typing import TypeVar
+
+from av import VideoFrame
 
 from pipelines import progress
 from pipelines.media.encoding import Encoding
 from pipelines.media.frames import FrameReader
 from pipelines.media.parts import Planes, read_part, write_part
-from pipelines.painting import painted_frames
+from pipelines.overlap import behind
+from pipelines.painting import DEPTH, painted_frames
 from pipelines.plan import Shard
 from pipelines.prepare import FilmPlan
 from pipelines.rows import read_rows, write_rows
@@ -24,18 +31,15 @@ from pipelines.timeline import FrameRange, Shot
 from pipelines.work import Work
 from stylecore.spec import EngineSpec, StyleSpec
 
-Item = TypeVar("Item")
-VERSION = 1
+Picture = TypeVar("Picture")
+VERSION = 2
 MOST_SHARE = 0.01
 """Of the film's frames; but two are needed, since the first of an encoder run is unlike the others."""
 _RUN_FRAMES = 8
 _MOST_RUNS = 6
-_ROUNDS = 3
-_ENOUGH_SECONDS = 6.0
-"""The same frames are painted again, for better figures, until so much time has gone."""
-_DECODED_FRAMES = 48
-_ENCODED_FRAMES = 24
-"""A run's frames are encoded to and fro until they are so many: opening an encoder is not encoding."""
+_SECONDS = 15.0
+"""A look's frames are rendered again, for better figures, until about so much time has gone."""
+_LONGEST_RUN = 96
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,9 @@ class Calibration:
     frames: int
     """Different ones that were painted to learn this."""
     shot_seconds: float
-    """Beginning a shot: its survey."""
-    segment_seconds: float
-    """Opening and closing an encoder."""
-    decode_seconds: float
-    """Of a frame, as the next two."""
-    paint_seconds: float
-    encode_seconds: float
+    """Beginning a shot: its survey, and an encoder."""
+    frame_seconds: float
+    """Of every frame: read, painted and encoded, each beside the others."""
     first_bytes: float
     """Of the first packet of an encoder run."""
     next_bytes: float
@@ -77,17 +77,12 @@ def calibrate(work: Work, film: FilmPlan, engine: EngineSpec, source: Path) -> l
     looks = sorted(set(map(look_of, film.styles)))
     most = max(2, int(len(film.frames) * MOST_SHARE) // len(looks))
     progress.begin("calibrate", unit="")
-    reader = FrameReader(source, film.info, film.index)
-    decode_seconds = _decoding(film, reader)
     part = work.scratch / f"calibration{film.encoding.part_suffix}"
-    made = []
     with explained("writing", str(part)):
         part.parent.mkdir(parents=True, exist_ok=True)
-        for look in looks:
-            runs = _runs(film, look, most)
-            rounds = _rounds(film, reader, engine, runs, part)
-            made.append(_calibration(look, engine, decode_seconds, sum(map(len, runs)), rounds))
+        trials = {look: _trials(film, engine, source, _runs(film, look, most), part) for look in looks}
         part.unlink()
+    made = [_calibration(look, engine, found) for look, found in trials.items()]
     name = f"calibration/{engine.device_class}-{_key(film)}.parquet"
     write_rows(work.store, name, Calibration, made, VERSION)
     return made
@@ -96,11 +91,19 @@ def calibrate(work: Work, film: FilmPlan, engine: EngineSpec, source: Path) -> l
 def _key(film: FilmPlan) -> str:
     """Identity of what is measured: the pictures' form, the looks, the encoding."""
     looks = sorted({look_of(style) for style in film.styles})
-    facts = [film.info.width, film.info.height, str(film.yuv_format), looks, film.encoding.digest]
+    facts = [VERSION, film.info.width, film.info.height, str(film.yuv_format), looks, film.encoding.digest]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
-def _runs(film: FilmPlan, look: str, most: int) -> list[FrameRange]:
+@dataclass(frozen=True)
+class _Run:
+    """A few frames in a row, and all that is delivered of their shot."""
+
+    few: FrameRange
+    shown: FrameRange
+
+
+def _runs(film: FilmPlan, look: str, most: int) -> list[_Run]:
     """Short runs of frames in shots of a look, spread over the film."""
     shots = [shot for shot, style in zip(film.shots, film.styles, strict=True) if look_of(style) == look]
     count = max(1, min(_MOST_RUNS, len(shots), most // _RUN_FRAMES))
@@ -108,95 +111,89 @@ def _runs(film: FilmPlan, look: str, most: int) -> list[FrameRange]:
     return [_run(film, shot, min(_RUN_FRAMES, most // count)) for shot in chosen]
 
 
-def _run(film: FilmPlan, shot: Shot, frames: int) -> FrameRange:
+def _run(film: FilmPlan, shot: Shot, frames: int) -> _Run:
     """A few frames from the middle of what is delivered of a shot."""
     shown = shot.frames.overlap(film.frames) or shot.frames
     start = max(shown.start, min((shown.start + shown.stop) // 2, shown.stop - frames))
-    return FrameRange(start, min(start + frames, shown.stop))
+    return _Run(FrameRange(start, min(start + frames, shown.stop)), shown)
+
+
+class _FewFrames(FrameReader):
+    """A film of which a few frames stand for all in a row, to and fro; picked frames are themselves."""
+
+    def __init__(self, film: FilmPlan, source: Path, few: FrameRange) -> None:
+        super().__init__(source, film.info, film.index)
+        self.few = few
+
+    def read(self, frames: FrameRange) -> Iterator[VideoFrame]:
+        return _to_and_fro(list(super().read(self.few)), len(frames))
+
+    def read_fields(self, frames: FrameRange) -> Iterator[tuple[VideoFrame, VideoFrame]]:
+        return _to_and_fro(list(super().read_fields(self.few)), len(frames))
+
+
+def _to_and_fro(pictures: list[Picture], count: int) -> Iterator[Picture]:
+    return islice(cycle([*pictures, *pictures[-2:0:-1]]), count)
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """What it took to survey one shot, paint a run of its frames, and encode them."""
+    """What it took to render frames of one shot, a few of which are all there is to see."""
 
+    few: int
     shot_seconds: float
-    paint_seconds: float
-    segment_seconds: float
-    encode_seconds: float
+    frame_seconds: float
     sizes: tuple[int, ...]
-    """Of the packets of the run, in bytes."""
+    """Of the packets of the few, in bytes."""
 
 
-def _rounds(
-    film: FilmPlan, reader: FrameReader, engine: EngineSpec, runs: Sequence[FrameRange], part: Path
-) -> list[list[_Trial]]:
-    """All runs, several times; the first is for warming up, when weights are loaded and memory is found."""
-    _trial(film, reader, engine, runs[0], part)
-    began = time.monotonic()
-    rounds: list[list[_Trial]] = []
-    while len(rounds) < _ROUNDS and (not rounds or time.monotonic() - began < _ENOUGH_SECONDS):
-        rounds.append([_trial(film, reader, engine, run, part) for run in runs])
-    return rounds
+def _trials(
+    film: FilmPlan, engine: EngineSpec, source: Path, runs: Sequence[_Run], part: Path
+) -> list[_Trial]:
+    """One for each run; before them one to warm up, when weights are loaded and memory is found."""
+    warm = _trial(film, engine, source, runs[0], len(runs[0].few), part)
+    affordable = int(_SECONDS / len(runs) / max(warm.frame_seconds, 1e-3))
+    return [_trial(film, engine, source, run, min(affordable, _LONGEST_RUN), part) for run in runs]
 
 
-def _trial(film: FilmPlan, reader: FrameReader, engine: EngineSpec, run: FrameRange, part: Path) -> _Trial:
-    painted, times = _timed(painted_frames(film, Shard(1, (run,)), reader, engine, Clock()))
-    # Frames come in batches; the first batch came with the survey.
-    warm = engine.batch if len(run) > engine.batch else 0
-    each_painted = (times[-1] - times[warm]) / (len(run) - warm)
-    _, sizes = _encoded(painted, film.encoding, part)
-    short, _ = _encoded(painted[:1], film.encoding, part)
-    to_and_fro = [*painted, *painted[-2:0:-1]]
-    long, _ = _encoded(list(islice(cycle(to_and_fro), _ENCODED_FRAMES)), film.encoding, part)
-    each_encoded = max(0.0, long - short) / (_ENCODED_FRAMES - 1)
-    before = max(0.0, times[-1] - times[0] - len(run) * each_painted)
-    return _Trial(before, each_painted, max(0.0, short - each_encoded), each_encoded, sizes)
+def _trial(film: FilmPlan, engine: EngineSpec, source: Path, run: _Run, wanted: int, part: Path) -> _Trial:
+    """Render `wanted` frames of a shot, or as many as are shown of it, and no less than the few."""
+    few, shown = run.few, run.shown
+    start = max(shown.start, min(few.start, shown.stop - wanted))
+    frames = FrameRange(start, min(start + max(wanted, len(few)), shown.stop))
+    painted = painted_frames(film, Shard(1, (frames,)), _FewFrames(film, source, few), engine, Clock())
+    times, kept = [time.perf_counter()], list[Planes]()
+
+    def noted() -> Iterator[Planes]:
+        for planes in painted:
+            yield planes
+            times.append(time.perf_counter())
+            kept.extend([planes] if len(kept) < len(few) else [])
+
+    behind(lambda made: write_part(part, [frames], made, film.encoding), noted(), DEPTH)
+    times.append(time.perf_counter())
+    # Frames come in batches; the first batch comes with the survey.
+    warm = min(engine.batch, len(frames) - 1)
+    each = (times[-1] - times[warm]) / (len(frames) - warm)
+    before = max(0.0, times[warm] - times[0] - warm * each)
+    return _Trial(len(few), before, each, _sizes(kept, film.encoding, part))
 
 
-def _timed(items: Iterable[Item]) -> tuple[list[Item], list[float]]:
-    """All items, and the seconds at the start and when each came."""
-    found, times = [], [time.perf_counter()]
-    for item in items:
-        found.append(item)
-        times.append(time.perf_counter())
-    return found, times
-
-
-def _encoded(frames: Sequence[Planes], encoding: Encoding, part: Path) -> tuple[float, tuple[int, ...]]:
-    """Seconds to encode frames in one run, and the bytes of each packet."""
-    began = time.perf_counter()
+def _sizes(frames: Sequence[Planes], encoding: Encoding, part: Path) -> tuple[int, ...]:
+    """Bytes of each packet when frames are encoded in one run."""
     write_part(part, [FrameRange(0, len(frames))], frames, encoding)
-    seconds = time.perf_counter() - began
-    return seconds, tuple(packet.payload.size for packet in read_part(part, 0, len(frames)))
+    return tuple(packet.payload.size for packet in read_part(part, 0, len(frames)))
 
 
-def _calibration(
-    look: str, engine: EngineSpec, decode_seconds: float, frames: int, rounds: Sequence[Sequence[_Trial]]
-) -> Calibration:
-    after = [size for trial in rounds[0] for size in trial.sizes[1:]]
-    first = fmean(trial.sizes[0] for trial in rounds[0])
-
-    def usual(name: str) -> float:
-        """The mean of all runs, in the median round."""
-        return median(fmean(getattr(trial, name) for trial in trials) for trials in rounds)
-
+def _calibration(look: str, engine: EngineSpec, trials: Sequence[_Trial]) -> Calibration:
+    after = [size for trial in trials for size in trial.sizes[1:]]
+    first = fmean(trial.sizes[0] for trial in trials)
     return Calibration(
         look=look,
         device_class=engine.device_class,
-        frames=frames,
-        shot_seconds=usual("shot_seconds"),
-        segment_seconds=usual("segment_seconds"),
-        decode_seconds=decode_seconds,
-        paint_seconds=usual("paint_seconds"),
-        encode_seconds=usual("encode_seconds"),
+        frames=sum(trial.few for trial in trials),
+        shot_seconds=fmean(trial.shot_seconds for trial in trials),
+        frame_seconds=fmean(trial.frame_seconds for trial in trials),
         first_bytes=first,
         next_bytes=fmean(after) if after else first,
     )
-
-
-def _decoding(film: FilmPlan, reader: FrameReader) -> float:
-    """Seconds to decode a frame."""
-    stop = min(film.frames.stop, film.frames.start + _DECODED_FRAMES)
-    _, times = _timed(reader.read(FrameRange(film.frames.start, stop)))
-    # The first came after the start of a child process.
-    return (times[-1] - times[1]) / max(1, len(times) - 2)

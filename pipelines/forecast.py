@@ -49,19 +49,12 @@ def forecast(
 def _shard_seconds(film: FilmPlan, rows: Sequence[Calibration], shard: Shard) -> float:
     shown = touching(film.shots, shard.frames)
     shots = zip(film.shots[shown], rows[shown], strict=True)
-    seconds = sum(_shot_seconds(shot, row, shard) for shot, row in shots)
-    return seconds + len(shard.segments) * rows[0].segment_seconds
+    return sum(_shot_seconds(shot, row, shard) for shot, row in shots)
 
 
 def _shot_seconds(shot: Shot, row: Calibration, shard: Shard) -> float:
     mine = shot.frames.overlap(shard.frames)
-    return row.shot_seconds + len(mine) * frame_seconds(row) if mine else 0.0
-
-
-def frame_seconds(row: Calibration) -> float:
-    """On a GPU the stages run beside each other, on a CPU they share its cores."""
-    stages = (row.decode_seconds, row.paint_seconds, row.encode_seconds)
-    return sum(stages) if row.device_class == "cpu" else max(stages)
+    return row.shot_seconds + len(mine) * row.frame_seconds if mine else 0.0
 
 
 def _part_bytes(film: FilmPlan, rows: Sequence[Calibration], shard: Shard) -> float:

@@ -118,7 +118,8 @@ def test_a_nursery_that_died_is_replaced():
 
 
 PARENT = """
-import sys
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may have been started in the background
 import naughty
 from pipelines.media.child import read_in_child
 messages = read_in_child("film.mkv", naughty.hang)
