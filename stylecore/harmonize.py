@@ -21,13 +21,15 @@ from stylecore.errors import PictureError
 from stylecore.images import fit, resize_long_side
 from stylecore.motion import follow, warp
 from stylecore.optimize import Ask, Iterate, OptimizeSpec, descend
-from stylecore.temporal import Memory, with_memory
+from stylecore.temporal import Memory, softened, with_memory
 
 MATCH_LAYER = "relu4_1"
 _PASS_1_LAYERS = ("relu3_1", "relu4_1", "relu5_1")
 _PASS_2_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 _FRINGE = 0.02
 """How far around the element, of the painting's longest side, paint may change too."""
+_BROAD = 0.03
+"""How far around a place its change of colour is taken from, of the longest side."""
 _SEEN = 0.5
 """A matte that is nowhere whiter is black."""
 _ROWS = 512
@@ -126,11 +128,19 @@ def _next_frame(
     earlier, found, painted = before
     flow, certain = follow(scene.pasted, earlier.pasted)
     memory = Memory(warp(painted[None], flow), certain.float())
-    start = torch.lerp(scene.pasted, memory.painted[0], memory.certain[0])
+    recolored = scene.pasted + warp(_broad(painted - earlier.pasted, earlier.matte), flow)[0]
+    start = torch.lerp(recolored, memory.painted[0], softened(memory.certain)[0]).clamp(0, 1)
     found = carry_field(found, flow, memory.certain, match(start, scene, encoder))
     ask = with_memory(second_pass(scene, found, encoder, spec), [memory], spec.temporal_weight)
     *_, last = _run(scene, start, ask, replace(spec, steps=max(1, spec.steps // 3)))
     return scene, found, last.picture
+
+
+def _broad(change: Tensor, matte: Tensor) -> Tensor:
+    """What paint did to the element's colours around each place, (1,3,H,W): what is new in it begins so."""
+    reach = 2 * max(1, round(_BROAD * max(change.shape[-2:]))) + 1
+    kept, shown = (F.avg_pool2d(each[None], reach, 1, reach // 2) for each in (change * matte, matte))
+    return kept / shown.clamp(min=1e-3) * (shown > 0.02)
 
 
 def carry_field(found: Field, flow: Tensor, certain: Tensor, fresh: Field) -> Field:

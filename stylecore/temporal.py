@@ -91,7 +91,7 @@ class ShotPainter:
         assert self.ground is not None, "the first frame has been painted"
         start = self.ground(frame[None])
         for memory in reversed(memories):
-            start = torch.lerp(start, memory.painted, _soft(memory.certain))
+            start = torch.lerp(start, memory.painted, softened(memory.certain))
         criterion = _criterion(frame, self.regions, self.wanted, self.encoder, self.spec)
         return _last(start[0], with_memory(criterion, memories, self.spec.weight), self.spec)
 
@@ -110,7 +110,7 @@ class ShotPainter:
         return memories
 
 
-def _soft(certain: Tensor) -> Tensor:
+def softened(certain: Tensor) -> Tensor:
     """A mask (1,1,H,W) without hard edges and lone holes: a few steps would not paint over them."""
     grown = F.max_pool2d(certain, 3, stride=1, padding=1)
     return F.avg_pool2d(grown, 5, stride=1, padding=2, count_include_pad=False)

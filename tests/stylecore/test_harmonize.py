@@ -1,5 +1,7 @@
 """An element pasted into a painting: only it changes, and it comes nearer to what surrounds it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import loss_network
@@ -94,6 +96,19 @@ def test_a_moving_element_does_not_boil(scene):
     moved = (second - first).square().mean(), (third - second).square().mean()
     pasted = set_scene(element, matte, painting, SPEC.size_px).pasted
     assert max(moved) < 0.1 * (first - pasted).square().mean()
+
+
+def test_what_is_seen_for_the_first_time_begins_in_the_colors_of_what_is_painted(scene):
+    """Two frames of noise: no motion is certain between them."""
+    element, matte, painting = scene
+    elements = [element + 0.2 * torch.rand_like(element) for _ in range(2)]
+    inside = set_scene(element, matte, painting, SPEC.size_px).matte[0] > 0.9
+    spec = replace(SPEC, steps=30)
+    shot = harmonize_shot([(each, matte) for each in elements], painting, loss_network(), spec)
+    pasted = [set_scene(each, matte, painting, spec.size_px).pasted for each in elements]
+    moved = [(painted - before)[:, inside].mean(1) for painted, before in zip(shot, pasted, strict=True)]
+    assert moved[0].norm() > 0.03
+    assert (moved[1] - moved[0]).norm() < 0.35 * moved[0].norm(), moved
 
 
 def test_a_black_matte_is_refused(scene):
