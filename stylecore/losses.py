@@ -110,10 +110,14 @@ def feature_quantiles(features: Tensor, inside: Tensor | None = None, count: int
     return flat.sort(dim=-1).values[:, places]
 
 
-def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """Squared feature distance relative to the target's own spread about its mean."""
+def content_loss(features: Tensor, target: Tensor, still: float = 0.0) -> Tensor:
+    """Squared feature distance relative to the target's own spread about its mean.
+
+    `still`, a share of the target's power, keeps a flat target from asking for nearly everything.
+    """
     spread = (target - target.mean((2, 3), keepdim=True)).square().mean((1, 2, 3))
-    return (features - target).square().mean((1, 2, 3)) / (spread + 0.1 * spread.mean() + 1e-6)
+    floor = 0.1 * spread.mean() + still * target.square().mean((1, 2, 3)) + 1e-6
+    return (features - target).square().mean((1, 2, 3)) / (spread + floor)
 
 
 def palette_loss(rgb: Tensor, quantiles: Tensor, directions: Tensor) -> Tensor:

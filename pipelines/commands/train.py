@@ -16,9 +16,9 @@ from pipelines.commands.common import console, drawn_picture
 from pipelines.demo.scenes import SCENES
 from pipelines.display import Display
 from pipelines.errors import UsageError
+from pipelines.loss_networks import find_encoder
 from stylecore.artefacts import check_style
 from stylecore.catalog import BUNDLED_PAINTINGS, picture_vector
-from stylecore.encoders import load_encoder, published_encoder
 from stylecore.images import SUFFIXES, load_picture, resize_short_side
 from stylecore.losses import STYLE_LOSSES
 from stylecore.pack import StylePack, blank_pack, load_pack, save_pack
@@ -42,12 +42,7 @@ _DEFAULT = TrainSpec()
 @click.option(
     "--content", multiple=True, help="Folder of photos or film frames to learn on; drawn scenes by default."
 )
-@click.option(
-    "--loss-network",
-    default="",
-    metavar="FILE",
-    help="VGG-19 as safetensors, plain or compressed; torchvision's by default.",
-)
+@click.option("--loss-network", default="bundled", metavar="bundled|vgg16|vgg19|FILE", show_default=True)
 @click.option("--start", default="bundled", show_default=True, help="Pack to start from, or `blank`.")
 @click.option("--checkpoints", default=".checkpoints/train", help="Where training can be resumed from.")
 @click.option("--steps", default=600, show_default=True, help="Optimizer steps; thousands from `blank`.")
@@ -83,7 +78,7 @@ def train(pictures: tuple[str, ...], content: tuple[str, ...], out: str, **optio
     losses = _run(trainer, list(contents.values()), Path(options["checkpoints"]))
     recipe = {
         "contents": sorted(contents),
-        "loss_network": Path(options["loss_network"]).name or "torchvision VGG-19",
+        "loss_network": Path(options["loss_network"]).name,
         "losses": {name: round(value, 4) for name, value in losses.items()},
         "gallery": options["gallery"],
         "start": Path(options["start"]).name,
@@ -126,8 +121,7 @@ def _spec(options: Mapping[str, Any]) -> TrainSpec:
 def _trainer(
     paintings: dict[str, Tensor], contents: Sequence[Tensor], spec: TrainSpec, options: Mapping[str, Any]
 ) -> Trainer:
-    given = options["loss_network"]
-    encoder = (load_encoder(Path(given)) if given else published_encoder("vgg19")).to(options["device"])
+    encoder = find_encoder(options["loss_network"]).to(options["device"])
     gallery = None
     if options["gallery"]:
         photos = [resize_short_side(picture, 2 * READ_PX) for picture in contents]

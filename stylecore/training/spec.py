@@ -6,7 +6,8 @@ from types import MappingProxyType
 STYLE_LAYERS = MappingProxyType(
     {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 )
-CONTENT_LAYERS = MappingProxyType({"relu3_2": 1.0, "relu4_2": 1.0})
+CONTENT_LAYERS = MappingProxyType({"relu3_2": 0.25, "relu4_2": 1.0})
+"""The deeper one holds what is shown; much of the other forbids strokes."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,9 @@ class TrainSpec:
     any_batch: int = 0
     """Styles read from a picture per step; 0 trains no reader."""
     crop_px: int = 192
-    painting_short_side_px: int = 512
-    learning_rate: float = 1e-3
+    painting_short_side_px: int = 768
+    """What the style is measured at: of a frame of 540 lines, so strokes are as wide as film needs them."""
+    learning_rate: float = 1.5e-3
     vector_rate: float = 4.0
     """How much faster style vectors learn: each sees only its own style's turns."""
     style_loss: str = "moments"
@@ -28,10 +30,10 @@ class TrainSpec:
     style_layers: dict[str, float] = field(default_factory=lambda: dict(STYLE_LAYERS))
     content_layers: dict[str, float] = field(default_factory=lambda: dict(CONTENT_LAYERS))
     content_weight: float = 2.0
-    style_weight: float = 16.0
-    palette_weight: float = 100.0
+    style_weight: float = 26.0
+    palette_weight: float = 60.0
     tone_weight: float = 16.0
-    motion_weight: float = 40.0
+    motion_weight: float = 60.0
     motion_noise: float = 0.008
     """Deviation of the second look's noise: film grain. Much more of it forbids strokes in plain skies."""
     smooth_weight: float = 0.05

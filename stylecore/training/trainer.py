@@ -29,6 +29,8 @@ from stylecore.training.targets import Targets
 
 LOCAL_MIN_PX = 48
 """Width of a layer from which quarters hold enough for statistics of their own."""
+STILL = 0.02
+"""Share of a feature's power that counts as its spread: flat crops ask for content, and not for more."""
 PRIOR_MOMENTUM = 0.02
 AVERAGE_MOMENTUM = 0.005
 
@@ -162,7 +164,9 @@ class Trainer:
 
     def _content(self, made: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:
         weights = self.spec.content_layers
-        parts = [weight * losses.content_loss(made[name], wanted[name]) for name, weight in weights.items()]
+        parts = [
+            weight * losses.content_loss(made[name], wanted[name], STILL) for name, weight in weights.items()
+        ]
         return torch.stack(parts).sum(0) / sum(weights.values())
 
     def _style(self, made: Mapping[str, Tensor], targets: Targets, local: Tensor, whole: Tensor) -> Tensor:
