@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from pipelines.bench.timing import finish
+
 _BYTES = 1 << 28
 _TRIES = 5
 _CHANNELS, _ROWS, _COLUMNS = 64, 135, 240
@@ -43,9 +45,9 @@ def _fastest(work: Callable[[], Tensor], device: str) -> float:
     work()
     seconds = []
     for _ in range(_TRIES):
+        finish(device)
         began = time.perf_counter()
         work()
-        if device.startswith("cuda"):
-            torch.cuda.synchronize(device)
+        finish(device)
         seconds.append(time.perf_counter() - began)
     return min(seconds)

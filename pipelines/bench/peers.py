@@ -68,7 +68,7 @@ def same_network(weights: Path, rgb: Tensor, engine: EngineSpec) -> tuple[Runner
     """The peer's network as we run it at full size: imported, with the statistics of this picture frozen."""
     pack = import_checkpoint(weights, "classic")
     network = pack.network.to(engine.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    norm = SurveyNorm(pack.vectors["classic"], pack.prior)
+    norm = SurveyNorm(pack.vectors["classic"].to(engine.device), pack.prior.to(engine.device))
     network(rgb, norm)
     constants = tuple(norm.constants)
     return Runner(network), Look(constants, None, None, brightness(rgb)[0], 1.0, engine.precision)

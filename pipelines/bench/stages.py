@@ -8,6 +8,7 @@ import av
 import torch
 from torch import Tensor
 
+from pipelines.bench.timing import finish
 from pipelines.indexed import ensure_index
 from pipelines.jobs import TitleJob
 from pipelines.media.ffmpeg import recode_graph, run
@@ -57,8 +58,11 @@ class Stages:
 
     def convert(self) -> list[Tensor]:
         """What the network is shown: the frames as R, G and B at its size."""
-        form = self.film.painted_format
-        return [rgb_of(self.stylizer.small(parts_of(planes, form)), form) for planes in self.frames]
+        form, bus = self.film.painted_format, self.stylizer.bus
+        carried = (bus.carry(planes) for planes in self.frames)
+        shown = [rgb_of(self.stylizer.small(parts_of(planes, form)), form) for planes in carried]
+        finish(self.job.device)
+        return shown
 
     @torch.inference_mode()
     def network(self, shown: list[Tensor]) -> None:
@@ -66,6 +70,7 @@ class Stages:
         look = self.state.at(0)
         for rgb in shown:
             self.stylizer.runner.paint(self.stylizer.network.prepare(rgb), look)
+        finish(self.job.device)
 
     def survey(self) -> None:
         """What a shot costs before its first frame: some of it read and painted for its statistics."""

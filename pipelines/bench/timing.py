@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
+
 from pipelines import progress
 
 Work = Callable[[], "Timing"]
@@ -17,6 +19,12 @@ class Timing:
 
     wall_seconds: float
     cpu_seconds: float
+
+
+def finish(device: str) -> None:
+    """Wait until a GPU has done all that it was asked; a CPU has."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
 
 
 def timed(work: Callable[[], object], frames: int = 1) -> Timing:

@@ -14,7 +14,7 @@ from pipelines.bench.limits import copied_bytes_per_second, multiplied_per_secon
 from pipelines.bench.peers import peers, same_network
 from pipelines.bench.report import facts_of, table
 from pipelines.bench.stages import Stages, open_stages
-from pipelines.bench.timing import Work, take_turns, timed
+from pipelines.bench.timing import Work, finish, take_turns, timed
 from pipelines.commands.common import console, json_option, print_result
 from pipelines.config import make_job
 from pipelines.device import resolve_device
@@ -76,14 +76,20 @@ def _works(stages: Stages) -> dict[str, Work]:
 def _peer_works(stages: Stages, scratch: Path, children: ExitStack) -> dict[str, Work]:
     pictures = [to_rgb(planes, stages.film.painted_format) for planes in stages.frames[:2]]
     found, weights = children.enter_context(peers(pictures, scratch))
-    runner, look = same_network(weights, pictures[0], stages.job.engine_spec)
-    with torch.inference_mode():
-        return {
-            "classic, stock": lambda: found["stock"].paint("network"),
-            "classic, tuned": lambda: found["tuned"].paint("network"),
-            "classic, ours": lambda: timed(lambda: runner.paint(pictures[0], look)),
-            "files": lambda: found["stock"].paint("files"),
-        }
+    shown = pictures[0].to(stages.job.device)
+    runner, look = same_network(weights, shown, stages.job.engine_spec)
+
+    @torch.inference_mode()
+    def ours() -> None:
+        runner.paint(shown, look)
+        finish(stages.job.device)
+
+    return {
+        "classic, stock": lambda: found["stock"].paint("network"),
+        "classic, tuned": lambda: found["tuned"].paint("network"),
+        "classic, ours": lambda: timed(ours),
+        "files": lambda: found["stock"].paint("files"),
+    }
 
 
 def _measured(stages: Stages, works: dict[str, Work], rounds: int) -> dict[str, Any]:
