@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import fmean
@@ -21,7 +21,7 @@ from pipelines.media.encoding import Encoding
 from pipelines.media.frames import FrameReader
 from pipelines.media.parts import Planes, read_part, write_part
 from pipelines.overlap import behind
-from pipelines.painting import DEPTH, painted_frames
+from pipelines.painting import DEPTH, PAINTERS, painted_frames
 from pipelines.plan import Shard
 from pipelines.prepare import FilmPlan
 from pipelines.rows import read_rows, write_rows
@@ -62,8 +62,10 @@ class Calibration:
 
 
 def look_of(style: StyleSpec) -> str:
-    """What looks must share to cost the same: the network, by its style, and the size it paints at."""
-    return style.style if style.brush == 1 else f"{style.style} brush {style.brush}"
+    """What looks must share to cost the same: the network, by its style, its size, and the method."""
+    brush = "" if style.brush == 1 else f" brush {style.brush}"
+    method = "" if style.method == "network" else f" by {style.method}, passes {style.passes}"
+    return style.style + brush + method
 
 
 def calibrations(work: Work, film: FilmPlan) -> list[Calibration]:
@@ -74,15 +76,16 @@ def calibrations(work: Work, film: FilmPlan) -> list[Calibration]:
 
 def calibrate(work: Work, film: FilmPlan, engine: EngineSpec, source: Path) -> list[Calibration]:
     """Learn what this film's looks cost on this device, and keep it with the work."""
-    looks = sorted(set(map(look_of, film.styles)))
+    looks = {look_of(style): style.passes for style in film.styles}
     most = max(2, int(len(film.frames) * MOST_SHARE) // len(looks))
+    once = replace(film, styles=tuple(replace(style, passes=1) for style in film.styles))
     progress.begin("calibrate", unit="")
     part = work.scratch / f"calibration{film.encoding.part_suffix}"
     with explained("writing", str(part)):
         part.parent.mkdir(parents=True, exist_ok=True)
-        trials = {look: _trials(film, engine, source, _runs(film, look, most), part) for look in looks}
+        trials = {look: _trials(once, engine, source, _runs(film, look, most), part) for look in looks}
         part.unlink()
-    made = [_calibration(look, engine, found) for look, found in trials.items()]
+    made = [_calibration(look, engine, looks[look], found) for look, found in sorted(trials.items())]
     name = f"calibration/{engine.device_class}-{_key(film)}.parquet"
     write_rows(work.store, name, Calibration, made, VERSION)
     return made
@@ -112,8 +115,10 @@ def _runs(film: FilmPlan, look: str, most: int) -> list[_Run]:
 
 
 def _run(film: FilmPlan, shot: Shot, frames: int) -> _Run:
-    """A few frames from the middle of what is delivered of a shot."""
+    """A few frames from the middle of what is delivered of a shot; its first if they are painted in order."""
     shown = shot.frames.overlap(film.frames) or shot.frames
+    if film.styles[shot.number - 1].method in PAINTERS:
+        return _Run(FrameRange(shown.start, min(shown.start + 2, shown.stop)), shown)
     start = max(shown.start, min((shown.start + shown.stop) // 2, shown.stop - frames))
     return _Run(FrameRange(start, min(start + frames, shown.stop)), shown)
 
@@ -185,7 +190,7 @@ def _sizes(frames: Sequence[Planes], encoding: Encoding, part: Path) -> tuple[in
     return tuple(packet.payload.size for packet in read_part(part, 0, len(frames)))
 
 
-def _calibration(look: str, engine: EngineSpec, trials: Sequence[_Trial]) -> Calibration:
+def _calibration(look: str, engine: EngineSpec, passes: int, trials: Sequence[_Trial]) -> Calibration:
     after = [size for trial in trials for size in trial.sizes[1:]]
     first = fmean(trial.sizes[0] for trial in trials)
     return Calibration(
@@ -193,7 +198,7 @@ def _calibration(look: str, engine: EngineSpec, trials: Sequence[_Trial]) -> Cal
         device_class=engine.device_class,
         frames=sum(trial.few for trial in trials),
         shot_seconds=fmean(trial.shot_seconds for trial in trials),
-        frame_seconds=fmean(trial.frame_seconds for trial in trials),
+        frame_seconds=passes * fmean(trial.frame_seconds for trial in trials),
         first_bytes=first,
         next_bytes=fmean(after) if after else first,
     )

@@ -25,9 +25,11 @@ def make_job(options: dict[str, Any]) -> TitleJob:
     recall_urls()
     try:
         job = TitleJob(**{key: value for key, value in options.items() if value is not None})
-        job.encode_spec  # noqa: B018  checks codec and quality
+        job.encode_spec, job.engine_spec  # noqa: B018  checks codec and quality, tiles and batches
     except ValidationError as err:
         raise _told(err) from err
+    except ValueError as err:
+        raise UsageError(str(err)) from err
     _refuse_malformed_range(job.range)
     _refuse_codec_for_pictures(job)
     output = absolute_url(job.output)

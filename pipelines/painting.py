@@ -48,8 +48,6 @@ def open_stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec) -> Styl
 
 @lru_cache(maxsize=16)
 def _stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec, _thread: int) -> Stylizer:
-    keep_freed_memory()
-    keep_convolutions_exact()
     pack, name = find_style(style.style)
     if style.keys:
         pack, _ = find_styles(key.style for key in style.keys)
@@ -60,6 +58,8 @@ def painted_frames(
     film: FilmPlan, shard: Shard, reader: FrameReader, engine: EngineSpec, clock: Clock
 ) -> Iterator[list[PlaneArray]]:
     """The planes of a shard's frames as they are delivered, in order."""
+    keep_freed_memory()
+    keep_convolutions_exact()
     frames = ahead(timed(_moments(film, reader, shard.frames), clock), DEPTH + engine.batch)
     held = touching(film.shots, shard.frames)
     for shot, style in zip(film.shots[held], film.styles[held], strict=True):
@@ -91,7 +91,7 @@ def _painted(
     def begun() -> Iterator[list[Arrival]]:
         place = first
         while batch := list(islice(mine_read, at_once)):
-            pictures = [_planes(film, picture) for moments in batch for picture in moments]
+            pictures = [planes_of(film, picture) for moments in batch for picture in moments]
             allowed = [matte for matte in islice(mattes, len(batch)) for _ in batch[0]] or None
             moved = [drift for drift in drifts[place : place + len(batch)] for _ in batch[0]]
             with painting(clock):
@@ -124,7 +124,7 @@ def _in_order(
     if style.matte:
         mattes = _mattes(film, style, FrameRange(lead_in.start, rest.stop))
     painter = PAINTERS[style.method](style, film.painted_format, engine)
-    made = painter.paint((_planes(film, frame) for frame in read), mattes)
+    made = painter.paint((planes_of(film, frame) for frame in read), mattes)
     began = time.perf_counter()
     for planes in islice(made, len(lead_in), len(lead_in) + len(mine)):
         clock.network += time.perf_counter() - began
@@ -146,7 +146,7 @@ def _as_frames(pictures: list[list[PlaneArray]], moments: int) -> list[list[Plan
     return [[weave(*planes) for planes in zip(top, bottom, strict=True)] for top, bottom in pairs]
 
 
-def _planes(film: FilmPlan, frame: VideoFrame) -> Planes:
+def planes_of(film: FilmPlan, frame: VideoFrame) -> Planes:
     """A frame in the delivery's depth and sampling: paint is added there, and dithered once."""
     return refit(frame_planes(frame), film.yuv_format, film.painted_format)
 
@@ -180,6 +180,6 @@ def survey_shot(
     contrasts = [film.index.frames[frame].contrast for frame in shot.frames]
     wanted = [shot.frames.start + position for position in survey_positions(contrasts)]
     waited, began = clock.decode, time.perf_counter()
-    state = stylizer.survey(_planes(film, frame) for frame in timed(reader.pick(wanted), clock))
+    state = stylizer.survey(planes_of(film, frame) for frame in timed(reader.pick(wanted), clock))
     clock.network += time.perf_counter() - began - (clock.decode - waited)
     return state

@@ -20,7 +20,7 @@ from stylecore.encoders import Encoder
 from stylecore.errors import PictureError
 from stylecore.images import fit, resize_long_side
 from stylecore.motion import follow, warp
-from stylecore.optimize import Ask, Iterate, OptimizeSpec, descend
+from stylecore.optimize import Ask, Iterate, OptimizeSpec, descend, last_picture
 from stylecore.temporal import Memory, softened, with_memory
 
 MATCH_LAYER = "relu4_1"
@@ -115,8 +115,8 @@ def harmonize_shot(
             continue
         scene = set_scene(element, matte, painting, spec.size_px)
         if before is None:
-            *_, last = harmonize(element, matte, painting, encoder, spec)
-            before = scene, match(last.picture, scene, encoder), last.picture
+            painted = last_picture(harmonize(element, matte, painting, encoder, spec))
+            before = scene, match(painted, scene, encoder), painted
         else:
             before = _next_frame(scene, before, encoder, spec)
         yield before[2]
@@ -132,8 +132,8 @@ def _next_frame(
     start = torch.lerp(recolored, memory.painted[0], softened(memory.certain)[0]).clamp(0, 1)
     found = carry_field(found, flow, memory.certain, match(start, scene, encoder))
     ask = with_memory(second_pass(scene, found, encoder, spec), [memory], spec.temporal_weight)
-    *_, last = _run(scene, start, ask, replace(spec, steps=max(1, spec.steps // 3)))
-    return scene, found, last.picture
+    steps = _run(scene, start, ask, replace(spec, steps=max(1, spec.steps // 3)))
+    return scene, found, last_picture(steps)
 
 
 def _broad(change: Tensor, matte: Tensor) -> Tensor:
@@ -149,8 +149,8 @@ def carry_field(found: Field, flow: Tensor, certain: Tensor, fresh: Field) -> Fi
     height, width = flow.shape[-2:]
     moved = F.interpolate(flow, found.size, mode="area")[0]
     down, right = moved[1] * rows / height, moved[0] * columns / width
-    y = (torch.arange(rows)[:, None] + down).round().long().clamp(0, rows - 1)
-    x = (torch.arange(columns) + right).round().long().clamp(0, columns - 1)
+    y = (torch.arange(rows, device=flow.device)[:, None] + down).round().long().clamp(0, rows - 1)
+    x = (torch.arange(columns, device=flow.device) + right).round().long().clamp(0, columns - 1)
     known = F.interpolate(certain, found.size, mode="area").flatten() > 0.5
     return replace(found, places=torch.where(known, found.places[(y * columns + x).flatten()], fresh.places))
 
@@ -194,7 +194,7 @@ def match(drafted: Tensor, scene: Scene, encoder: Encoder) -> Field:
     """The field of nearest places at relu4_1, after neighbours have agreed."""
     theirs, ours = _features(scene, drafted, encoder, [MATCH_LAYER])
     features = ours[MATCH_LAYER]
-    everywhere = torch.ones(features.shape[-2:], dtype=torch.bool)
+    everywhere = torch.ones(features.shape[-2:], dtype=torch.bool, device=features.device)
     places = nearest_places(features, theirs[MATCH_LAYER], everywhere)
     found = Field(places, (features.shape[-2], features.shape[-1]))
     return agreed(found, fit(scene.painting, features))
@@ -230,7 +230,7 @@ def used_places(found: Field, scene: Scene) -> Tensor:
     inside = F.interpolate(scene.matte[None], found.size, mode="area").flatten() > 0.5
     if not inside.any():
         inside = torch.ones_like(inside)
-    used = torch.zeros(found.size[0] * found.size[1])
+    used = torch.zeros(found.size[0] * found.size[1], device=found.places.device)
     used[found.places[inside]] = 1
     return F.max_pool2d(used.view(1, 1, *found.size), 3, stride=1, padding=1)
 

@@ -14,7 +14,9 @@ from stylecore.errors import PictureError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 _SMALLEST_SIDE_PX = 32
-_DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+_DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
+_SPACES = {"RGB": "RGB", "CMYK": "CMYK", "L": "GRAY"}
+"""What a colour profile is for, by mode."""
 _UNREADABLE = (
     OSError,
     SyntaxError,
@@ -46,8 +48,8 @@ def _to_eight_bit(picture: Image.Image) -> Image.Image:
     """Pillow clips deep greys where it should scale them."""
     if picture.mode not in _DEEP:
         return picture
-    deep = np.asarray(picture).astype(np.float64)
-    return Image.fromarray((deep / 65535 * 255).round().clip(0, 255).astype(np.uint8), "L")
+    deep, white = np.asarray(picture).astype(np.float64), 1.0 if picture.mode == "F" else 65535.0
+    return Image.fromarray((deep / white * 255).round().clip(0, 255).astype(np.uint8), "L")
 
 
 def _on_paper(picture: Image.Image) -> Image.Image:
@@ -62,8 +64,9 @@ def _on_paper(picture: Image.Image) -> Image.Image:
 
 def _to_srgb(picture: Image.Image) -> Image.Image:
     profile = picture.info.get("icc_profile")
-    if profile and picture.mode in ("RGB", "CMYK", "L"):
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else None
+    # A picture made grey may have kept the profile of its colours, which says nothing of it any more.
+    if source and source.profile.xcolor_space.strip() == _SPACES.get(picture.mode):
         wanted = ImageCms.createProfile("sRGB")
         return ImageCms.profileToProfile(picture, source, wanted, outputMode="RGB") or picture
     return picture.convert("RGB")

@@ -6,7 +6,8 @@ strokes larger than the network's view are not found otherwise (Gatys 2017); and
 pyramid, so that one step can move a whole region's colour (Kolkin 2019).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -82,6 +83,11 @@ class Iterate:
     steps: int
     losses: Mapping[str, float]
     picture: Tensor
+
+
+def last_picture(iterates: Iterable[Iterate]) -> Tensor:
+    """The painting at the end; those on the way are let go one by one."""
+    return deque(iterates, maxlen=1).pop().picture
 
 
 def optimize(

@@ -19,7 +19,7 @@ from torch import Tensor
 from stylecore.criterion import Criterion, Region, Wanted, measure_styles
 from stylecore.encoders import Encoder
 from stylecore.motion import follow, warp
-from stylecore.optimize import Ask, OptimizeSpec, descend, in_palette, optimize
+from stylecore.optimize import Ask, OptimizeSpec, descend, in_palette, last_picture, optimize
 from stylecore.palette import Tint
 
 
@@ -136,8 +136,7 @@ def paint_alone(frame: Tensor, regions: Sequence[Region], encoder: Encoder, spec
     """A frame painted for itself, coarse to fine, at its own size."""
     size_px = max(frame.shape[-2:])
     still = replace(spec.still, size_px=size_px, smallest_px=min(spec.still.smallest_px, size_px))
-    *_, last = optimize(frame, regions, encoder, still)
-    return last.picture
+    return last_picture(optimize(frame, regions, encoder, still))
 
 
 def settled(
@@ -186,5 +185,4 @@ def _criterion(
 
 
 def _last(start: Tensor, ask: Ask, spec: TemporalSpec) -> Tensor:
-    *_, last = descend(start, ask, replace(spec.still, steps=spec.steps))
-    return last.picture
+    return last_picture(descend(start, ask, replace(spec.still, steps=spec.steps)))

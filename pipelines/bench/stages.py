@@ -15,7 +15,7 @@ from pipelines.media.ffmpeg import recode_graph, run
 from pipelines.media.frames import FrameReader
 from pipelines.media.parts import write_part
 from pipelines.media.probe import probe
-from pipelines.painting import drifts_of, open_stylizer, survey_shot
+from pipelines.painting import drifts_of, open_stylizer, planes_of, survey_shot
 from pipelines.plan import Shard
 from pipelines.planes import frame_planes, painted_arrays
 from pipelines.prepare import FilmPlan, plan_film
@@ -113,8 +113,8 @@ def open_stages(job: TitleJob, count: int, scratch: Path) -> Stages:
     index = ensure_index(Store(str(scratch)), source, info)
     frames = FrameRange(0, min(count, len(index.frames)))
     film = plan_film(job.model_copy(update={"cuts": ()}), info, index)
-    reader = FrameReader(source, info, index)
-    planes = [frame_planes(frame) for frame in reader.read(frames)]
+    reader = FrameReader(source, film.info, film.index)
+    planes = [planes_of(film, frame) for frame in reader.read(frames)]
     stylizer = open_stylizer(film.styles[0], film.painted_format, job.engine_spec)
     state = stylizer.survey(planes[:: max(1, len(planes) // 6)])
     return Stages(job, film, source, scratch, Shard(1, (frames,)), planes, stylizer, state)

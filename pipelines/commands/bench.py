@@ -28,8 +28,14 @@ from stylecore.running import DTYPES
 @click.argument("film", required=False)
 @click.option("--style", default="starry-night", show_default=True)
 @click.option("--height", default=1080, show_default=True, help="Of the film drawn when none is given.")
-@click.option("--frames", default=6, show_default=True, help="Frames of a turn.")
-@click.option("--rounds", default=3, show_default=True, help="Turns of each; the median counts.")
+@click.option("--frames", default=6, type=click.IntRange(min=1), show_default=True, help="Frames of a turn.")
+@click.option(
+    "--rounds",
+    default=3,
+    type=click.IntRange(min=1),
+    show_default=True,
+    help="Turns of each; the median counts.",
+)
 @click.option("--device", default="auto", show_default=True)
 @click.option("--precision", default="auto", show_default=True)
 @click.option("--codec")

@@ -12,6 +12,7 @@ from rich.console import Console
 from torch import Tensor
 
 from pipelines.demo.canvas import Picture
+from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS
 from pipelines.media.fitting import HDR
 from pipelines.media.scan import SCANS
@@ -122,3 +123,12 @@ def print_result(facts: Mapping[str, Any], lines: list[str], as_json: bool) -> N
 def drawn_picture(scene: Callable[[float], Picture], moment: float) -> Tensor:
     """A moment (0..1) of one of the demo's scenes as a picture (3,H,W) in 0..1."""
     return torch.from_numpy(scene(moment)).float().permute(2, 0, 1).clamp(0, 1)
+
+
+def layer_weight(item: str) -> tuple[str, float]:
+    """A loss network's layer and its weight, of NAME=WEIGHT."""
+    name, _, weight = item.partition("=")
+    try:
+        return name, float(weight)
+    except ValueError as err:
+        raise UsageError(f"layer {item!r}: expected NAME=WEIGHT, such as relu4_1=2") from err

@@ -9,7 +9,7 @@ import click
 from torch import Tensor
 
 from pipelines import progress
-from pipelines.commands.common import console, json_option, print_result
+from pipelines.commands.common import console, json_option, layer_weight, print_result
 from pipelines.config import absolute_style
 from pipelines.display import Display
 from pipelines.environment import cache_folder
@@ -139,7 +139,7 @@ def _harmonized(content: Tensor, style: str, options: Mapping[str, Any]) -> Iter
     if not options["matte"]:
         raise UsageError("--method harmonize needs --matte, a picture that is white where the element is")
     painting = _styles(style)[0].picture
-    spec = HarmonizeSpec(size_px=options["size"], steps=options["steps"])
+    spec = HarmonizeSpec(size_px=options["size"], steps=_spec(options).steps)
     return harmonize(content, _matte(options["matte"]), painting, _encoder(options), spec)
 
 
@@ -149,21 +149,13 @@ def _spec(options: Mapping[str, Any]) -> OptimizeSpec:
     }
     for name in ("style_layers", "content_layers"):
         if name in wishes:
-            wishes[name] = dict(_layer(item) for item in wishes[name])
+            wishes[name] = dict(layer_weight(item) for item in wishes[name])
     done = {name: options[name] for name in ("steps", "optimizer", "learning_rate", "start", "color", "seed")}
     try:
         smallest = min(options["smallest"], options["size"])
         return OptimizeSpec(options["size"], smallest, **done, wishes=Wishes(**wishes))
     except ValueError as err:
         raise UsageError(str(err)) from err
-
-
-def _layer(item: str) -> tuple[str, float]:
-    name, _, weight = item.partition("=")
-    try:
-        return name, float(weight)
-    except ValueError as err:
-        raise UsageError(f"layer {item!r}: expected NAME=WEIGHT, such as relu4_1=2") from err
 
 
 def _regions(style: str, others: tuple[str, ...]) -> list[Region]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pipelines import progress
-from pipelines.commands.common import console, drawn_picture
+from pipelines.commands.common import console, drawn_picture, layer_weight
 from pipelines.demo.scenes import SCENES
 from pipelines.display import Display
 from pipelines.errors import UsageError
@@ -46,7 +46,13 @@ _DEFAULT = TrainSpec()
 @click.option("--start", default="bundled", show_default=True, help="Pack to start from, or `blank`.")
 @click.option("--checkpoints", default=".checkpoints/train", help="Where training can be resumed from.")
 @click.option("--steps", default=600, show_default=True, help="Optimizer steps; thousands from `blank`.")
-@click.option("--batch", default=_DEFAULT.batch, show_default=True, help="Styles painted per step.")
+@click.option(
+    "--batch",
+    default=_DEFAULT.batch,
+    type=click.IntRange(min=1),
+    show_default=True,
+    help="Styles painted per step.",
+)
 @click.option("--gallery", default=0, show_default=True, help="Made-up style pictures to learn to read.")
 @click.option("--any-batch", default=2, show_default=True, help="Read style pictures painted per step.")
 @click.option("--crop", default=_DEFAULT.crop_px, show_default=True, help="Side of a training crop, px.")
@@ -104,18 +110,19 @@ def pictures_to_learn_on(folders: Sequence[str]) -> dict[str, Tensor]:
 
 def _spec(options: Mapping[str, Any]) -> TrainSpec:
     names = ("steps", "batch", "learning_rate", "style_weight", "palette_weight", "content_weight")
-    spec = TrainSpec(
-        **{name: options[name] for name in names},
-        any_batch=options["any_batch"] if options["gallery"] else 0,
-        crop_px=options["crop"],
-        style_loss=options["style_loss"],
-        vectors_only=options["vectors_only"],
-        precision=options["precision"],
-    )
-    layers = dict(item.partition("=")[::2] for item in options["layer"])
-    return (
-        replace(spec, style_layers={name: float(value) for name, value in layers.items()}) if layers else spec
-    )
+    try:
+        spec = TrainSpec(
+            **{name: options[name] for name in names},
+            any_batch=options["any_batch"] if options["gallery"] else 0,
+            crop_px=options["crop"],
+            style_loss=options["style_loss"],
+            vectors_only=options["vectors_only"],
+            precision=options["precision"],
+        )
+    except ValueError as err:
+        raise UsageError(str(err)) from err
+    layers = dict(layer_weight(item) for item in options["layer"])
+    return replace(spec, style_layers=layers) if layers else spec
 
 
 def _trainer(
@@ -201,7 +208,9 @@ def _resume(trainer: Trainer, folder: Path) -> None:
     try:
         trainer.restore(torch.load(file, weights_only=True))
     except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as err:
-        raise UsageError(f"{file}: not a checkpoint of these styles; choose another --checkpoints") from err
+        raise UsageError(
+            f"{file}: not a checkpoint of this training ({err}); choose another --checkpoints"
+        ) from err
 
 
 def _save_checkpoint(trainer: Trainer, folder: Path) -> None:

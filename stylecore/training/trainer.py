@@ -5,6 +5,7 @@ out the same (the synthetic-motion idea of ReReVST, Wang 2020, reduced to shifts
 style the flatter they are: titles and fades must stay quiet.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -76,6 +77,7 @@ class Trainer:
         self.optimizer = torch.optim.Adam(groups, lr=spec.learning_rate, betas=(0.9, 0.99))
         self.average = [each.detach().clone() for each in self.parameters]
         self.step = 0
+        self.identity = self._identity()
 
     def _open_reader(self) -> StyleReader:
         reader = self.pack.reader
@@ -92,6 +94,13 @@ class Trainer:
         if self.reader:
             found += [(f"reader.{name}", each) for name, each in self.reader.named_parameters()]
         return [*found, ("vectors", self.vectors)]
+
+    def _identity(self) -> str:
+        """Of what is learned, from what start and by what judge: a run with more steps goes on with it."""
+        asked = json.dumps([self.names, {**asdict(self.spec), "steps": 0}]).encode()
+        tensors = [*self.paintings, *self.encoder.buffers(), *self.parameters]
+        numbers = (each.detach().cpu().contiguous().numpy().tobytes() for each in tensors)
+        return hashlib.sha256(asked + b"".join(numbers)).hexdigest()
 
     def learning_rate(self) -> float:
         """A short warm-up, then a cosine down to a hundredth."""
@@ -236,8 +245,7 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Everything a resumed run needs, for `torch.save`."""
         return {
-            "spec": json.dumps(asdict(self.spec)),
-            "names": self.names,
+            "identity": self.identity,
             "step": self.step,
             "parameters": {name: each.detach() for name, each in self._named()},
             "prior": (self.prior.mean, self.prior.var),
@@ -247,9 +255,9 @@ class Trainer:
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state()` of a run with the same styles; ValueError if they are others."""
-        if state["names"] != self.names:
-            raise ValueError(f"styles {state['names']}, expected {self.names}")
+        """Continue from `state()` of the same run; ValueError if it is another's."""
+        if state["identity"] != self.identity:
+            raise ValueError("of other pictures, weights, start or loss network")
         self.step = state["step"]
         for name, each in self._named():
             each.copy_(state["parameters"][name])

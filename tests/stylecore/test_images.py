@@ -43,6 +43,18 @@ def test_deep_greys_are_scaled_not_clipped(tmp_path):
     assert rgb[0].flatten().tolist() == pytest.approx(list(np.linspace(0, 1, 64)), abs=0.01)
 
 
+def test_float_pictures_are_from_black_to_white(tmp_path):
+    Image.fromarray(np.array([[0.0, 0.5], [1.0, 0.25]], np.float32), "F").save(tmp_path / "matte.tif")
+    codes = load_picture(tmp_path / "matte.tif")[0] * 255
+    assert codes.round().tolist() == [[0, 128], [255, 64]]
+
+
+def test_a_grey_picture_with_a_profile_of_colours_is_read(tmp_path):
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.new("L", (4, 4), 100).save(tmp_path / "grey.png", icc_profile=srgb)
+    assert (load_picture(tmp_path / "grey.png") * 255).round().unique().tolist() == [100]
+
+
 def test_transparency_lies_on_white(tmp_path):
     clear = Image.new("RGBA", (20, 20), (255, 0, 0, 0))
     clear.save(tmp_path / "clear.png")

@@ -82,6 +82,19 @@ def test_a_resumed_training_is_the_same_training(pictures, encoder_file):
     assert all(map(torch.equal, through.average, second.average))
 
 
+def test_another_training_is_not_gone_on_with(pictures, encoder_file):
+    """The same name for another picture, or other weights: its checkpoint would pass for this one's."""
+    first = trainer(pictures, encoder_file)
+    for other in (
+        trainer(pictures[::-1], encoder_file),
+        trainer(pictures, encoder_file, replace(SPEC, style_weight=1.0)),
+    ):
+        with pytest.raises(ValueError, match="of other pictures"):
+            other.restore(first.state())
+    longer = trainer(pictures, encoder_file, replace(SPEC, steps=9))
+    longer.restore(first.state())
+
+
 def test_a_style_learned_alone_leaves_the_network_as_it_is(pictures, encoder_file):
     trained = trainer(pictures, encoder_file, replace(SPEC, vectors_only=True))
     before = trained.pack.network_digest
