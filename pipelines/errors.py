@@ -2,6 +2,7 @@
 
 StylereelError            exit 1
 ├── InputError            exit 2   the source cannot be read, or is of a kind not handled yet
+│   └── UnreadError       exit 2   it could not be read this time: gone, stalled, its reader killed
 ├── UsageError            exit 2   an option, style, path or job that cannot be
 ├── StorageError          exit 1   a place that cannot be read or written
 │   ├── OutageError       exit 1   a place that does not answer; it may later
@@ -22,6 +23,10 @@ class InputError(StylereelError):
     """The source cannot be read, or is of a kind that is not handled yet."""
 
     exit_code = 2
+
+
+class UnreadError(InputError):
+    """The source could not be read this time; it may be another time, as it is."""
 
 
 class UsageError(StylereelError):

@@ -103,12 +103,13 @@ def patient(limit_seconds: float = OUTAGE_SECONDS) -> Iterator[None]:
 
 def wait_out(call: Callable[[], Value], place: str) -> Value:
     """What `call` gives, called again while it raises OutageError; it must be safe to repeat."""
-    limit, began, noted = _limit_seconds.get(), time.monotonic(), False
+    limit, away_since, noted = _limit_seconds.get(), 0.0, False
     for pause in backoff():
         try:
             return call()
         except OutageError as err:
-            waited = time.monotonic() - began
+            away_since = away_since or time.monotonic()  # a long call may have worked until now
+            waited = time.monotonic() - away_since
             if waited + pause > limit:
                 raise OutageError(f"{err}; gave up after {_duration(waited)}, run again later") from err
             if not noted and waited > _NOTED_AFTER_SECONDS:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from glob import has_magic
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipelines import disk, transfer
 from pipelines.credentials import hide_secrets, masked, scrub, whole
-from pipelines.errors import InputError, UsageError
+from pipelines.errors import InputError, UnreadError, UsageError
 from pipelines.faults import wait_out
 from pipelines.store_errors import MissingError, explained
 from pipelines.transfer import Identity
@@ -82,12 +83,13 @@ class Store:
         """The contents of those that are there, many at a time where the store can."""
 
         def call(fs: Any, folder: str) -> dict[str, bytes]:
-            paths = {f"{folder.rstrip('/')}/{name}": name for name in names}
-            found = fs.cat(list(paths), on_error="return") if paths else {}
+            paths = [f"{folder.rstrip('/')}/{name}" for name in names]
+            # Not `cat`, to which a name with brackets is a pattern.
+            found = fs.cat_ranges(paths, None, None, on_error="return")
             contents = {}
-            for path, content in found.items():
+            for name, content in zip(names, found, strict=True):
                 if isinstance(content, bytes):
-                    contents[paths[path]] = content
+                    contents[name] = content
                 elif not isinstance(content, FileNotFoundError):
                     raise content
             return contents
@@ -224,7 +226,12 @@ class Store:
     @staticmethod
     def _remove(fs: Any, path: str) -> None:
         try:
-            fs.rm(path, recursive=True)
+            if _is_local(fs) or not has_magic(path):
+                fs.rm(path, recursive=True)
+                return
+            # A name with brackets would be a pattern, and others' files would fit it.
+            for file in fs.find(path):
+                fs.rm_file(file)
         except FileNotFoundError:
             return
 
@@ -250,7 +257,7 @@ def fetch_source(url: str, folder: Path) -> Path:
     try:
         return _insist("reading", url, call)
     except MissingError:
-        raise InputError(f"{shown}: not found") from None
+        raise UnreadError(f"{shown}: not found") from None
     except UsageError as err:
         raise InputError(str(err)) from err
 

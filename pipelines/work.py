@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,11 +73,33 @@ def lock_work(work: Work) -> FileLock:
     with explained("writing", str(work.scratch)):
         work.scratch.mkdir(parents=True, exist_ok=True)
         lock = FileLock(work.scratch / "lock")
+    strange = [] if (work.scratch / "lock").exists() else _strange(work)
+    if strange:
+        raise UsageError(
+            f"{work.scratch}: holds {strange[0]}, which is not stylereel's; choose another place for the work"
+        )
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise UsageError(f"{hide_secrets(work.store.url)}: another stylereel is at work here") from None
+    (work.scratch / "lock").touch()
     return lock
+
+
+def _strange(work: Work) -> list[str]:
+    """What lies in the scratch folder that only a run of ours would have put there."""
+    names = sorted(each.name for each in work.scratch.iterdir())
+    return [name for name in names if name not in _KEPT and not name.startswith("calibration")]
+
+
+def forget_others(work: Work, unused_seconds: float = 86_400) -> None:
+    """Delete copies of what lies elsewhere, of works that nobody on this machine has used for a day."""
+    if work.store.local_folder() is not None or not work.scratch.parent.is_dir():
+        return
+    for other in work.scratch.parent.iterdir():
+        times = [each.stat().st_mtime for each in (other, *other.rglob("*"))]
+        if other != work.scratch and max(times) < time.time() - unused_seconds:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def clear_scratch(work: Work) -> None:

@@ -267,6 +267,20 @@ def test_a_wrong_word_about_styles_is_one_line(arguments, says, tmp_path, monkey
     assert not any(tmp_path.glob("x.*"))
 
 
+def test_a_work_folder_of_somebody_else_is_left_alone(film, tmp_path, capsys):
+    """A folder of ours may be called like one of theirs."""
+    (tmp_path / "show" / "plan").mkdir(parents=True)
+    (tmp_path / "show" / "plan" / "budget.txt").write_text("theirs")
+    asked = (tmp_path / "none.mp4", tmp_path / "out.mp4", "--work", tmp_path / "show")
+    assert result(capsys, "render", *asked)[0] == 2
+    assert (tmp_path / "show" / "plan" / "budget.txt").exists()
+    (tmp_path / "fast" / "scratch" / "cut").mkdir(parents=True)
+    asked = (film, tmp_path / "out.mp4", "--style", "identity", "--work", tmp_path / "fast")
+    code, _, err = result(capsys, "render", *asked)
+    assert code == 2 and "holds cut, which is not stylereel's" in err
+    assert (tmp_path / "fast" / "scratch" / "cut").exists()
+
+
 # Arguments of `render`, exit code, what the one line says.
 FAULTS = {
     "empty": (["empty.mp4", "out.mp4"], 2, "empty"),

@@ -13,8 +13,10 @@ from pipelines import progress
 from pipelines.catalogue import FAILED, TitleRun, latest, runs
 from pipelines.commands.common import AGE, console, json_option, print_result
 from pipelines.config import load_season_file, with_titles
+from pipelines.credentials import scrub
 from pipelines.display import Display
-from pipelines.errors import StorageError, UsageError
+from pipelines.errors import UsageError
+from pipelines.faults import message
 from pipelines.flows.run import run_season
 from pipelines.jobs import Season
 from pipelines.season import Title, settled, take_stock
@@ -66,8 +68,8 @@ def _stay(wanted: Season, every: timedelta, again: bool) -> None:
     while True:
         try:
             before = _look(wanted, before, every, again)
-        except StorageError as err:
-            progress.note(f"{err}; looking again in {every}")
+        except Exception as err:  # one bad night must not end the watch
+            progress.note(f"{scrub(message(err))}; looking again in {every}")
         time.sleep(every.total_seconds())
 
 

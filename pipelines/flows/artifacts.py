@@ -5,6 +5,7 @@ import contextvars
 import logging
 import re
 import threading
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run as this_run
 
 from pipelines import progress
-from pipelines.credentials import hide_secrets
+from pipelines.credentials import hide_secrets, scrub
 from pipelines.jobs import TitleJob
 from pipelines.progress import Advance, Note, Stage
 from pipelines.review import SHEET
@@ -34,6 +35,18 @@ UPDATE_SECONDS = 2.0
 """An artifact is updated at most this often."""
 _LAST_WORD_SECONDS = 10.0
 """No film waits longer for a server that has gone away."""
+
+
+def _scrubbed(record: logging.LogRecord) -> bool:
+    """Without credentials: a traceback of a store's client may hold a whole URL."""
+    record.msg, record.args = scrub(record.getMessage()), ()
+    if record.exc_info:
+        record.exc_text = scrub("".join(traceback.format_exception(*record.exc_info)))
+    return True
+
+
+for _runs in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_runs).addFilter(_scrubbed)
 
 
 def tags_of(job: TitleJob) -> list[str]:

@@ -1,6 +1,7 @@
 """One batch of a film's shards, as a worker renders it."""
 
 import time
+from itertools import takewhile
 
 from prefect import flow
 from prefect.runtime import flow_run as this_run
@@ -10,12 +11,12 @@ from pipelines.device import resolve_device
 from pipelines.device_lock import device_turn
 from pipelines.environment import recall_urls
 from pipelines.errors import EngineError
-from pipelines.faults import trust_in
+from pipelines.faults import patient, trust_in
 from pipelines.flows.at_once import RUNNER, render_shards
 from pipelines.flows.tasks import fetch_title
 from pipelines.jobs import TitleJob
 from pipelines.manifest import OK
-from pipelines.work import Work, load_film, open_work
+from pipelines.work import Work, forget_others, load_film, open_work
 
 
 def _run_name() -> str:
@@ -32,23 +33,26 @@ def _run_name() -> str:
 def stylize_batch(job: TitleJob, plan: str, shards: list[int], seconds: float) -> None:
     """Render those shards of a film that are not done yet; what is left when time is up is handed back."""
     recall_urls()
-    job = resolve_device(job)
-    source = fetch_title(job)
+    with patient():
+        _render(resolve_device(job), plan, shards, seconds)
+    if refusal := trust_in(str(this_run.id)).refusal:
+        raise EngineError(refusal)
+
+
+def _render(job: TitleJob, plan: str, shards: list[int], seconds: float) -> None:
     work = open_work(job.work)
+    forget_others(work)
+    source = fetch_title(job)
     film = load_film(job, work, source)
     if film.key != plan:
         raise EngineError(
             f"this worker plans {film.key} where the film's plan is {plan}: it sees another source or style, "
             "or has another stylereel or another kind of processor; make the workers alike"
         )
-    end = time.monotonic() + seconds
-    open_ones = (
-        shard for shard in shards if time.monotonic() < end and not _is_done(work, film.shard_keys[shard - 1])
-    )
     with device_turn(job.device):
-        render_shards(job, source, open_ones)
-    if refusal := trust_in(str(this_run.id)).refusal:
-        raise EngineError(refusal)
+        end = time.monotonic() + seconds
+        open_ones = (number for number in shards if not _is_done(work, film.shard_keys[number - 1]))
+        render_shards(job, source, takewhile(lambda _: time.monotonic() < end, open_ones))
 
 
 def _is_done(work: Work, key: str) -> bool:

@@ -10,6 +10,7 @@ from pipelines.choice import choose, withdraw_chosen
 from pipelines.config import make_job, make_season
 from pipelines.device import check_pool_device, resolve_device
 from pipelines.errors import EngineError
+from pipelines.faults import patient
 from pipelines.flows.artifacts import show_contact_sheet
 from pipelines.flows.run import run_title
 from pipelines.flows.season import stylize_season
@@ -34,10 +35,11 @@ def retry(
     work: str, shots: str = "", where: str = "", pool: str = "", batch_seconds: float = BATCH_SECONDS
 ) -> dict[str, Any]:
     """Redo what failed or is missing of a work, or chosen shots, and rebuild the delivery."""
-    opened = open_work(work)
-    job, plan = latest_job(opened)
-    if shots or where:
-        withdraw_chosen(opened, job, plan, choose(opened, job, plan, shots, where))
+    with patient():
+        opened = open_work(work)
+        job, plan = latest_job(opened)
+        if shots or where:
+            withdraw_chosen(opened, job, plan, choose(opened, job, plan, shots, where))
     return _delivered(job, pool, batch_seconds)
 
 
@@ -60,9 +62,10 @@ def season(season: Season, pool: str = "") -> int:
 
 
 def _delivered(job: TitleJob, pool: str, batch_seconds: float) -> dict[str, Any]:
-    if pool:
-        facts = run_title(check_pool_device(job), pool=Pool(pool, batch_seconds))
-    else:
-        facts = run_title(resolve_device(job))
+    with patient():
+        if pool:
+            facts = run_title(check_pool_device(job), pool=Pool(pool, batch_seconds))
+        else:
+            facts = run_title(resolve_device(job))
     show_contact_sheet(job)
     return facts

@@ -5,6 +5,7 @@ process at once. Nothing is lost by that: all work is recorded shard by shard, a
 """
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,7 @@ from pipelines.work import (
     clear_scratch,
     erase,
     find_source,
+    forget_others,
     load_film,
     lock_work,
     open_work,
@@ -49,6 +51,8 @@ def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dic
     check_styles(job)
     work = open_work(job.work)
     refuse_unwritable(job)
+    forget_others(work)
+    fresh = not work.store.names("")
     lock = lock_work(work)
     try:
         if pool is None:  # workers that share this folder may be at work in it
@@ -62,7 +66,7 @@ def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dic
             _publish_page(job, work, source, film, facts)
         return {**facts, "report": _page_of(job)} if page else facts
     except StylereelError:
-        if work.store.size("job.json") is None:
+        if fresh and work.store.size("job.json") is None:
             erase(work)
         raise
     finally:
@@ -192,7 +196,8 @@ def _page_of(job: TitleJob) -> str:
 
 def _publish_page(job: TitleJob, work: Work, source: Path, film: FilmPlan, facts: Mapping[str, Any]) -> None:
     """The page goes last: where it tells of a delivery, the sheet shows it too."""
-    delivered = fetch_delivered(job, film, shown_frames(film), work.scratch / "page")
+    fetched = work.scratch / "page"
+    delivered = fetch_delivered(job, film, shown_frames(film), fetched)
     page, sheet = work.scratch / PAGE, work.scratch / SHEET
     page.parent.mkdir(parents=True, exist_ok=True)
     shown = show_frames(source, delivered, film)
@@ -200,3 +205,4 @@ def _publish_page(job: TitleJob, work: Work, source: Path, film: FilmPlan, facts
     write_sheet(sheet, shown)
     for made in (sheet, page):
         work.store.publish(made, made.name)
+    shutil.rmtree(fetched, ignore_errors=True)

@@ -27,16 +27,19 @@ def stylize_season(season: Season, sources: list[str] | None = None, again: bool
 
     `again` also tries the titles whose source was refused and has not changed.
     """
-    stock = [title for title in take_stock(season, again) if title.due]
-    due = [title for title in stock if sources is None or title.source in sources]
-    made = []
-    for number, title in enumerate(due, start=1):
-        progress.note(f"title {number} of {len(due)}: {title.name} ({title.due})")
-        made.append(_run(season, title))
-        with patient():
-            catalogue.record(Store(season.catalogue), made[-1])
-        if made[-1].state == FAILED:
-            progress.note(f"{title.name}: {made[-1].error_text}")
+    with patient():
+        stock = [title for title in take_stock(season, again) if title.due]
+        due = [title for title in stock if sources is None or title.source in sources]
+        return [_told(season, title, f"{number} of {len(due)}") for number, title in enumerate(due, start=1)]
+
+
+def _told(season: Season, title: Title, place: str) -> TitleRun:
+    """One title worked on, recorded, and told of."""
+    progress.note(f"title {place}: {title.name} ({title.due})")
+    made = _run(season, title)
+    catalogue.record(Store(season.catalogue), made)
+    if made.state == FAILED:
+        progress.note(f"{title.name}: {made.error_text}")
     return made
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from pipelines.credentials import hide_secrets
 from pipelines.environment import prefect_server_given
-from pipelines.errors import EngineError, UsageError
+from pipelines.errors import EngineError, OutageError, UsageError
+from pipelines.faults import wait_out
 
 START_SECONDS = 180
 ANSWER_SECONDS = 20
@@ -92,11 +93,15 @@ def given_server() -> str:
         raise UsageError(
             "PREFECT_API_URL names no Prefect server; start one and point to it (deploy/README.md)"
         )
-    if not answers(given):
-        raise EngineError(f"PREFECT_API_URL={hide_secrets(given)} does not answer; start it or unset it")
+    wait_out(lambda: _insist_on(given), "Prefect's server")
     if "prefect" not in sys.modules:  # a worker's process has decided what is heard
         quiet_prefect(None)
     return given
+
+
+def _insist_on(given: str) -> None:
+    if not answers(given):
+        raise OutageError(f"PREFECT_API_URL={hide_secrets(given)} does not answer; start it or unset it")
 
 
 @contextmanager

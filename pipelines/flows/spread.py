@@ -47,9 +47,14 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Batch:
-    """Shards that one run is to render, and how many runs in a row have finished none of them."""
+    """Shards that one run is to render.
+
+    `done` were finished of the film when it was submitted; `fruitless` runs in a row changed nothing of that:
+    a worker that cannot paint may take batch after batch while those who can are busy.
+    """
 
     shards: tuple[int, ...]
+    done: int
     fruitless: int = 0
 
 
@@ -101,7 +106,9 @@ def _ask(question: Callable[[], Answer]) -> Answer:
     def once() -> Answer:
         try:
             return question()
-        except httpx.TransportError as err:
+        except httpx.HTTPError as err:
+            if isinstance(err, httpx.HTTPStatusError) and not err.response.is_server_error:
+                raise
             raise OutageError("Prefect's server does not answer") from err
 
     return wait_out(once, "Prefect's server")
@@ -137,7 +144,7 @@ class Spread:
         shards = [self.film.shards[number - 1] for number in left if number not in covered]
         cost = seconds_per_frame(self._rows.values(), self.job.device)
         for numbers in plan_batches(shards, cost, self.pool.batch_seconds):
-            self._submit(Batch(numbers))
+            self._submit(Batch(numbers, len(self.done)))
 
     def look(self) -> None:
         """Tell what has been finished, and see to the runs that are over."""
@@ -160,13 +167,13 @@ class Spread:
         left = [number for number in batch.shards if number not in self.done]
         failed = {number: row.error_text for number in left if (row := self._failure(number))}
         again = tuple(number for number in left if number not in failed)
-        fruitless = batch.fruitless + 1 if len(left) == len(batch.shards) else 0
+        fruitless = batch.fruitless + 1 if len(self.done) == batch.done else 0
         self.faults |= failed
         if again and (state.is_cancelled() or fruitless == FRUITLESS_RUNS):
             self.faults |= {number: f"its batch {state.name}: {state.message}" for number in again}
         elif again:
             progress.note(f"shards {again[0]} to {again[-1]}: their batch {state.name}; submitted again")
-            self._submit(Batch(again, fruitless))
+            self._submit(Batch(again, len(self.done), fruitless))
 
     def _failure(self, number: int) -> ShardResult | None:
         """The attempt at a shard that failed since we began, for the shard's sake."""
@@ -194,7 +201,7 @@ class Spread:
 
     def _under_way(self) -> dict[UUID, Batch]:
         found = _alive(self.client, tags={"all_": [self._tag]})
-        return {run.id: Batch(tuple(run.parameters["shards"])) for run in found}
+        return {run.id: Batch(tuple(run.parameters["shards"]), len(self.done)) for run in found}
 
     def _state(self, run: UUID) -> State:
         try:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from pipelines import errors
-from pipelines.errors import InputError, StylereelError
+from pipelines.errors import InputError, StylereelError, UnreadError
 from pipelines.media.nursery import Nursery
 
 STALL_SECONDS = 120
@@ -51,11 +51,11 @@ def read_in_child(
         try:
             yield from _conversation(_Ear(line), work, given)
         except TimeoutError:
-            raise InputError(
+            raise UnreadError(
                 f"{name}: reading gave nothing for {STALL_SECONDS} s and was stopped; repair or replace it"
             ) from None
         except (ConnectionError, EOFError):
-            raise InputError(
+            raise UnreadError(
                 f"{name}: crashed its decoder or ran it out of memory; repair or replace the file"
             ) from None
         except _Fault as fault:

@@ -2,16 +2,20 @@
 
 import errno
 import random
+import time
+from contextlib import nullcontext
 from itertools import islice, pairwise
 
+import httpx
 import pytest
 import torch
 
 from pipelines import manifest
 from pipelines.config import make_job
 from pipelines.errors import DiskFullError, EngineError, InputError, OutageError, StorageError
-from pipelines.faults import Fault, Trust, backoff, fault_of
+from pipelines.faults import Fault, Trust, backoff, fault_of, patient, wait_out
 from pipelines.flows.run import run_title
+from pipelines.flows.spread import _ask
 from pipelines.storage import Store
 from pipelines.store_errors import explained
 
@@ -74,6 +78,36 @@ def test_pauses_grow_up_to_a_limit_and_differ():
     assert all(0.5 <= pause <= 12 for pause in pauses) and len(set(pauses)) == 12
     assert all(later > before / 3 for before, later in pairwise(pauses))
     assert sum(pauses[-4:]) > sum(pauses[:4])
+
+
+def test_time_at_work_is_no_time_away():
+    """A transfer that went well for longer than our patience, and then broke, goes on."""
+    answers = iter([OutageError("cut off"), "all of it"])
+
+    def transfer():
+        answer = next(answers)
+        if isinstance(answer, OutageError):
+            time.sleep(1.1)
+            raise answer
+        return answer
+
+    with patient(limit_seconds=1.0):
+        assert wait_out(transfer, "the store") == "all of it"
+
+
+@pytest.mark.parametrize(("status", "waits"), [(503, True), (500, True), (404, False)])
+def test_a_server_that_is_restarted_is_waited_for(status, waits):
+    request = httpx.Request("GET", "http://127.0.0.1/api")
+    fault = httpx.HTTPStatusError("no", request=request, response=httpx.Response(status, request=request))
+    answers = iter([fault, "well"])
+
+    def question():
+        if isinstance(answer := next(answers), Exception):
+            raise answer
+        return answer
+
+    with nullcontext() if waits else pytest.raises(httpx.HTTPStatusError):
+        assert _ask(question) == "well"
 
 
 def test_a_worker_stops_after_three_different_shards():

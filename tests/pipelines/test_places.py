@@ -1,6 +1,7 @@
 """Files from and to other stores: halves are never taken for whole, a replaced source is another film."""
 
 import functools
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +16,7 @@ from pipelines.faults import patient
 from pipelines.indexed import source_key, source_key_at
 from pipelines.progress import LOGGER, Advance, Stage
 from pipelines.storage import Store, fetch_source
+from pipelines.work import forget_others, open_work
 
 CONTENT = bytes(range(256)) * 40_000
 
@@ -138,6 +140,20 @@ def test_a_remote_film_is_known_without_fetching_it(s3, film, tmp_path):
     folder = Store(f"{s3}/{tmp_path.name}")
     folder.write("film.mp4", film.read_bytes())
     assert source_key_at(f"{s3}/{tmp_path.name}/film.mp4") == source_key(film)
+
+
+def test_copies_of_what_nobody_has_used_for_a_day_are_forgotten(s3, tmp_path, monkeypatch):
+    monkeypatch.setenv("STYLEREEL_CACHE", str(tmp_path / "cache"))
+    mine, busy, old = (open_work(f"{s3}/{tmp_path.name}/{name}") for name in ("mine", "busy", "old"))
+    for work in (mine, busy, old):
+        (work.scratch / "source").mkdir(parents=True)
+        (work.scratch / "source" / "film.mp4").write_bytes(b"film")
+        for each in (*work.scratch.rglob("*"), work.scratch):
+            os.utime(each, (1, 1))
+    (busy.scratch / "lock").touch()
+    forget_others(mine)
+    assert mine.scratch.exists() and busy.scratch.exists() and not old.scratch.exists()
+    forget_others(open_work(str(tmp_path)))
 
 
 class _Failing(BaseHTTPRequestHandler):

@@ -154,6 +154,7 @@ DUE = {
     ),
     "failed, a rerun may heal it": (fail("EngineError"), "failed before"),
     "failed, the file was refused": (fail("InputError"), ""),
+    "failed, the file was away": (fail("UnreadError"), "failed before"),
 }
 
 

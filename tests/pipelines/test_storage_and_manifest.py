@@ -49,6 +49,17 @@ def test_a_store_keeps_what_is_put(place, tmp_path):
     assert store.names("a") == [] == list(store.sizes("a")) and store.read_many([]) == {}
 
 
+def test_a_name_with_brackets_is_no_pattern(place):
+    store = Store(f"{place.url}/ep [12]")
+    other = Store(f"{place.url}/ep 1")
+    for each in (store, other):
+        each.write("results/a", b"mine")
+    assert store.read_many(["results/a", "results/b"]) == {"results/a": b"mine"}
+    assert store.names("results") == ["results/a"] and store.sizes("results") == {"results/a": 4}
+    store.remove("results")
+    assert store.names("results") == [] and other.read("results/a") == b"mine"
+
+
 def test_of_many_that_create_a_thing_one_succeeds(place):
     store = place
     contents = [b"%d" % number for number in range(16)]
