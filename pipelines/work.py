@@ -97,9 +97,15 @@ def forget_others(work: Work, unused_seconds: float = 86_400) -> None:
     if work.store.local_folder() is not None or not work.scratch.parent.is_dir():
         return
     for other in work.scratch.parent.iterdir():
-        times = [each.stat().st_mtime for each in (other, *other.rglob("*"))]
-        if other != work.scratch and max(times) < time.time() - unused_seconds:
+        if other != work.scratch and _last_used(other) < time.time() - unused_seconds:
             shutil.rmtree(other, ignore_errors=True)
+
+
+def _last_used(folder: Path) -> float:
+    try:
+        return max(each.stat().st_mtime for each in (folder, *folder.rglob("*")))
+    except OSError:  # it changes under our eyes
+        return time.time()
 
 
 def clear_scratch(work: Work) -> None:
