@@ -157,6 +157,12 @@ def roughness(rgb: Tensor) -> Tensor:
     return across + down
 
 
+def lattice(rgb: Tensor, period_px: int = 4) -> Tensor:
+    """How far the pixels of a cell differ, on the mean of all cells: a brush leaves nothing that repeats."""
+    usual = F.pixel_unshuffle(rgb, period_px).mean((2, 3)).unflatten(1, (rgb.shape[1], -1))
+    return usual.var(2, correction=0).mean(1)
+
+
 def contrast(rgb: Tensor) -> Tensor:
     """Standard deviation of a picture's luminance, (N,)."""
     return luma(rgb).std((1, 2, 3))

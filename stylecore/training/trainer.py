@@ -19,6 +19,7 @@ from stylecore import losses
 from stylecore.color import luma
 from stylecore.encoders import Encoder
 from stylecore.images import resize_short_side
+from stylecore.networks.painter import CELL_PX
 from stylecore.networks.reader import StyleReader
 from stylecore.normalize import LiveNorm, NormPrior
 from stylecore.pack import StylePack
@@ -167,6 +168,7 @@ class Trainer:
             "style": spec.style_weight * self._style(made, targets, appetite(quarters(source)), hunger),
             "palette": spec.palette_weight * hunger * palette,
             "tone": spec.tone_weight * losses.tone_loss(painted, ground),
+            "lattice": spec.lattice_weight * losses.lattice(painted, CELL_PX),
             "smooth": spec.smooth_weight * losses.total_variation(painted),
         }
         return {name: value.mean() for name, value in parts.items()}
