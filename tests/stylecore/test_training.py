@@ -71,6 +71,20 @@ def test_training_lowers_its_losses(pictures, encoder_file):
     assert sum(totals[-8:]) < 0.8 * sum(totals[:8])
 
 
+def test_a_lattice_is_told_from_brush_marks():
+    torch.manual_seed(0)
+    marks = 0.5 + 0.05 * torch.randn(1, 3, 256, 256)
+    printed = marks.clone()
+    printed[..., ::4, ::4] += 4 / 255
+    assert losses.lattice(printed) > 5 * losses.lattice(marks) and losses.lattice(marks) < 1e-5
+
+
+def test_a_flat_picture_asks_for_little_content():
+    still, moved = torch.full((2, 4, 8, 8), 0.5), torch.full((2, 4, 8, 8), 0.6)
+    assert losses.content_loss(moved, still).min() > 1000
+    assert losses.content_loss(moved, still, still=0.02).max() < 3
+
+
 def test_a_resumed_training_is_the_same_training(pictures, encoder_file):
     through, first, second = (trainer(pictures, encoder_file) for _ in range(3))
     list(train(through, loaded(pictures)))
