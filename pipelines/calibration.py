@@ -108,16 +108,17 @@ class _Run:
 
 def _runs(film: FilmPlan, look: str, most: int) -> list[_Run]:
     """Short runs of frames in shots of a look, spread over the film."""
-    shots = [shot for shot, style in zip(film.shots, film.styles, strict=True) if look_of(style) == look]
+    styled = zip(film.shots, film.styles, strict=True)
+    shots = [(shot, style) for shot, style in styled if look_of(style) == look]
     count = max(1, min(_MOST_RUNS, len(shots), most // _RUN_FRAMES))
     chosen = [shots[(2 * number + 1) * len(shots) // (2 * count)] for number in range(count)]
-    return [_run(film, shot, min(_RUN_FRAMES, most // count)) for shot in chosen]
+    return [_run(film, shot, style, min(_RUN_FRAMES, most // count)) for shot, style in chosen]
 
 
-def _run(film: FilmPlan, shot: Shot, frames: int) -> _Run:
+def _run(film: FilmPlan, shot: Shot, style: StyleSpec, frames: int) -> _Run:
     """A few frames from the middle of what is delivered of a shot; its first if they are painted in order."""
     shown = shot.frames.overlap(film.frames) or shot.frames
-    if film.styles[shot.number - 1].method in PAINTERS:
+    if style.method in PAINTERS:
         return _Run(FrameRange(shown.start, min(shown.start + 2, shown.stop)), shown)
     start = max(shown.start, min((shown.start + shown.stop) // 2, shown.stop - frames))
     return _Run(FrameRange(start, min(start + frames, shown.stop)), shown)
