@@ -87,7 +87,7 @@ def lock_work(work: Work) -> FileLock:
 
 
 def _strange(work: Work) -> list[str]:
-    """What lies in the scratch folder that only a run of ours would have put there."""
+    """What lies in a scratch folder in which no run of ours has been."""
     names = sorted(each.name for each in work.scratch.iterdir())
     return [name for name in names if name not in _KEPT and not name.startswith("calibration")]
 
