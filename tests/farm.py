@@ -84,12 +84,18 @@ class Farm:
         with self.client() as client:
             return client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted))
 
-    def over(self, run: UUID, seconds: float = 420) -> Any:
-        """A run, once it is over."""
-        self.until(lambda: self.runs(id={"any_": [run]})[0].state.is_final(), seconds)
+    def over(self, run: UUID, seconds: float = 600) -> Any:
+        """A run, once it is over; a lost one is not, it has its turn again."""
+        from pipelines.flows.spread import LOST
+
+        def done() -> bool:
+            state = self.runs(id={"any_": [run]})[0].state
+            return state.is_final() and state.name != LOST
+
+        self.until(done, seconds)
         return self.runs(id={"any_": [run]})[0]
 
-    def until(self, condition: Callable[[], bool], seconds: float = 420) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 600) -> None:
         """Return once something is so."""
         deadline = time.monotonic() + seconds
         while not condition():

@@ -25,6 +25,8 @@ POOLED = "stylereel-pool"
 """Tag of every run on a pool: the automations look after these and no others."""
 HEARTBEAT_SECONDS = 30
 """The least that Prefect allows."""
+SILENT_BEATS = 6
+"""A server on SQLite may wait for its own lock for 90 s; a living run must not be taken for lost."""
 START_SECONDS = 600
 _RUNS = ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]})
 _ON_A_POOL = ResourceSpecification(
@@ -103,7 +105,7 @@ def _automations() -> list[AutomationCore]:
 
     Two steps, for Prefect refuses only the first to a run that has ended after all.
     """
-    silent = _lost_after("prefect.flow-run.heartbeat", timedelta(seconds=3 * HEARTBEAT_SECONDS))
+    silent = _lost_after("prefect.flow-run.heartbeat", timedelta(seconds=SILENT_BEATS * HEARTBEAT_SECONDS))
     unborn = _lost_after("prefect.flow-run.Pending", timedelta(seconds=START_SECONDS))
     again = AutomationCore(
         name="stylereel: lost runs go back into the queue",
