@@ -28,7 +28,7 @@ from stylecore.frame_by_frame import FrameByFrame
 from stylecore.inserted import Inserted
 from stylecore.pixels import YuvFormat
 from stylecore.refit import refit
-from stylecore.runtime import keep_convolutions_exact, keep_freed_memory
+from stylecore.runtime import IN_ORDER_THREADS, computing_with, keep_convolutions_exact, keep_freed_memory
 from stylecore.spec import EngineSpec, StyleSpec
 from stylecore.stylize import ShotState, Stylizer, survey_positions
 
@@ -85,13 +85,14 @@ def _painted(
     """This shot's frames, each painted by itself; on a GPU some travel back while the next are painted."""
     stylizer = open_stylizer(style, film.painted_format, engine)
     state = survey_shot(film, shot, reader, stylizer, clock)
-    at_once = 1 if film.encoding.field_order else engine.batch
+    moments = 2 if film.encoding.field_order else 1
+    at_once = max(1, engine.batch // moments)
     mattes, drifts, first = _mattes(film, style, mine), drifts_of(film, shot), mine.start - shot.frames.start
 
     def begun() -> Iterator[list[Arrival]]:
         place = first
         while batch := list(islice(mine_read, at_once)):
-            pictures = [planes_of(film, picture) for moments in batch for picture in moments]
+            pictures = [planes_of(film, picture) for frame in batch for picture in frame]
             allowed = [matte for matte in islice(mattes, len(batch)) for _ in batch[0]] or None
             moved = [drift for drift in drifts[place : place + len(batch)] for _ in batch[0]]
             with painting(clock):
@@ -102,7 +103,7 @@ def _painted(
     for arrivals in late(begun(), stylizer.bus.late):
         with painting(clock):
             made = [painted_arrays(arrival.take()) for arrival in arrivals]
-        yield from _as_frames(made, 2 if film.encoding.field_order else 1)
+        yield from _as_frames(made, moments)
 
 
 def _in_order(
@@ -123,13 +124,14 @@ def _in_order(
     mattes: Iterator[Any] = repeat(None)
     if style.matte:
         mattes = _mattes(film, style, FrameRange(lead_in.start, rest.stop))
-    painter = PAINTERS[style.method](style, film.painted_format, engine)
-    made = painter.paint((planes_of(film, frame) for frame in read), mattes)
-    began = time.perf_counter()
-    for planes in islice(made, len(lead_in), len(lead_in) + len(mine)):
-        clock.network += time.perf_counter() - began
-        yield painted_arrays(planes)
+    with computing_with(IN_ORDER_THREADS):
+        painter = PAINTERS[style.method](style, film.painted_format, engine)
+        made = painter.paint((planes_of(film, frame) for frame in read), mattes)
         began = time.perf_counter()
+        for planes in islice(made, len(lead_in), len(lead_in) + len(mine)):
+            clock.network += time.perf_counter() - began
+            yield painted_arrays(planes)
+            began = time.perf_counter()
 
 
 def _moments(film: FilmPlan, reader: FrameReader, frames: FrameRange) -> Iterator[Moments]:

@@ -2,11 +2,15 @@
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from stylecore.spec import EXACT
 
+IN_ORDER_THREADS = 2
+"""Of a shot that is optimized, anywhere: threads split sums, and L-BFGS turns a last bit into strokes."""
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
@@ -24,6 +28,17 @@ def keep_convolutions_exact() -> None:
     A look that does not bear fp16 would be painted like that all the same, and surveys compared with it.
     """
     torch.backends.cudnn.allow_tf32 = False
+
+
+@contextmanager
+def computing_with(threads: int) -> Iterator[None]:
+    """Let the operations of this thread be shared by so many, whatever the machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def keep_freed_memory() -> bool:
