@@ -196,6 +196,7 @@ def _shard_key(
         asdict(yuv_format(info)),
         job.engine_spec.device_class,
         job.engine_spec.precision,
+        1 if job.engine_spec.device_class == "cpu" else job.engine_spec.batch,
         job.tile,
         job.engine_spec.memory_bytes,
     )[:20]

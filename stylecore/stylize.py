@@ -6,6 +6,8 @@ normalization layer for the whole shot; after it, a frame depends on itself and 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import cycle
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -25,9 +27,10 @@ from stylecore.scaling import resize, work_size
 from stylecore.shot import Look, ShotState
 from stylecore.spec import EXACT, EngineSpec, StyleKey
 
+Item = TypeVar("Item")
 SURVEY_FRAMES = 6
 SURVEY_BANDS = 6
-"""Each surveyed frame gives one horizontal band: the whole picture once, at the cost of one frame."""
+"""Of the picture, each from another frame if there are as many: the whole height at the cost of one."""
 SURVEY_PX = 1 << 20
 """A picture of more pixels is surveyed in narrower bands: statistics need no more, and memory is short."""
 _BAND_MIN_PX = 48
@@ -112,27 +115,27 @@ class Stylizer:
         `first` is the place in the shot of the first of these consecutive frames; `mattes` are (H,W) in
         0..1, how much paint each pixel may take; `drifts` say where the scene has moved by each frame.
         """
-        looks = [state.at(first + place) for place in range(len(frames))]
         made: list[Arrival] = []
-        for start, stop in self._runs(looks):
-            planes = [self.bus.carry(frame) for frame in frames[start:stop]]
+        count = self._together(state)
+        for start in range(0, len(frames), count):
+            planes = [self.bus.carry(frame) for frame in frames[start : start + count]]
             apart = [parts_of(frame, self.form) for frame in planes]
-            parts = [torch.cat(each) for each in zip(*apart, strict=True)]
-            allowed = self._stacked(mattes[start:stop]) if mattes else None
-            change = self.change(parts, looks[start], drifts[start:stop], allowed)
+            parts = [torch.cat(each) for each in zip(*_filled(apart, count), strict=True)]
+            allowed = self._stacked(_filled(mattes[start : start + count], count)) if mattes else None
+            moved = _filled(drifts[start : start + count], count)
+            change = self.change(parts, state.at(first + start), moved, allowed)
             for place, stored in enumerate(planes):
                 mine = [part[place : place + 1] for part in change]
                 painted = add_change(stored, apart[place], mine, self.form, self.color == "source")
                 made.append(self.bus.bring(painted))
         return made
 
-    def _runs(self, looks: Sequence[Look]) -> list[tuple[int, int]]:
-        """Spans that can be painted together: one frame on a CPU, one look on a GPU.
+    def _together(self, state: ShotState) -> int:
+        """Frames painted together: always as many, for a convolution of four may round unlike one of one.
 
-        One by one on a CPU: a batch is no faster there, and its convolutions may round differently.
+        One by one on a CPU, where a batch is no faster, and on the way between key frames.
         """
-        together = self.engine.device_class != "cpu" and all(look is looks[0] for look in looks)
-        return [(0, len(looks))] if together else [(place, place + 1) for place in range(len(looks))]
+        return self.engine.batch if self.engine.device_class != "cpu" and len(state.looks) == 1 else 1
 
     @torch.inference_mode()
     def change(
@@ -176,14 +179,22 @@ class Stylizer:
         return torch.stack(self.bus.carry(mattes))[:, None]
 
 
+def _filled(items: Sequence[Item], count: int) -> list[Item]:
+    """The items, and the last again until there are so many; none stay none."""
+    return [*items, *([items[-1]] * (count - len(items)) if items else [])]
+
+
 def slit_scan(frames: Sequence[Tensor]) -> Tensor:
-    """One horizontal band of each (1,3,H,W) frame, turn by turn, as a batch of equal bands."""
+    """Horizontal bands of (1,3,H,W) frames, turn by turn over the whole height, as a batch of equal bands."""
     height, width = frames[0].shape[-2:]
-    bands = max(1, min(SURVEY_BANDS, len(frames), height // _BAND_MIN_PX))
+    fewest = len(frames) if height * width <= SURVEY_PX else SURVEY_BANDS
+    bands = max(1, min(SURVEY_BANDS, fewest, height // _BAND_MIN_PX))
     step = height // bands
     rows = min(step, max(_BAND_MIN_PX, SURVEY_PX // (width * bands)))
-    starts = [step * (number % bands) for number in range(len(frames))]
-    return torch.cat([frame[..., top : top + rows, :] for frame, top in zip(frames, starts, strict=True)])
+    tops = [step * (number % bands) + (step - rows) // 2 for number in range(max(bands, len(frames)))]
+    return torch.cat(
+        [frame[..., top : top + rows, :] for frame, top in zip(cycle(frames), tops, strict=False)]
+    )
 
 
 def survey_positions(contrasts: Sequence[float], count: int = SURVEY_FRAMES) -> list[int]:

@@ -12,7 +12,7 @@ from stylecore.parts import apply_change
 from stylecore.pixels import MATRICES, YuvFormat, to_rgb
 from stylecore.refit import refit
 from stylecore.spec import EngineSpec
-from stylecore.stylize import Stylizer, slit_scan, survey_positions
+from stylecore.stylize import SURVEY_PX, Stylizer, slit_scan, survey_positions
 from stylecore.tiling import plan_tiles
 
 FORMATS = [(2, 2), (2, 1), (1, 1)]
@@ -151,6 +151,25 @@ def test_a_batch_equals_single_frames(network_pack):
     )
 
 
+class Together(EngineSpec):
+    """Batches as on a GPU, where there is none."""
+
+    device_class = "cuda"
+
+
+def test_a_batch_that_is_not_full_is_filled(network_pack):
+    """The last of a shard: as many are painted as ever, and given back are those there are."""
+    frames, form = [planes(64, 96, seed=seed) for seed in range(5)], YuvFormat("bt709", False)
+    mattes = [torch.full((64, 96), 0.2 * place) for place in range(5)]
+    drifts = [(0.01 * place, 0.0) for place in range(5)]
+    full = Stylizer(network_pack, "plain", form, Together(batch=2))
+    state = full.survey(frames)
+    made = full.stylize(frames, state, 0, mattes, drifts)
+    alone = Stylizer(network_pack, "plain", form, EngineSpec()).stylize(frames, state, 0, mattes, drifts)
+    pairs = zip(sum(made, []), sum(alone, []), strict=True)
+    assert max((a.int() - b.int()).abs().max() for a, b in pairs) <= 1 and len(made) == 5
+
+
 def test_a_frame_depends_on_itself_alone_after_the_survey(network_pack):
     """The receptive field is what `halo_px` says: a change farther away moves nothing."""
     network, rgb = network_pack.network, torch.rand(1, 3, 64, 400)
@@ -229,3 +248,12 @@ def test_a_slit_scan_takes_every_band_of_the_picture():
     frames = [torch.full((1, 1, 288, 8), float(number)) for number in range(6)]
     bands = slit_scan(frames)
     assert bands.shape == (6, 1, 48, 8) and sorted(bands[:, 0, 0, 0].tolist()) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 4, 6])
+def test_a_large_picture_is_surveyed_from_top_to_bottom(frames):
+    """A short shot in fine strokes: its first rows alone would be a sky that speaks for the ground."""
+    ramp = torch.linspace(0, 1, 2160)[:, None].expand(1, 1, 2160, 3840)
+    bands = slit_scan([ramp] * frames)
+    assert bands.numel() <= 1.1 * SURVEY_PX and abs(bands.mean() - 0.5) < 0.01
+    assert bands.min() < 0.1 and bands.max() > 0.9

@@ -90,6 +90,16 @@ def test_the_bus_changes_nothing(batch, frames):
         assert farthest(over_the_bus(made, state, frames, batch), alone) == 0
 
 
+@pytest.mark.parametrize("first", [1, 3])
+def test_a_frame_is_the_same_wherever_its_film_was_cut(first, frames):
+    made = stylizer("starry-night", "cuda:0", "fp16", 4)
+    state = made.survey(frames)
+    whole = over_the_bus(made, state, frames, 4)
+    head = made.stylize(frames[:first], state, 0, None, drifts(0, first))
+    rest = made.stylize(frames[first : first + 4], state, first, None, drifts(first, 4))
+    assert farthest(head + rest, whole[: first + 4]) == 0
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_nobody_waits_for_the_gpu_before_frames_are_taken(look, frames):
     made = stylizer(look, "cuda:0", "fp16")
