@@ -1,6 +1,7 @@
 """Loss networks by reference: the one in the box, torchvision's, or a file anywhere that fsspec reaches."""
 
 from pipelines.environment import cache_folder
+from pipelines.errors import UsageError
 from pipelines.storage import absolute_url, fetch_source
 from stylecore.encoders import (
     LAYOUTS,
@@ -17,6 +18,8 @@ def find_encoder(reference: str, sha256: str | None = None, pooling: str = "max"
 
     LAYOUT=FILE where its names do not tell which network it is.
     """
+    if sha256 and reference in ("bundled", *PUBLISHED):
+        raise UsageError(f"--sha256 is of a loss network in a file; {reference} is known by name")
     if reference == "bundled":
         return bundled_encoder(pooling)
     if reference in PUBLISHED:

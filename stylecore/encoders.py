@@ -162,9 +162,9 @@ def bundled_encoder(pooling: str = "max") -> Encoder:
 
 
 def published_encoder(name: str, pooling: str = "max") -> Encoder:
-    """`vgg16` or `vgg19` as torchvision publishes it, from its cache or the network; its hash is checked.
+    """`vgg16` or `vgg19` as torchvision publishes it, from torch's cache or the network.
 
-    WeightsError when it can neither be found nor fetched.
+    WeightsError when it can neither be found nor fetched, or is not what its name's hash says.
     """
     try:
         state = load_state_dict_from_url(
@@ -175,7 +175,17 @@ def published_encoder(name: str, pooling: str = "max") -> Encoder:
             f"torchvision's {name} is neither in torch's cache nor to be fetched ({err}); "
             "--loss-network bundled works offline, and so does a file"
         ) from err
+    _check_published(Path(torch.hub.get_dir(), "checkpoints", PUBLISHED[name].rpartition("/")[2]))
     return Encoder(LAYOUTS[name], state, pooling)
+
+
+def _check_published(file: Path) -> None:
+    # Torch checks what it downloads, and not what it finds in its cache.
+    wanted = file.stem.rpartition("-")[2]
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if not found.startswith(wanted):
+        raise WeightsError(f"{file}: sha256 is {found}, expected {wanted}...; remove it, it is fetched again")
 
 
 def load_encoder(
@@ -193,7 +203,12 @@ def load_encoder(
     name = layout or _layout_of(weights)
     if name is None:
         raise WeightsError(f"{path}: holds none of the known loss networks ({', '.join(LAYOUTS)})")
-    return Encoder(LAYOUTS[name], weights, pooling)
+    try:
+        encoder = Encoder(LAYOUTS[name], weights, pooling)
+        encoder(torch.zeros(1, 3, 64, 64), encoder.layers)
+    except (KeyError, IndexError, RuntimeError) as err:
+        raise WeightsError(f"{path}: its weights do not fit the layout {name} ({err})") from err
+    return encoder
 
 
 def _layout_of(weights: Mapping[str, Tensor]) -> str | None:

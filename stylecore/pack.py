@@ -6,9 +6,8 @@ shift, then a palette. Metadata: `stylereel`, one JSON object with the format ve
 arguments, and a card per style saying where it came from.
 """
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +18,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from stylecore.digest import digest
 from stylecore.errors import PackError
 from stylecore.networks import NETWORKS, StyleNetwork
+from stylecore.networks.painter import Painter
 from stylecore.networks.reader import StyleReader
 from stylecore.normalize import NormPrior
-from stylecore.palette import GREY
+from stylecore.palette import GREY, PALETTE_COLUMNS
 
 FORMAT_VERSION = 2
 
@@ -50,18 +51,11 @@ class StylePack:
         """Identity of the network and its population: styles of equal ones can be mixed."""
         arguments = json.dumps([self.network_name, dict(self.network_arguments)])
         state = self.network.state_dict()
-        return _digest(arguments, [*(state[key] for key in sorted(state)), self.prior.mean, self.prior.var])
+        return digest(arguments, [*(state[key] for key in sorted(state)), self.prior.mean, self.prior.var])
 
     def style_digest(self, name: str) -> str:
         """Identity of one style: network weights, statistics and its own vectors; not its card."""
-        return _digest(self.network_digest, [self.vectors[name]])
-
-
-def _digest(text: str, tensors: Sequence[Tensor]) -> str:
-    digest = hashlib.sha256(text.encode())
-    for tensor in tensors:
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+        return digest(self.network_digest, [self.vectors[name]])
 
 
 def save_pack(pack: StylePack, path: Path) -> None:
@@ -96,46 +90,72 @@ def load_pack(path: Path) -> StylePack:
         with safe_open(path, framework="pt") as opened:
             head = json.loads((opened.metadata() or {}).get("stylereel", "null"))
             tensors = {key: opened.get_tensor(key).float() for key in opened.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as err:
+    except (OSError, SafetensorError, ValueError) as err:
         raise PackError(f"{path}: not a style pack ({err})") from err
     if not isinstance(head, dict) or head.get("version") != FORMAT_VERSION:
         found = head.get("version") if isinstance(head, dict) else None
         raise PackError(f"{path}: style pack version {found}; this program reads version {FORMAT_VERSION}")
-    return _build(path, head, tensors)
-
-
-def _build(path: Path, head: dict[str, Any], tensors: dict[str, Tensor]) -> StylePack:
-    if head["network"] not in NETWORKS:
-        raise PackError(f"{path}: needs network {head['network']!r}; known: {', '.join(NETWORKS)}")
-    network = NETWORKS[head["network"]](**head["arguments"])
     try:
-        network.load_state_dict(_group(tensors, "network."))
-        prior = NormPrior(network.norm_channels, tensors["prior.mean"], tensors["prior.var"])
-    except (RuntimeError, KeyError) as err:
-        raise PackError(f"{path}: weights do not fit its network {head['network']!r} ({err})") from err
-    network.eval().requires_grad_(False)
+        return _build(head, tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as err:
+        raise PackError(f"{path}: not a whole style pack ({type(err).__name__}: {err})") from err
+
+
+def _build(head: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> StylePack:
+    """The pack, once every name, shape and number is as it must be."""
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} holds NaN or infinity: the training broke; take an earlier checkpoint")
+    network = _network(head, _group(tensors, "network."))
+    prior = NormPrior(network.norm_channels, tensors["prior.mean"], tensors["prior.var"])
     vectors = _group(tensors, "style.")
+    _check_columns(network, prior, vectors)
     return StylePack(
         network,
         head["network"],
-        head["arguments"],
+        {**head["arguments"]},
         prior,
         vectors,
-        head["cards"],
-        head["recipe"],
-        _reader(path, network, _group(tensors, "reader.")),
+        {**head["cards"]},
+        {**head["recipe"]},
+        _reader(network, _group(tensors, "reader.")),
         _group(tensors, "described."),
     )
 
 
-def _reader(path: Path, network: StyleNetwork, tensors: dict[str, Tensor]) -> StyleReader | None:
+def _network(head: Mapping[str, Any], weights: Mapping[str, Tensor]) -> StyleNetwork:
+    if head["network"] not in NETWORKS:
+        raise ValueError(f"needs network {head['network']!r}; known: {', '.join(NETWORKS)}")
+    make = NETWORKS[head["network"]]
+    with torch.device("meta"):  # a width of a million is compared, not built
+        expected = make(**head["arguments"]).state_dict()
+    if _shapes(expected) != _shapes(weights):
+        raise ValueError(f"its weights do not fit its network {head['network']!r}")
+    network = make(**head["arguments"])
+    network.load_state_dict(weights)
+    return network.eval().requires_grad_(False)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _check_columns(network: StyleNetwork, prior: NormPrior, vectors: Mapping[str, Tensor]) -> None:
+    """Statistics of every channel, and of each style a scale and a shift; a painter's end in a palette."""
+    total = sum(network.norm_channels)
+    if prior.mean.shape != (total,) or prior.var.shape != (total,) or (prior.var < 0).any():
+        raise ValueError(f"expected means and variances of {total} channels")
+    full = total + PALETTE_COLUMNS
+    allowed = {(2, full)} if isinstance(network, Painter) else {(2, full), (2, total)}
+    if not vectors or not {tuple(vector.shape) for vector in vectors.values()} <= allowed:
+        raise ValueError(f"expected styles of 2 x {full} numbers")
+
+
+def _reader(network: StyleNetwork, tensors: Mapping[str, Tensor]) -> StyleReader | None:
     if not tensors:
         return None
     reader = StyleReader(sum(network.norm_channels))
-    try:
-        reader.load_state_dict(tensors)
-    except RuntimeError as err:
-        raise PackError(f"{path}: its reader of style pictures does not fit ({err})") from err
+    reader.load_state_dict(tensors)
     return reader.eval().requires_grad_(False)
 
 
