@@ -94,14 +94,15 @@ class LiveNorm:
         """Raw (N,C) mean and variance of each layer, in order: training folds them into the prior."""
 
     def __call__(self, layer: int, features: Tensor) -> Tensor:
-        var, mean = torch.var_mean(features, dim=(2, 3), correction=0)
+        var, mean = torch.var_mean(features.float(), dim=(2, 3), correction=0)
         self.moments.append((mean.detach(), var.detach()))
         style = layer_slice(self.vectors, self.prior.channels, layer)
         gain, bias = gain_and_bias(*shrink(mean, var, *self.prior.layer(layer)), style[:, 0], style[:, 1])
+        gain, bias = gain.to(features.dtype), bias.to(features.dtype)
         return torch.addcmul(bias[:, :, None, None], features, gain[:, :, None, None])
 
     def ground(self, rgb: Tensor) -> Tensor:
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(rgb.device.type, enabled=False):
             return Tint.ground(rgb, self.prior.palette(self.vectors))(rgb)
 
 

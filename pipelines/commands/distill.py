@@ -79,9 +79,11 @@ def _resume(distiller: Distiller, file: Path) -> None:
     if not file.exists():
         return
     try:
-        distiller.restore(torch.load(file, weights_only=True))
+        distiller.restore(torch.load(file, map_location="cpu", weights_only=True))
     except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as err:
-        raise UsageError(f"{file}: not a checkpoint of this network; choose another --checkpoints") from err
+        raise UsageError(
+            f"{file}: not a checkpoint of this network ({err}); choose another --checkpoints"
+        ) from err
 
 
 def _save(state: Mapping[str, Any], file: Path) -> None:

@@ -19,6 +19,7 @@ from pipelines.errors import UsageError
 from pipelines.loss_networks import find_encoder
 from stylecore.artefacts import check_style
 from stylecore.catalog import BUNDLED_PAINTINGS, picture_vector
+from stylecore.digest import digest
 from stylecore.images import SUFFIXES, load_picture, resize_short_side
 from stylecore.losses import STYLE_LOSSES
 from stylecore.pack import StylePack, blank_pack, load_pack, save_pack
@@ -153,8 +154,8 @@ def _starting_pack(start: str, paintings: Mapping[str, Tensor], seed: int) -> St
 
 def _run(trainer: Trainer, contents: Sequence[Tensor], folder: Path) -> dict[str, float]:
     """Train to the end; the losses, smoothed."""
-    _resume(trainer, folder)
-    losses: dict[str, float] = {}
+    learned_on = digest("contents", contents)
+    losses = _resume(trainer, learned_on, folder)
     with Display(console()):
         progress.begin("train", trainer.spec.steps, trainer.step, "steps")
         for step in train_steps(trainer, contents):
@@ -164,7 +165,7 @@ def _run(trainer: Trainer, contents: Sequence[Tensor], folder: Path) -> dict[str
             progress.advance()
             if step.step % _CHECKPOINT_STEPS == 0:
                 progress.note(_told(losses))
-                _save_checkpoint(trainer, folder)
+                _save_checkpoint({**trainer.state(), "contents": learned_on, "losses": losses}, folder)
             if step.step % _PREVIEW_STEPS == 0:
                 _save_preview(trainer.finished_pack({}, {}), contents[0], folder)
     return losses
@@ -201,22 +202,27 @@ def _cards(names: list[str], entries: tuple[str, ...]) -> dict[str, dict[str, st
     return cards
 
 
-def _resume(trainer: Trainer, folder: Path) -> None:
+def _resume(trainer: Trainer, learned_on: str, folder: Path) -> dict[str, float]:
+    """Go on from the checkpoint, if there is one; the losses of the steps that it has seen."""
     file = folder / "checkpoint.pt"
     if not file.exists():
-        return
+        return {}
     try:
-        trainer.restore(torch.load(file, weights_only=True))
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        if state["contents"] != learned_on:
+            raise ValueError("it learned on other pictures")
+        trainer.restore(state)
+        return dict(state["losses"])
     except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as err:
         raise UsageError(
             f"{file}: not a checkpoint of this training ({err}); choose another --checkpoints"
         ) from err
 
 
-def _save_checkpoint(trainer: Trainer, folder: Path) -> None:
+def _save_checkpoint(state: Mapping[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / "checkpoint.partial"
-    torch.save(trainer.state(), partial)
+    torch.save(state, partial)
     os.replace(partial, folder / "checkpoint.pt")
 
 

@@ -7,8 +7,9 @@ activation before rectification; the student has fewer layers, so some stand for
 Then all layers learn together to give what the teachers give after it.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import cos, pi
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylecore.digest import digest
 from stylecore.encoders import LAYOUTS, Encoder
 from stylecore.training.contents import ContentCrops
 
@@ -57,6 +59,10 @@ class Distiller:
         self.merges: dict[str, Tensor] = {}
         self.refined = 0
         self.optimizer: torch.optim.Adam | None = None
+        asked = json.dumps({**asdict(spec), "steps": 0})
+        self.identity = digest(
+            asked, [*(each for teacher in teachers for each in teacher.buffers()), *pictures]
+        )
 
     @property
     def step(self) -> int:
@@ -164,10 +170,18 @@ class Distiller:
         """Everything a resumed run needs, for `torch.save`."""
         adam = self.optimizer.state_dict() if self.optimizer else None
         weights = {name: each.detach() for name, each in self.weights.items()}
-        return {"weights": weights, "merges": dict(self.merges), "refined": self.refined, "adam": adam}
+        return {
+            "identity": self.identity,
+            "weights": weights,
+            "merges": dict(self.merges),
+            "refined": self.refined,
+            "adam": adam,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state()` of a run of the same spec and teachers."""
+        """Continue from `state()` of the same run, if of fewer steps; ValueError if it is another's."""
+        if state["identity"] != self.identity:
+            raise ValueError("of other teachers, pictures or sizes")
         self.weights, self.merges = dict(state["weights"]), dict(state["merges"])
         self.refined, self.optimizer = state["refined"], None
         if state["adam"]:

@@ -5,7 +5,6 @@ out the same (the synthetic-motion idea of ReReVST, Wang 2020, reduced to shifts
 style the flatter they are: titles and fades must stay quiet.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from stylecore import losses
-from stylecore.color import luma
+from stylecore.digest import digest
 from stylecore.encoders import Encoder
 from stylecore.images import resize_short_side
 from stylecore.networks.painter import CELL_PX
@@ -28,11 +27,8 @@ from stylecore.training.batches import Batch, Batches
 from stylecore.training.gallery import Gallery
 from stylecore.training.spec import TrainSpec
 from stylecore.training.targets import Targets
+from stylecore.training.wishes import appetite, content_wish, style_wish
 
-LOCAL_MIN_PX = 48
-"""Width of a layer from which quarters hold enough for statistics of their own."""
-STILL = 0.02
-"""Share of a feature's power that counts as its spread: flat crops ask for content, and not for more."""
 PRIOR_MOMENTUM = 0.02
 AVERAGE_MOMENTUM = 0.005
 
@@ -98,10 +94,9 @@ class Trainer:
 
     def _identity(self) -> str:
         """Of what is learned, from what start and by what judge: a run with more steps goes on with it."""
-        asked = json.dumps([self.names, {**asdict(self.spec), "steps": 0}]).encode()
-        tensors = [*self.paintings, *self.encoder.buffers(), *self.parameters]
-        numbers = (each.detach().cpu().contiguous().numpy().tobytes() for each in tensors)
-        return hashlib.sha256(asked + b"".join(numbers)).hexdigest()
+        asked = json.dumps([self.names, {**asdict(self.spec), "steps": 0}])
+        shown = [self.gallery.pixels] if self.gallery else []
+        return digest(asked, [*self.paintings, *shown, *self.encoder.buffers(), *self.parameters])
 
     def learning_rate(self) -> float:
         """A short warm-up, then a cosine down to a hundredth."""
@@ -134,14 +129,18 @@ class Trainer:
         second = torch.cat([(second[:, :3] + grain).clamp(0, 1), second[:, 3:]], 1)
         norm = LiveNorm(torch.cat([vectors, vectors[moved : moved + 1]]), self.prior)
         looks = torch.cat([frames, second]).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.partition(":")[0], torch.bfloat16, self.spec.precision == "bf16"):
+        with self._fast():
             painted, again = self.network(looks, norm).float().split([len(first), 1])
-            ground = Tint.ground(first, self.prior.palette(vectors.detach()))(first)
-            parts |= self._wishes(first, ground, painted, targets)
+        ground = Tint.ground(first, self.prior.palette(vectors.detach()))(first)
+        parts |= self._wishes(first, ground, painted, targets)
         steady = painted[moved : moved + 1, :, top:, left:] - again[..., : side - top, : side - left]
         parts["motion"] = self.spec.motion_weight * steady.square().mean()
         self._learn_population(norm)
         return parts
+
+    def _fast(self) -> torch.autocast:
+        """For networks alone: sums over a picture need all their bits."""
+        return torch.autocast(self.device.partition(":")[0], torch.bfloat16, self.spec.precision == "bf16")
 
     def _styles(self, batch: Batch) -> tuple[Tensor, Targets, dict[str, Tensor]]:
         """Vectors and targets of the batch's styles, and how far the reader is from the known vectors."""
@@ -158,14 +157,14 @@ class Trainer:
     def _wishes(self, source: Tensor, ground: Tensor, painted: Tensor, targets: Targets) -> dict[str, Tensor]:
         """The drawing and the light of the ground, the strokes and colours of the style."""
         spec = self.spec
-        made = self.encoder(painted, {**spec.style_layers, **spec.content_layers})
+        made = self._seen(painted, {**spec.style_layers, **spec.content_layers})
         with torch.no_grad():
-            wanted = self.encoder(ground, spec.content_layers)
+            wanted = self._seen(ground, spec.content_layers)
             hunger = appetite(source)
         palette = losses.palette_loss(painted, targets.palettes, targets.directions)
         parts = {
-            "content": spec.content_weight * self._content(made, wanted),
-            "style": spec.style_weight * self._style(made, targets, appetite(quarters(source)), hunger),
+            "content": spec.content_weight * content_wish(made, wanted, spec.content_layers),
+            "style": spec.style_weight * style_wish(made, targets, spec, source),
             "palette": spec.palette_weight * hunger * palette,
             "tone": spec.tone_weight * losses.tone_loss(painted, ground),
             "lattice": spec.lattice_weight * losses.lattice(painted, CELL_PX),
@@ -173,29 +172,9 @@ class Trainer:
         }
         return {name: value.mean() for name, value in parts.items()}
 
-    def _content(self, made: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:
-        weights = self.spec.content_layers
-        parts = [
-            weight * losses.content_loss(made[name], wanted[name], STILL) for name, weight in weights.items()
-        ]
-        return torch.stack(parts).sum(0) / sum(weights.values())
-
-    def _style(self, made: Mapping[str, Tensor], targets: Targets, local: Tensor, whole: Tensor) -> Tensor:
-        """Style error (N,). Fine layers are asked of each quarter by itself: paint belongs everywhere.
-
-        Asked of the whole, a network leaves the sky bare and doubles the strokes on the grass.
-        """
-        error = losses.STYLE_LOSSES[self.spec.style_loss]
-        weights = self.spec.style_layers
-        parts = []
-        for name, weight in weights.items():
-            features, mean, gram = made[name].float(), targets.means[name], targets.grams[name]
-            if features.shape[-1] < LOCAL_MIN_PX:
-                parts.append(weight * whole * error(features, mean, gram))
-                continue
-            apart = error(quarters(features), mean.repeat(4, 1), gram.repeat(4, 1, 1))
-            parts.append(weight * (local * apart).view(4, -1).mean(0))
-        return torch.stack(parts).sum(0) / sum(weights.values())
+    def _seen(self, rgb: Tensor, layers: Mapping[str, float]) -> dict[str, Tensor]:
+        with self._fast():
+            return {name: each.float() for name, each in self.encoder(rgb, layers).items()}
 
     @torch.no_grad()
     def _learn_population(self, norm: LiveNorm) -> None:
@@ -263,23 +242,9 @@ class Trainer:
         self.step = state["step"]
         for name, each in self._named():
             each.copy_(state["parameters"][name])
-        self.prior = NormPrior(self.prior.channels, *state["prior"])
-        self.average = [tensor.clone() for tensor in state["average"]]
+        self.prior = NormPrior(self.prior.channels, *state["prior"]).to(self.device)
+        self.average = [tensor.to(self.device, copy=True) for tensor in state["average"]]
         self.optimizer.load_state_dict(state["optimizer"])
-
-
-def quarters(x: Tensor) -> Tensor:
-    """The four quarters of (N,C,H,W), one after the other: (4N,C,H/2,W/2)."""
-    rows, columns = x.shape[-2] // 2, x.shape[-1] // 2
-    return torch.cat(
-        [x[..., top : top + rows, left : left + columns] for top in (0, rows) for left in (0, columns)]
-    )
-
-
-def appetite(source: Tensor) -> Tensor:
-    """How much style pictures (N,3,H,W) may ask for, (N,): little where there is nothing or no light."""
-    seen = (losses.contrast(source) / 0.06).clamp(0.05, 1)
-    return seen * (luma(source).mean((1, 2, 3)) / 0.08).clamp(0.05, 1)
 
 
 def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipelines.config import make_job
 from pipelines.errors import InputError, UsageError
-from pipelines.looks import film_keys, keyed_look, looks_of_shots
+from pipelines.looks import film_keys, keyed_look, looks_of_shots, style_digest
 from pipelines.mattes import make_matte, read_matte
 from pipelines.timeline import FrameRange, shots_from_cuts
 from stylecore.images import to_image
@@ -28,6 +28,21 @@ def test_a_shot_may_have_a_look_of_its_own():
         ("ink", 0.5, 2.0),
         ("ink", 0.5, 2.0),
     ]
+
+
+def test_a_picture_is_known_by_what_is_in_it_and_not_by_how_it_was_read(tmp_path, monkeypatch):
+    """A processor may read it a last bit otherwise: work would be redone, and a pool refuse its workers."""
+    torch.manual_seed(0)
+    names = [tmp_path / name for name in ("a.png", "b.png", "other.png")]
+    to_image(torch.rand(3, 64, 64)).save(names[0])
+    names[1].write_bytes(names[0].read_bytes())
+    to_image(torch.rand(3, 64, 64)).save(names[2])
+    one, two, other = (style_digest(str(name)) for name in names)
+    assert one == two != other
+    assert len({one, *(style_digest(f"{names[0]}:{weight}+seurat:0.5") for weight in (0.5, 0.7))}) == 3
+    monkeypatch.setattr("stylecore.catalog.read_vector", lambda *_: torch.zeros(1))
+    monkeypatch.setattr("stylecore.catalog.picture_vector", lambda pack, _: pack.vectors["seurat"] + 1 / 1024)
+    assert style_digest.__wrapped__(str(names[0])) == one
 
 
 def test_keys_follow_the_film_through_its_shots():

@@ -1,6 +1,7 @@
 """Loss networks of every make: told by their names, proved by their hash, refused in one line."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipelines.cli import run
-from stylecore.encoders import BUNDLED_LOSS_NETWORK, LAYOUTS, Encoder, bundled_encoder, load_encoder
+from stylecore.encoders import (
+    BUNDLED_LOSS_NETWORK,
+    LAYOUTS,
+    Encoder,
+    bundled_encoder,
+    load_encoder,
+    published_encoder,
+)
 from stylecore.errors import WeightsError
 from stylecore.explain import draw_gram, draw_maps, explain
 from stylecore.training.distill import Distiller, DistillSpec, clusters, distill
@@ -98,8 +106,28 @@ def test_a_file_that_is_not_the_one_meant_is_refused(desk, capsys):
     assert paint("--loss-network", f"file://{desk}/vgg.safetensors", "--sha256", "0" * 64, *sizes) == 2
     err = capsys.readouterr().err
     assert right in err and "expected 0000" in err and "Traceback" not in err
+    assert paint("--loss-network", "bundled", "--sha256", right, *sizes) == 2
+    assert "bundled is known by name" in capsys.readouterr().err
     assert paint("--loss-network", "absent.safetensors", *sizes) == 2
     assert "absent.safetensors: not found" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["features.0.bias", None])
+def test_weights_that_do_not_fit_are_refused_before_they_look(tmp_path, missing):
+    weights = loss_weights("vgg19")
+    weights["features.5.weight"] = weights["features.5.weight"][:, :1].contiguous()
+    save_file({name: each for name, each in weights.items() if name != missing}, tmp_path / "odd.safetensors")
+    with pytest.raises(WeightsError, match="odd.safetensors: its weights do not fit the layout vgg19"):
+        load_encoder(tmp_path / "odd.safetensors")
+
+
+def test_what_lies_in_torch_s_cache_is_proved_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = tmp_path / "hub" / "checkpoints" / "vgg16-397923af.pth"
+    file.parent.mkdir(parents=True)
+    torch.save(loss_weights("vgg16"), file)
+    with pytest.raises(WeightsError, match="expected 397923af"):
+        published_encoder("vgg16")
 
 
 def test_without_network_or_cache_one_line_names_the_offline_choice(desk, capsys, monkeypatch):
@@ -148,6 +176,15 @@ def test_distilling_explains_its_teacher_and_resumes_to_the_bit(crops, tmp_path)
     list(distill(half))
     for name, weight in whole.finished().items():
         assert torch.equal(weight, half.finished()[name])
+
+
+def test_another_distillation_is_not_gone_on_with(crops):
+    """Its weights would be passed off as those of other teachers or pictures."""
+    first = Distiller([loss_network("vgg19")], crops, SPEC)
+    for others in (([loss_network("vgg16")], crops), ([loss_network("vgg19")], crops[::-1])):
+        with pytest.raises(ValueError, match="of other teachers"):
+            Distiller(*others, SPEC).restore(first.state())
+    Distiller([loss_network("vgg19")], crops, replace(SPEC, steps=20)).restore(first.state())
 
 
 def test_each_layer_is_learned_from_the_first_teacher_that_has_it(crops):

@@ -1,11 +1,15 @@
 """Training on small real networks: it learns, it resumes to the bit, its packs travel."""
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
+from pipelines.commands.train import _resume, _save_checkpoint
+from pipelines.errors import UsageError
 from stylecore import losses
 from stylecore.catalog import bundled_styles, find_style, picture_vector, read_vector
 from stylecore.encoders import LAYOUTS, load_encoder
@@ -18,7 +22,8 @@ from stylecore.training.brushwork import StylePictures
 from stylecore.training.contents import ContentCrops
 from stylecore.training.gallery import READ_PX, Gallery
 from stylecore.training.spec import TrainSpec
-from stylecore.training.trainer import Trainer, appetite, train
+from stylecore.training.trainer import Trainer, train
+from stylecore.training.wishes import appetite
 
 SPEC = TrainSpec(steps=6, crop_px=64, painting_short_side_px=64)
 
@@ -109,6 +114,24 @@ def test_another_training_is_not_gone_on_with(pictures, encoder_file):
     longer.restore(first.state())
 
 
+def test_a_checkpoint_goes_on_with_its_pictures_and_no_others(pictures, encoder_file, tmp_path):
+    """By the command's own checkpoint; what was lost so far is remembered."""
+    whole = trainer(pictures, encoder_file)
+    _save_checkpoint({**whole.state(), "contents": "these", "losses": {"style": 2.0}}, tmp_path)
+    assert _resume(trainer(pictures, encoder_file), "these", tmp_path) == {"style": 2.0}
+    with pytest.raises(UsageError, match="it learned on other pictures"):
+        _resume(trainer(pictures, encoder_file), "those", tmp_path)
+
+
+def test_a_layer_is_judged_with_all_its_bits(pictures, encoder_file):
+    """Half precision is for networks: a ground or a Gram matrix in it would ask for another picture."""
+    exact, fast = (
+        next(train(trainer(pictures, encoder_file, replace(SPEC, precision=name)), loaded(pictures))).losses
+        for name in ("fp32", "bf16")
+    )
+    assert all(abs(fast[name] - value) < 0.06 * abs(value) + 2e-3 for name, value in exact.items())
+
+
 def test_a_style_learned_alone_leaves_the_network_as_it_is(pictures, encoder_file):
     trained = trainer(pictures, encoder_file, replace(SPEC, vectors_only=True))
     before = trained.pack.network_digest
@@ -187,6 +210,47 @@ def test_a_pack_comes_back_as_it_went(pictures, encoder_file, tmp_path):
     assert name == "two" and pack.cards["one"] == {"artist": "nobody"} and pack.recipe["steps"] == 6
     again = load_pack(tmp_path / "p.safetensors")
     assert pack.style_digest("two") == again.style_digest("two") != again.style_digest("one")
+
+
+def _edited(**changes):
+    """What makes a sound file of a pack's head and tensors, with some of them changed or (None) left out."""
+
+    def save(path):
+        whole = blank_pack("painter", ["one"], 4, width=8)
+        save_pack(whole, path)
+        with safe_open(path, framework="pt") as opened:
+            head = json.loads(opened.metadata()["stylereel"])
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+        for name, value in changes.items():
+            place = tensors if name.replace("__", ".") in tensors else head
+            place[name.replace("__", ".")] = value
+        kept = {key: value for key, value in tensors.items() if value is not None}
+        save_file(kept, path, {"stylereel": json.dumps({k: v for k, v in head.items() if v is not None})})
+
+    return save
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        lambda path: save_file({"x": torch.ones(1)}, path, {"stylereel": "{broken"}),
+        _edited(network=None),
+        _edited(network="nosuch"),
+        _edited(cards=None),
+        _edited(arguments={"width": 10**9}),
+        _edited(arguments={"depth": 3}),
+        _edited(prior__mean=torch.zeros(3)),
+        _edited(prior__var=-torch.ones(sum(blank_pack("painter", [], 4, width=8).prior.channels))),
+        _edited(style__one=None),
+        _edited(style__one=torch.ones(2, 5)),
+        _edited(style__one=torch.full((2, 6), torch.nan)),
+    ],
+)
+def test_a_pack_that_is_not_whole_is_refused_before_it_paints(tmp_path, save):
+    path = tmp_path / "odd.safetensors"
+    save(path)
+    with pytest.raises(PackError, match="odd.safetensors: not a (whole )?style pack"):
+        load_pack(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a pack", b"\x08\0\0\0\0\0\0\0{}      "])
