@@ -130,3 +130,11 @@ class Counting:
             return len(self.timeline) + (seconds > self.timeline.duration)
         tick = self.timeline.pts[0] + int(seconds / self.timeline.time_base)
         return bisect_right(self.timeline.pts, tick) - 1
+
+
+def counted_at(text: str, rate: Fraction) -> str:
+    """A first timecode as it may be written at another rate: frames are dropped at 29.97 and 59.94 only."""
+    head, mark, frames = text.rpartition(";")
+    if not mark or (rate.denominator == 1001 and rate.numerator % 30_000 == 0):
+        return text
+    return f"{head}:{int(frames) * round(rate) // 30:02d}"

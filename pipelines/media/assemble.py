@@ -13,9 +13,11 @@ from av.stream import Stream
 from pipelines.errors import AssemblyError
 from pipelines.excerpt import WHOLE, Window
 from pipelines.media.carry import Timed, carry_tracks, copy_head, copy_stream_tags, mux, open_target
+from pipelines.media.encoding import nominal_rate
 from pipelines.media.parts import parameter_sets, read_part
 from pipelines.media.probe import SourceInfo, open_source
 from pipelines.media.tracks import Fate
+from pipelines.timecode import counted_at
 from pipelines.timeline import FrameRange, Timeline
 
 
@@ -48,10 +50,16 @@ def assemble(
         out = stack.enter_context(open_target(target, fates))
         filmed = original.streams[info.video_index]
         picture = _add_picture(out, described, filmed, timeline, window)
+        rate = nominal_rate(timeline.mean_rate)
+        # A timecode track counts in frames, and a stream of ProRes or FFV1 does not tell their rate.
+        picture.codec_context.framerate = rate
         if info.display_matrix:
             picture.set_display_matrix(info.display_matrix)
         others = carry_tracks(stack, out, original, info, fates, window, target)
         copy_head(out, original, filmed, window)
+        for tags in (picture.metadata, out.metadata):
+            if "timecode" in tags:
+                tags["timecode"] = counted_at(tags["timecode"], rate)
         mux(out, [_picture_packets(parts, timeline, picture), *others])
 
 

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
-from typing import Any
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -15,6 +14,7 @@ from av.stream import Stream
 
 from pipelines.errors import AssemblyError
 from pipelines.excerpt import WHOLE, Window, ends
+from pipelines.media.chapters import chapters_for, family_of
 from pipelines.media.decoding import packets_of
 from pipelines.media.encoding import CONTAINERS, nominal_rate
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
@@ -57,7 +57,9 @@ def open_target(target: Path, fates: Sequence[Fate]) -> OutputContainer:
             "movflags": "+faststart" + "+use_metadata_tags" * (not covered),
             "write_btrt": "0",
         }
-    return av.open(str(target), "w", container_options=options)
+    # What an .m4v is to ffmpeg holds neither H.265 nor most sound; every player takes it as mp4.
+    form = "mp4" if target.suffix.lower() == ".m4v" else None
+    return av.open(str(target), "w", format=form, container_options=options)
 
 
 def write_sidecar(
@@ -126,7 +128,9 @@ def _add_track(
 
 
 def _copy_stream(out: OutputContainer, template: Stream, tagged: Stream) -> Stream:
-    stream = out.add_stream_from_template(template)
+    # Opaque: copied by what the file says. For AV1 the decoder's name is not an encoder's.
+    opaque = template.type != "video" or template.codec_context.name == "libdav1d"
+    stream = out.add_stream_from_template(template, opaque=opaque)
     stream.time_base = template.time_base
     copy_stream_tags(stream, tagged)
     return stream
@@ -148,21 +152,9 @@ def copy_head(out: OutputContainer, original: InputContainer, picture: Stream, w
     """The film's own tags, and its chapters as far as they reach into the window."""
     tags = {key: value for key, value in original.metadata.items() if key not in _CONTAINER_TAGS_OF_FILE}
     out.metadata.update(_at_start(tags, window, picture))
-    chapters = original.chapters() if window.whole else cut_chapters(original.chapters(), window)
+    chapters = chapters_for(original.chapters(), window, family_of(out))
     if chapters:
         out.set_chapters(chapters)
-
-
-def cut_chapters(chapters: Sequence[Mapping[str, Any]], window: Window) -> list[Any]:
-    """The chapters that reach into the window, cut to it, on its clock."""
-    made = []
-    for chapter in chapters:
-        base = Fraction(chapter["time_base"])
-        begin, end = chapter["start"] * base, chapter["end"] * base
-        if window.overlaps(begin, end):
-            begin, end = window.cut(begin, end)
-            made.append({**chapter, "start": round(begin / base), "end": round(end / base)})
-    return made
 
 
 def _at_start(tags: dict[str, str], window: Window, picture: Stream) -> dict[str, str]:

@@ -4,6 +4,8 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
+from io import BytesIO
 
 import av
 
@@ -16,6 +18,7 @@ from pipelines.media.probe import SourceInfo
 from pipelines.timeline import Timeline
 
 CONTAINERS = {".mp4": "mov/mp4", ".m4v": "mov/mp4", ".mov": "mov/mp4", ".mkv": "matroska/webm"}
+_WRITERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _SHAPELESS = ("ffv1", "prores")
 """Codecs whose streams do not hold the shape of a pixel: it is for the container to say."""
 _RATES = [Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 100, 120)] + [
@@ -70,6 +73,13 @@ def container_of(suffix: str) -> str:
         hint = " (webm holds no H.264: use .mkv)" if suffix.lower() == ".webm" else ""
         raise UsageError(f"output {suffix or 'without suffix'!r}: name it {', '.join(CONTAINERS)}{hint}")
     return family
+
+
+@lru_cache
+def held_codecs(suffix: str) -> frozenset[str]:
+    """What ffmpeg's writer of a container takes, by the names of decoders and encoders."""
+    with av.open(BytesIO(), "w", format=_WRITERS[suffix]) as made:
+        return frozenset(made.supported_codecs)
 
 
 def make_encoding(

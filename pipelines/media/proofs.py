@@ -9,11 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 import av
-from av.container import InputContainer
 
 from pipelines.errors import ConformError
-from pipelines.excerpt import WHOLE, Window, ends
+from pipelines.excerpt import Window, ends
 from pipelines.media.carry import COARSEST_TICK
+from pipelines.media.chapters import chapters_for, family_of, spans
 from pipelines.media.decoding import packets_of
 from pipelines.media.encoding import CONTAINERS
 from pipelines.media.left_out import Place, left_out
@@ -119,6 +119,8 @@ def prove_tracks(
         if _is_stream(fate, delivery):
             before = _in_window(original[fate.track.index], fate, window)
             after = _taken(left, fate, before)
+        if fate.track.role == "timecode" and fate.action == KEPT and not _has_timecode(delivery):
+            fate = replace(fate, action=DROPPED, reason="the container took no timecode")
         allowed = tolerance if window.whole else tolerance + min(before.tick, COARSEST_TICK) / 2
         proofs.append(_prove_track(delivery, fate, before, after, shift, allowed))
     return tuple(proofs)
@@ -132,6 +134,11 @@ def _taken(left: deque[Scanned], fate: Fate, before: Scanned) -> Scanned:
     if left:
         left.popleft()
     return following
+
+
+def _has_timecode(delivery: Path) -> bool:
+    with open_source(delivery) as made:
+        return any("timecode" in tags for tags in (made.metadata, *(each.metadata for each in made.streams)))
 
 
 def _is_stream(fate: Fate, delivery: Path) -> bool:
@@ -211,7 +218,11 @@ def _prove_cues(name: str, before: Scanned, after: Scanned, shift: Fraction) -> 
 def prove_head(delivery: Path, source: Path, window: Window) -> tuple[int, tuple[str, ...]]:
     """How many chapters were proved, and which of the source's tags the delivery does not hold."""
     with open_source(delivery) as made, open_source(source) as original:
-        wanted, found = _chapters_in(original, window), _chapters_in(made, WHOLE)
+        wanted = spans(chapters_for(original.chapters(), window, family_of(made)))
+        found = spans(made.chapters())
+        if family_of(made) == "mov/mp4" and wanted and len(found) == len(wanted):
+            # Where no chapter has a name, mp4 notes only where they begin.
+            wanted[-1] = (wanted[-1][0], found[-1][1], wanted[-1][2])
         same = len(wanted) == len(found) and all(
             title == name and max(abs(begin - start), abs(end - stop)) <= _CHAPTER_TOLERANCE
             for (begin, end, title), (start, stop, name) in zip(wanted, found, strict=True)
@@ -228,14 +239,3 @@ def prove_head(delivery: Path, source: Path, window: Window) -> tuple[int, tuple
             if key.lower() not in own and have.get(key.lower()) != value
         ]
         return len(found), tuple(sorted(missing))
-
-
-def _chapters_in(container: InputContainer, window: Window) -> list[tuple[Fraction, Fraction, str]]:
-    """Begin, end and title of the chapters that reach into the window, on its clock."""
-    facts = []
-    for chapter in container.chapters():
-        base = Fraction(chapter["time_base"])
-        span = chapter["start"] * base, chapter["end"] * base
-        if window.overlaps(*span):
-            facts.append((*window.cut(*span), chapter["metadata"].get("title", "")))
-    return facts

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.media.encoding import container_of
+from pipelines.media.encoding import container_of, held_codecs
 from pipelines.media.probe import SourceInfo, Track
 
 KEPT, CONVERTED, DROPPED = "kept", "converted", "dropped"
@@ -42,6 +42,7 @@ def decide(info: SourceInfo, suffix: str) -> list[Fate]:
     """The fate of every track but the picture, for a delivery named with a suffix."""
     others = [track for track in info.tracks if track.index != info.video_index]
     fates = [_fate(track, info.container, container_of(suffix)) for track in others]
+    fates = [_held(fate, suffix.lower()) for fate in fates]
     if suffix.lower() != ".mov":
         return fates
     return [
@@ -50,6 +51,15 @@ def decide(info: SourceInfo, suffix: str) -> list[Fate]:
         else fate
         for fate in fates
     ]
+
+
+def _held(fate: Fate, suffix: str) -> Fate:
+    """The fate of a track that would be copied, dropped if the container's writer does not take its codec."""
+    copied = fate.action == KEPT and fate.track.kind in ("audio", "video", "subtitle")
+    attached = fate.track.role == "cover" and container_of(suffix) == _MKV
+    if not copied or attached or fate.codec in held_codecs(suffix):
+        return fate
+    return _drop(fate.track, f"{suffix[1:]} cannot hold {fate.codec or 'a codec that ffmpeg does not know'}")
 
 
 def decide_for_excerpt(fates: Sequence[Fate]) -> list[Fate]:
