@@ -11,7 +11,7 @@ from pipelines.environment import recall_urls
 from pipelines.errors import UsageError
 from pipelines.jobs import Look, Season, SeasonTitles, TitleJob
 from pipelines.media.pictures import check_pattern, is_sequence
-from pipelines.storage import absolute_url
+from pipelines.storage import absolute_url, local_file
 from pipelines.timecode import parse_span
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
 from stylecore.errors import StyleError
@@ -36,13 +36,22 @@ def make_job(options: dict[str, Any]) -> TitleJob:
     job = job.model_copy(update={"output": output})
     work = absolute_url(job.work) if job.work else f"{job.place}.stylereel"
     places = {"source": absolute_url(job.source), "work": work}
-    if output == places["source"]:
+    if _is_same(output, places["source"]):
         raise UsageError(f"{job.output}: is the source itself, which is never touched; name another output")
     looks = tuple(_settled(look) for look in job.looks)
     keys = tuple(
         key.model_copy(update={"style": key.style and absolute_style(key.style)}) for key in job.key_frames
     )
     return _settled(job).model_copy(update={**places, "looks": looks, "key_frames": keys})
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two places are one, by whatever names: links, `..` and URLs of files."""
+    first, second = local_file(one), local_file(other)
+    if first is None or second is None:
+        return one == other
+    there = first.exists() and second.exists()
+    return first.samefile(second) if there else first.resolve() == second.resolve()
 
 
 def _told(err: ValidationError) -> UsageError:
@@ -54,7 +63,10 @@ def _told(err: ValidationError) -> UsageError:
 def make_season(options: dict[str, Any]) -> Season:
     """A season from options; every place is made absolute, and every option is checked."""
     recall_urls()
-    titles = [{"source": title} if isinstance(title, str) else title for title in options.get("titles") or []]
+    listed = options.get("titles") or []
+    if not isinstance(listed, list):
+        raise UsageError(f"titles: expected a list, each beginning with `- ` (found {listed!r})")
+    titles = [{"source": title} if isinstance(title, str) else title for title in listed]
     try:
         season = Season(**{**options, "titles": titles})
     except ValidationError as err:
@@ -151,4 +163,6 @@ def _load_yaml(path: Path, expected: str) -> dict[str, Any]:
         raise UsageError(f"{path}: cannot be read as YAML ({reason})") from err
     if not isinstance(document, dict):
         raise UsageError(f"{path}: {expected}")
+    if odd := [key for key in document if not isinstance(key, str)]:
+        raise UsageError(f"{path}: {odd[0]!r} is no option; {expected}")
     return document

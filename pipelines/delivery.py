@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.credentials import hide_secrets
+from pipelines.disk import PARTIAL
 from pipelines.errors import UsageError
 from pipelines.jobs import TitleJob
 from pipelines.media.assemble import PartFile, assemble
@@ -22,7 +23,10 @@ from pipelines.work import file_sha256
 def refuse_foreign_folder(job: TitleJob) -> None:
     """Raise if the folder that pictures are to fill holds anything but an earlier delivery of them."""
     store, name = split_url(job.place)
-    if is_sequence(job.output) and store.names(name) and not store.size(f"{name}/{index_name(job.output)}"):
+    if not is_sequence(job.output):
+        return
+    index = index_name(job.output)
+    if store.names(name) and not {index, f"{index}{PARTIAL}"} & set(store.sizes(name)):
         pattern = job.output.rpartition("/")[2]
         raise UsageError(
             f"{hide_secrets(job.place)}: holds other things, and pictures need a folder of their own; "

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from pipelines.config import absolute_style
 from pipelines.errors import UsageError
 from pipelines.jobs import Look, LookKey, ShotLook, TitleJob
 from pipelines.mattes import make_matte
@@ -85,6 +86,15 @@ def looks_of_shots(job: TitleJob, shots: Sequence[Shot]) -> list[StyleSpec]:
     if job.scan == "fields" and any(look.method != "network" for look in looks.values()):
         raise UsageError("--scan fields paints every frame twice, which only method network can")
     return [looks[shot.number] for shot in shots]
+
+
+def with_style(job: TitleJob, shots: Sequence[int], style: str) -> TitleJob:
+    """The job with another style for some shots; all else of their looks stays."""
+    wanted, fields, added = absolute_style(style), Look.model_fields, []
+    for shot in shots:
+        present = next((look for look in reversed(job.looks) if shot in _numbers(look)), job)
+        added.append({**present.model_dump(include=set(fields)), "shots": str(shot), "style": wanted})
+    return TitleJob.model_validate({**job.model_dump(), "looks": [*job.model_dump()["looks"], *added]})
 
 
 def _refuse_long(shot: Shot, look: StyleSpec) -> None:

@@ -13,6 +13,7 @@ from pipelines.credentials import hide_secrets
 from pipelines.errors import InputError, StylereelError, UsageError
 from pipelines.jobs import Season, TitleJob
 from pipelines.looks import film_keys, style_digest
+from pipelines.manifest import load_json
 from pipelines.media.pictures import index_name, is_sequence
 from pipelines.storage import Found, Store, find_files, is_pattern, split_url
 from stylecore.spec import ENGINE_VERSION
@@ -53,8 +54,8 @@ class Title:
 
 def take_stock(season: Season, again: bool = False) -> list[Title]:
     """All titles of a season by name, and what is due; with `again`, refused sources too."""
-    last = latest(runs(Store(season.catalogue)))
-    made = {run.output for run in last.values()}
+    history = runs(Store(season.catalogue))
+    last, made = latest(history), {run.output for run in history}
     titles = [title for title in expand(season) if hide_secrets(title.source) not in made]
     return [_judged(replace(title, last=last.get(hide_secrets(title.source))), again) for title in titles]
 
@@ -160,11 +161,15 @@ def _due(title: Title, again: bool) -> str:
 
 
 def _stands(job: TitleJob, last: TitleRun) -> bool:
-    """Whether what was delivered is still there."""
+    """Whether what was delivered is still there, or what its work has made of it since: shots anew."""
     store, name = split_url(job.place)
     if is_sequence(job.output):
         return store.size(f"{name}/{index_name(job.output)}") is not None
-    return store.size(name) == last.bytes
+    size = store.size(name)
+    if size is None or size == last.bytes:
+        return size is not None
+    facts = load_json(Store(job.work), "delivery.json")
+    return facts is not None and (facts["output"], facts["bytes"]) == (hide_secrets(job.output), size)
 
 
 def settled(title: Title, before: Mapping[str, str], now_unix_seconds: float, every_seconds: float) -> bool:

@@ -156,9 +156,11 @@ class Store:
                 disk.move_folder(folder, Path(path))
                 return
             self._remove(fs, path)
+            fs.pipe_file(f"{path}/{last}{disk.PARTIAL}", b"")  # known for ours before it is whole
             for file in sorted(folder.iterdir(), key=lambda file: (file.name == last, file.name)):
                 _make_parent(fs, f"{path}/{file.name}")
                 transfer.upload(fs, file, f"{path}/{file.name}")
+            fs.rm_file(f"{path}/{last}{disk.PARTIAL}")
             shutil.rmtree(folder)
 
         self._insist("writing", name, call)
@@ -240,6 +242,13 @@ def split_url(url: str) -> tuple[Store, str]:
     """A file's URL as its folder and its name."""
     folder, _, name = url.rpartition("/")
     return Store(f"{folder}/" if folder.endswith((":/", ":")) or not folder else folder), name
+
+
+def local_file(url: str) -> Path | None:
+    """The file itself when it is on this machine's disk."""
+    store, name = split_url(url)
+    folder = store.local_folder()
+    return folder / name if folder else None
 
 
 def fetch_source(url: str, folder: Path) -> Path:

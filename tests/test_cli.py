@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from pipelines.cli import run
+from pipelines.manifest import load_json, save_json
+from pipelines.storage import Store
 from stylecore.pack import load_pack, save_pack
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -163,7 +165,10 @@ def test_report_and_clean(film, tmp_path, capsys):
         and not (work / "parts").exists()
         and (work / "job.json").exists()
     )
-    assert result(capsys, "clean", work, "--all")[0] == 0 and not work.exists() and output.exists()
+    save_json(Store(str(work)), "job.json", load_json(Store(str(work)), "job.json") | {"plan": "another"})
+    code, _, err = result(capsys, "clean", work, "--all")
+    assert code == 2 and "has not been delivered yet" in err, "a film delivered once, and being made anew"
+    assert result(capsys, "clean", work, "--all", "--force")[0] == 0 and not work.exists() and output.exists()
 
 
 def test_plan_renders_nothing(film, tmp_path, capsys):
@@ -289,6 +294,8 @@ FAULTS = {
     "missing": (["missing.mp4", "out.mp4"], 2, "not found"),
     "folder": ([".", "out.mp4"], 2, "a folder"),
     "unknown style": (["film.mp4", "out.mp4", "--style", "nosuch"], 2, "nosuch"),
+    "the source by another way": (["film.mp4", "sub/../film.mp4"], 2, "is the source itself"),
+    "the source by another name": (["film.mp4", "link.mp4"], 2, "is the source itself"),
     "unknown container": (["film.mp4", "out.avi"], 2, ".avi"),
     "no output": (["film.mp4"], 2, "SOURCE OUTPUT"),
     "unwritable": (["film.mp4", "text.mp4/out.mp4"], 1, "choose another place"),
@@ -311,6 +318,7 @@ def test_every_fault_is_one_clear_line_and_harms_nothing(film, tmp_path, monkeyp
     (tmp_path / "text.mp4").write_text("not a film at all\n")
     (tmp_path / "text.safetensors").write_text("not a pack\n")
     Image.new("RGB", (64, 64)).save(tmp_path / "picture.mp4", "PNG")
+    (tmp_path / "link.mp4").symlink_to("film.mp4")
     if fault == "no such server":
         monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import av
 import pytest
+from conftest import ffmpeg
 
 from pipelines import manifest
 from pipelines.config import make_job
@@ -174,6 +175,17 @@ def test_a_changed_source_is_another_film(finished, media, tmp_path):
     other = draw(tmp_path / "other.mp4", shots=(40, 26, 30))
     again = run_title(job.model_copy(update={"source": str(other)}), page=False)
     assert again["shards_rendered"] == 3 and again["sha256"] != facts["sha256"]
+
+
+def test_another_sound_is_delivered_without_painting_anything_anew(finished, film, tmp_path):
+    """The plan is about pictures: the old film must not pass for the new mix."""
+    job, facts, work = finished
+    remixed = tmp_path / "remixed.mp4"
+    with_codecs = ["-c:v", "copy", "-c:a", "aac", "-b:a", "64k"]
+    ffmpeg("-i", str(film), "-map", "0", *with_codecs, "-c:s", "copy", str(remixed))
+    again = run_title(job.model_copy(update={"source": str(remixed)}), page=False)
+    assert again["shards_rendered"] == 0 and again["sha256"] != facts["sha256"]
+    assert run_title(job.model_copy(update={"source": str(remixed)}), page=False)["sha256"] == again["sha256"]
 
 
 def test_a_shard_that_fails_does_not_stop_the_others(film, tmp_path, pack, monkeypatch):

@@ -12,7 +12,7 @@ from pipelines.commands.work import open_latest
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
-from pipelines.jobs import TitleJob
+from pipelines.looks import with_style
 from pipelines.selection import MEASURED, Piece
 
 
@@ -51,8 +51,7 @@ def retry(
         if dry_run or (where and not chosen):
             return _say_chosen(chosen, as_json)
         if style:
-            look = {"shots": ",".join(str(piece.shot) for piece in chosen), "style": style}
-            job = TitleJob.model_validate({**job.model_dump(), "looks": [*job.looks, look]})
+            job = with_style(job, [piece.shot for piece in chosen], style)
         elif shots or where:
             withdraw_chosen(work, job, plan, chosen)
         facts = run_title(job)

@@ -29,9 +29,10 @@ from pipelines.work import Work, erase, latest_job, lock_work, open_work
 
 
 def open_latest(url: str) -> tuple[Work, TitleJob, str]:
-    """A work, its latest job and the key of that job's plan."""
+    """A work, its latest job, which goes on where the work lies now, and the key of that job's plan."""
     work = open_work(absolute_url(url))
-    return work, *latest_job(work)
+    job, plan = latest_job(work)
+    return work, job.model_copy(update={"work": absolute_url(url)}), plan
 
 
 @click.command()
@@ -120,10 +121,10 @@ def clean(place: str, older_than: timedelta | None, keep_parts: bool, everything
         seconds = _delivered_seconds_ago(url)
         if seconds is None and not force and url == place:
             raise UsageError(
-                f"{url}: nothing has been delivered from here yet; --force removes it all the same"
+                f"{url}: what is made here has not been delivered yet; --force removes it all the same"
             )
         if seconds is None and not force:
-            done = "kept, nothing has been delivered from here yet"
+            done = "kept, what is made here has not been delivered yet"
         elif older_than and (seconds or 0) < older_than.total_seconds():
             done = f"kept, it was delivered {span(seconds or 0)} ago"
         else:
@@ -140,21 +141,31 @@ def _works(place: str) -> list[str]:
 
 
 def _delivered_seconds_ago(url: str) -> float | None:
-    """None when nothing has been delivered from there."""
+    """None when nothing has been delivered from there, or something else than is being made there now."""
+    work, _, plan = open_latest(url)
     found = find_files(f"{absolute_url(url)}/delivery.json")
-    return time.time() - found[0].changed_unix_seconds if found else None
+    delivery = manifest.load_json(work.store, "delivery.json")
+    if not found or delivery is None or delivery["plan"] != plan:
+        return None
+    return time.time() - found[0].changed_unix_seconds
 
 
 def _cleaned(url: str, keep_parts: bool, everything: bool) -> str:
     """Remove what may go; what was done, for people."""
     work, job, plan = open_latest(url)
-    lock_work(work).release()
-    if everything:
-        erase(work)
-        return f"removed; {job.output} is untouched"
-    kept = standing_parts(work.store, plan) if keep_parts else set()
-    gone = [name for name in work.store.names("parts") if name not in kept]
-    for name in gone if kept else ("parts",):
-        work.store.remove(name)
-    shutil.rmtree(work.scratch, ignore_errors=True)
+    with lock_work(work):
+        if everything:
+            erase(work)
+            return f"removed; {job.output} is untouched"
+        kept = _parts_of_plans(work, plan) if keep_parts else set()
+        gone = [name for name in work.store.names("parts") if name not in kept]
+        for name in gone if kept else ("parts",):
+            work.store.remove(name)
+        shutil.rmtree(work.scratch, ignore_errors=True)
     return f"{len(gone)} parts removed, {len(kept)} kept; {job.output} is untouched"
+
+
+def _parts_of_plans(work: Work, plan: str) -> set[str]:
+    """What the latest plan has finished, and what the delivery is made of, if of another."""
+    delivery = manifest.load_json(work.store, "delivery.json") or {"plan": plan}
+    return standing_parts(work.store, plan) | standing_parts(work.store, delivery["plan"])

@@ -23,6 +23,7 @@ from pipelines.delivery import fetch_delivered, refuse_unwritable, stands
 from pipelines.environment import cache_folder, prefect_server_given
 from pipelines.errors import StylereelError, UsageError
 from pipelines.flows.server import EmbeddedServer, answers, given_server, pointed_at
+from pipelines.indexed import source_key
 from pipelines.jobs import Season, TitleJob
 from pipelines.looks import check_styles
 from pipelines.media.encoding import container_of
@@ -61,7 +62,7 @@ def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dic
         probe(source)
         with _signals_stop(), _server() as api_url:
             film = load_film(job, work, source)
-            facts = _delivered(job, work, film) or _in_thread(api_url, lambda: _run_flow(job, pool))
+            facts = _delivered(job, work, film, source) or _in_thread(api_url, lambda: _run_flow(job, pool))
         if page and facts["sha256"].encode() not in (work.store.read(PAGE) or b""):
             _publish_page(job, work, source, film, facts)
         return {**facts, "report": _page_of(job)} if page else facts
@@ -166,10 +167,15 @@ def _leave(number: int) -> NoReturn:
     os._exit(128 + number)
 
 
-def _delivered(job: TitleJob, work: Work, film: FilmPlan) -> dict[str, Any] | None:
-    """The facts of an earlier run, if its delivery is still there, whole and of this plan."""
+def _delivered(job: TitleJob, work: Work, film: FilmPlan, source: Path) -> dict[str, Any] | None:
+    """The facts of an earlier run, if its delivery is still there, whole and of this plan and source.
+
+    A plan is about pictures: a film with another sound has the same, and is assembled anew.
+    """
     facts = manifest.load_json(work.store, "delivery.json")
     if facts is None or facts["plan"] != film.key or facts["output"] != hide_secrets(job.output):
+        return None
+    if facts.get("source_key") != source_key(source):
         return None
     if not stands(job, facts):
         return None

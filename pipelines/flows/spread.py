@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +40,8 @@ LOST = "Lost"
 POLL_SECONDS = 5.0
 FRUITLESS_RUNS = 3
 """Runs of a batch in a row that may end without a finished shard; runs that finish some cost nothing."""
+_LATER_SECONDS = (0, 0, 300)
+"""Before a batch is submitted again, by its fruitless runs: a worker that cannot paint soon asks for more."""
 _OVERTIME = 1.5
 _LOOK_SECONDS = 15.0
 
@@ -173,7 +176,7 @@ class Spread:
             self.faults |= {number: f"its batch {state.name}: {state.message}" for number in again}
         elif again:
             progress.note(f"shards {again[0]} to {again[-1]}: their batch {state.name}; submitted again")
-            self._submit(Batch(again, len(self.done), fruitless))
+            self._submit(Batch(again, len(self.done), fruitless), _LATER_SECONDS[fruitless])
 
     def _failure(self, number: int) -> ShardResult | None:
         """The attempt at a shard that failed since we began, for the shard's sake."""
@@ -182,7 +185,7 @@ class Spread:
         new = row and row.state == FAILED and row.attempt > self._before.get(key, 0)
         return row if row and new and row.fault != Fault.ENVIRONMENT else None
 
-    def _submit(self, batch: Batch) -> None:
+    def _submit(self, batch: Batch, later_seconds: float = 0) -> None:
         # The key makes a request that the client repeats one and the same run.
         key = f"{this_run.id}-{this_run.run_count}-{next(self._serial)}"
         facts = {
@@ -195,7 +198,10 @@ class Spread:
 
         def submit() -> FlowRun:
             name = f"stylize-batch/{self.pool.name}"
-            return run_deployment(name, parameters=facts, tags=tags, idempotency_key=key, timeout=0)  # type: ignore[return-value]
+            begin = datetime.now(UTC) + timedelta(seconds=later_seconds) if later_seconds else None
+            return run_deployment(  # type: ignore[return-value]
+                name, parameters=facts, tags=tags, idempotency_key=key, timeout=0, scheduled_time=begin
+            )
 
         self.running[_ask(submit).id] = batch
 

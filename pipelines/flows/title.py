@@ -21,9 +21,10 @@ from pipelines.flows.tasks import (
     plan_title,
     publish_title,
 )
+from pipelines.indexed import source_key
 from pipelines.jobs import TitleJob
 from pipelines.review import describe_delivery
-from pipelines.work import find_source, load_film, open_work
+from pipelines.work import load_film, open_work
 
 
 @flow(
@@ -66,7 +67,8 @@ def _delivered(job: TitleJob, source: Path, rendered: int) -> dict[str, Any]:
     report = conform_title(job, source, delivery)
     published = publish_title(job, source, delivery)
     work = open_work(job.work)
-    film = load_film(job, work, find_source(job, work))
+    film = load_film(job, work, source)
     facts = describe_delivery(job, film, report, published, rendered=rendered)
+    facts["source_key"] = source_key(source)
     manifest.save_json(work.store, "delivery.json", facts)
     return facts

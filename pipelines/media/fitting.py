@@ -60,6 +60,11 @@ def fit(spec: EncodeSpec, info: SourceInfo) -> Fit:
         raise UsageError(f"high dynamic range needs {_HDR_BITS} bits: --depth 10, or --hdr sdr")
     if info.unread_alpha and not spec.allow_drop:
         raise UsageError(f"the alpha channel of {info.codec} is not read here; --allow-drop goes on without")
+    if info.captions and not spec.allow_drop:
+        raise UsageError(
+            "closed captions inside the picture (CEA-608/708) are not carried; make a subtitle file of them, "
+            "or --allow-drop goes on without"
+        )
     standard = replace(STANDARD, chroma_site=info.colour.chroma_site)
     light = standard if info.colour.curve and spec.hdr == "sdr" else info.colour
     wanted = _wanted(spec, info, light)
@@ -117,6 +122,8 @@ def _notes(spec: EncodeSpec, info: SourceInfo, wanted: str, made: Fit) -> Iterat
     layout, after = info.layout, known_layout(made.pixel_format)
     if info.unread_alpha or (layout.alpha and not after.alpha):
         yield "the alpha channel is dropped"
+    if info.captions:
+        yield "the closed captions inside the picture are dropped"
     if after.samples != layout.samples:
         yield f"samples {layout.name} -> {made.pixel_format}"
     if info.colour.full_range and not made.colour.full_range:

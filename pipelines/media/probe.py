@@ -88,6 +88,8 @@ class SourceInfo:
     """Nine numbers that say how the picture is to be held, as ffmpeg stores them; none if upright."""
     unread_alpha: bool = False
     """Whether the film has an alpha channel that is not read: VP8 and VP9 keep it as a picture of its own."""
+    captions: bool = False
+    """Whether the picture carries closed captions (CEA-608/708), which are no track of their own."""
     crop: str = ""
     """Pixels that the container, not the codec, wants cut off: `left/right/top/bottom`; empty if none."""
 
@@ -189,6 +191,7 @@ def _probe(path: Path) -> Iterator[Message]:
             tracks=tuple(_track(stream, len(container.chapters())) for stream in container.streams),
             chapters=len(container.chapters()),
             display_matrix=_display_matrix(first),
+            captions=any(data.type == Type.A53_CC for data in first.side_data),
             unread_alpha=video.metadata.get("alpha_mode") == "1",
         )
         _refuse_unhandled(path, info, first)

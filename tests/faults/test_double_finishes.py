@@ -64,6 +64,7 @@ def play(seed: int) -> tuple[Store, list[Worker]]:
     """A schedule: up to six attempts at two shards, interleaved at random, some never finished."""
     chance = random.Random(seed)
     Forgetful.store.clear()
+    Forgetful.pseudo_dirs[:] = [""]  # it looks through all of them at every call
     Forgetful.chance = chance
     store = Store(f"forgetful://w{seed}")
     states = [chance.choice([OK, OK, OK, WITHDRAWN]) for _ in range(chance.randint(2, 6))]

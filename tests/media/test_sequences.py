@@ -11,12 +11,13 @@ import pytest
 from conftest import draw, ffmpeg, index_film
 from PIL import Image
 
+from pipelines import transfer
 from pipelines.config import make_job
-from pipelines.delivery import assemble_delivery, conform_delivery, stands
+from pipelines.delivery import assemble_delivery, conform_delivery, refuse_foreign_folder, stands
 from pipelines.errors import ConformError, UsageError
 from pipelines.flows.run import run_title
 from pipelines.media.assemble import PartFile
-from pipelines.media.pictures import read_picture
+from pipelines.media.pictures import index_name, read_picture
 from pipelines.prepare import plan_film
 from pipelines.render import render_shard
 from pipelines.storage import Store
@@ -166,6 +167,28 @@ def test_pictures_go_to_another_store(clips, tmp_path, prefect_api):
     picture = Store(place).read("out/f_000003.png")
     Store(place).write("out/f_000003.png", picture[::-1])
     assert not stands(job, facts)
+
+
+def test_pictures_on_their_way_when_a_run_was_killed_are_known_for_ours(tmp_path, monkeypatch):
+    """Where folders cannot be moved, files go one by one: the same command goes on."""
+    place, made = Store(f"memory://{tmp_path.name}"), tmp_path / "made"
+    job = job_for(tmp_path / "a.mp4", f"{place.url}/out/f_%06d.png")
+    made.mkdir()
+    for name in ("f_000000.png", "f_000001.png", index_name(job.output)):
+        (made / name).write_text(name)
+    upload, sent = transfer.upload, []
+
+    def killed(*given):
+        sent.append(upload(*given))
+        if len(sent) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(transfer, "upload", killed)
+    with pytest.raises(KeyboardInterrupt):
+        place.publish_folder(made, "out", index_name(job.output))
+    refuse_foreign_folder(job)
+    place.publish_folder(made, "out", index_name(job.output))
+    assert sorted(place.names("out")) == ["f_000000.png", "f_000001.png", index_name(job.output)]
 
 
 def test_a_folder_with_other_things_is_not_touched(clips, tmp_path, prefect_api):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipelines.config import make_job
 from pipelines.errors import InputError, UsageError
-from pipelines.looks import film_keys, keyed_look, looks_of_shots, style_digest
+from pipelines.looks import film_keys, keyed_look, looks_of_shots, style_digest, with_style
 from pipelines.mattes import make_matte, read_matte
 from pipelines.timeline import FrameRange, shots_from_cuts
 from stylecore.images import to_image
@@ -28,6 +28,17 @@ def test_a_shot_may_have_a_look_of_its_own():
         ("ink", 0.5, 2.0),
         ("ink", 0.5, 2.0),
     ]
+
+
+def test_another_style_for_a_shot_leaves_the_rest_of_its_look(tmp_path, monkeypatch):
+    """A hero under a matte, or half strength: only the style was disliked."""
+    monkeypatch.chdir(tmp_path)
+    told = {"strength": 0.5, "color": "source", "brush": 2}
+    made = with_style(job(**told, looks=[{"shots": "2-3", "style": "ink", "strength": 0.7}]), [1, 3], "gris")
+    first, second, third = looks_of_shots(made, SHOTS)
+    assert (first.style, first.strength, first.color, first.brush) == ("gris", 0.5, "source", 2)
+    assert (second.style, second.strength) == ("ink", 0.7) and (third.style, third.strength) == ("gris", 0.7)
+    assert with_style(job(), [1], "mine.jpg").looks[0].style == f"{tmp_path}/mine.jpg"
 
 
 def test_a_picture_is_known_by_what_is_in_it_and_not_by_how_it_was_read(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from pipelines import catalogue
 from pipelines.catalogue import DELIVERED, FAILED, TitleRun
 from pipelines.config import load_season_file, make_season
 from pipelines.errors import UsageError
+from pipelines.manifest import save_json
 from pipelines.season import expand, settled, take_stock
 from pipelines.storage import Found, Store
 
@@ -81,10 +82,14 @@ def test_what_is_delivered_is_no_new_title(place):
     run = TitleRun("x", 1, DELIVERED, "", "", "", output=f"{place}/eps/e01-painted.mp4")
     catalogue.record(Store(season.catalogue), run)
     assert take_stock(season) == []
+    catalogue.record(Store(season.catalogue), replace(run, run=2, output=f"{place}/elsewhere/e01.mp4"))
+    assert take_stock(season) == [], "nor is what was delivered under another name before"
 
 
 FAULTS = {
     "no titles": ({"titles": []}, "lists files"),
+    "titles that are no list": ({"titles": "eps/*.mp4"}, "expected a list"),
+    "titles that are a number": ({"titles": 5}, "expected a list"),
     "no output": ({"titles": ["eps/"], "output": None}, "output"),
     "unknown option": ({"titles": ["eps/"], "stile": "noir"}, "stile"),
     "bad option of a title": ({"titles": [{"source": "eps/", "strength": 3}]}, "strength"),
@@ -102,7 +107,12 @@ def test_a_malformed_season_is_one_clear_line(place, fault):
 
 
 def test_a_file_that_is_no_season_is_one_clear_line(place):
-    for name, text in {"list.yaml": "- a\n- b\n", "broken.yaml": "titles: [\n", "none.yaml": None}.items():
+    for name, text in {
+        "list.yaml": "- a\n- b\n",
+        "key.yaml": "1: a\n",
+        "broken.yaml": "titles: [\n",
+        "none.yaml": None,
+    }.items():
         if text:
             (place / name).write_text(text)
         with pytest.raises(UsageError) as caught:
@@ -133,6 +143,20 @@ def lose_delivery(place, season, run):
     return season
 
 
+def redo_a_shot(place, season, run):
+    """What `retry` leaves: a delivery of another size, and its facts beside it."""
+    made = place / "out" / "e01.mp4"
+    made.write_bytes(b"painted otherwise")
+    facts = {"output": str(made), "bytes": made.stat().st_size}
+    save_json(Store(f"{made}.stylereel"), "delivery.json", facts)
+    return season
+
+
+def overwrite(place, season, run):
+    (place / "out" / "e01.mp4").write_bytes(b"something else")
+    return season
+
+
 def fail(error_class):
     def record(place, season, run):
         failed = replace(run, run=2, state=FAILED, error_class=error_class, error_text="why")
@@ -152,6 +176,8 @@ DUE = {
         lambda place, season, run: (place / "out" / "e01.mp4").unlink() or season,
         "delivery is gone",
     ),
+    "delivery overwritten": (overwrite, "delivery is gone"),
+    "a shot done anew since": (redo_a_shot, ""),
     "failed, a rerun may heal it": (fail("EngineError"), "failed before"),
     "failed, the file was refused": (fail("InputError"), ""),
     "failed, the file was away": (fail("UnreadError"), "failed before"),
