@@ -64,7 +64,7 @@ def make_season(options: dict[str, Any]) -> Season:
     """A season from options; every place is made absolute, and every option is checked."""
     recall_urls()
     listed = options.get("titles") or []
-    if not isinstance(listed, list):
+    if not isinstance(listed, list | tuple):
         raise UsageError(f"titles: expected a list, each beginning with `- ` (found {listed!r})")
     titles = [{"source": title} if isinstance(title, str) else title for title in listed]
     try:

@@ -25,8 +25,9 @@ def refuse_foreign_folder(job: TitleJob) -> None:
     store, name = split_url(job.place)
     if not is_sequence(job.output):
         return
-    index = index_name(job.output)
-    if store.names(name) and not {index, f"{index}{PARTIAL}"} & set(store.sizes(name)):
+    index = f"{name}/{index_name(job.output)}"
+    ours = any(store.size(known) is not None for known in (index, f"{index}{PARTIAL}"))
+    if store.names(name) and not ours:
         pattern = job.output.rpartition("/")[2]
         raise UsageError(
             f"{hide_secrets(job.place)}: holds other things, and pictures need a folder of their own; "
