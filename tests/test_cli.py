@@ -301,6 +301,7 @@ FAULTS = {
     "unwritable": (["film.mp4", "text.mp4/out.mp4"], 1, "choose another place"),
     "bad strength": (["film.mp4", "out.mp4", "--strength", "7"], 2, "strength"),
     "bad tile": (["film.mp4", "out.mp4", "--tile", "32"], 2, "at least 64 px"),
+    "bad preset": (["film.mp4", "out.mp4", "--preset", "swift"], 2, "preset 'swift' is not known"),
     "bad device": (["film.mp4", "out.mp4", "--device", "tpu"], 2, "tpu"),
     "bad pack": (["film.mp4", "out.mp4", "--style", "text.safetensors"], 2, "text.safetensors"),
     "no such server": (["film.mp4", "out.mp4"], 1, "PREFECT_API_URL"),

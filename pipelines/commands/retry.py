@@ -9,6 +9,7 @@ from pipelines.choice import choose, withdraw_chosen
 from pipelines.commands.common import console, json_option, print_result
 from pipelines.commands.render import delivery_lines
 from pipelines.commands.work import open_latest
+from pipelines.device import resolve_device
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
@@ -54,7 +55,7 @@ def retry(
             job = with_style(job, [piece.shot for piece in chosen], style)
         elif shots or where:
             withdraw_chosen(work, job, plan, chosen)
-        facts = run_title(job)
+        facts = run_title(resolve_device(job))
     print_result(facts, delivery_lines(facts), as_json)
 
 

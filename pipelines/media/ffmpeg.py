@@ -79,6 +79,9 @@ def run(graph: Graph, timeout_seconds: float) -> None:
     )
     try:
         _, errors = process.communicate(timeout=timeout_seconds)
+    except subprocess.TimeoutExpired as err:
+        _end_group(process)
+        raise AssemblyError(f"ffmpeg was not done after {timeout_seconds:.0f} s") from err
     except BaseException:
         _end_group(process)
         raise

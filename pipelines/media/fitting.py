@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pipelines.errors import UsageError
-from pipelines.media.codecs import CODECS
+from pipelines.media.codecs import CODECS, PRESETS
 from pipelines.media.colour import BT709, LIMITED, STANDARD, Colour
 from pipelines.media.layouts import PixelLayout, known_layout, layout_name
 from pipelines.media.probe import SourceInfo
@@ -36,6 +36,9 @@ class EncodeSpec:
             raise UsageError(f"codec {self.codec!r} is not known; choose from {', '.join(CODECS)}")
         if self.quality is not None and not 0 <= self.quality <= 51:
             raise UsageError(f"quality must be a CRF from 0 to 51, got {self.quality}")
+        speeds = (*PRESETS, *map(str, range(14))) if self.codec == "av1" else PRESETS
+        if self.preset not in speeds:
+            raise UsageError(f"preset {self.preset!r} is not known; choose from {', '.join(PRESETS)}")
         if self.depth not in (None, *DEPTHS):
             raise UsageError(f"depth must be {', '.join(map(str, DEPTHS))} bits, got {self.depth}")
         if self.hdr not in HDR:
