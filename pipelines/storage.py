@@ -245,7 +245,9 @@ def split_url(url: str) -> tuple[Store, str]:
 
 
 def local_file(url: str) -> Path | None:
-    """The file itself when it is on this machine's disk."""
+    """The file itself when it is on this machine's disk; what lies elsewhere is not asked after."""
+    if "://" in url and not url.startswith(("file://", "local://")):
+        return None
     store, name = split_url(url)
     folder = store.local_folder()
     return folder / name if folder else None
