@@ -1,8 +1,9 @@
-"""Of a film: what do shards at once bring, which precision does a look bear, does memory grow with length?
+"""Of a film: what shards at once bring, which precision a look bears, how memory grows with length and size.
 
 PYTHONPATH=. python tests/studies/engine.py shards FILM --frames 12
 PYTHONPATH=. python tests/studies/engine.py precision FILM --styles starry-night,gris
 PYTHONPATH=. python tests/studies/engine.py memory FILM
+PYTHONPATH=. python tests/studies/engine.py cap FILM
 """
 
 import argparse
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import imageio_ffmpeg
 import torch
 from torch import Tensor
@@ -105,9 +107,32 @@ def memory(film: str) -> None:
             print(f"{seconds:4} s of film: {used.ru_maxrss / 1024:.0f} MB, status {status}", flush=True)
 
 
+def cap(film: str) -> None:
+    """Peak of the largest process that renders 4K without a limit and with some; how far frames differ."""
+    first = None
+    with tempfile.TemporaryDirectory() as folder:
+        source = f"{folder}/4k.mp4"
+        large = ["-frames:v", "6", "-vf", "scale=3840:2160", "-preset", "ultrafast", source]
+        subprocess.run(
+            [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", film, "-an", *large], check=True
+        )
+        for limit in ("", "3GiB", "2GiB"):
+            output = f"{folder}/{limit or 'free'}.mp4"
+            command = [sys.executable, "-m", "pipelines.cli", "render", source, output, "--lossless"]
+            asked = ["--memory", limit] if limit else []
+            _, status, used = os.wait4(subprocess.Popen([*command, *asked]).pid, 0)
+            with av.open(output) as made:
+                frames = [frame.to_ndarray().astype(int) for frame in made.decode(video=0)]
+            first = first or frames
+            far = max(int(abs(a - b).max()) for a, b in zip(first, frames, strict=True))
+            print(
+                f"{limit or 'no limit':8}: {used.ru_maxrss / 1024:.0f} MB, status {status}, {far} codes off"
+            )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("question", choices=["shards", "precision", "memory"])
+    parser.add_argument("question", choices=["shards", "precision", "memory", "cap"])
     parser.add_argument("film")
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--styles", default="starry-night,great-wave,kandinsky,seurat,gris")
@@ -116,5 +141,7 @@ if __name__ == "__main__":
         shards(str(Path(asked.film).absolute()), asked.frames)
     elif asked.question == "memory":
         memory(str(Path(asked.film).absolute()))
+    elif asked.question == "cap":
+        cap(str(Path(asked.film).absolute()))
     else:
         precision(str(Path(asked.film).absolute()), asked.styles.split(","))
