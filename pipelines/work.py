@@ -173,14 +173,14 @@ def record_plan(job: TitleJob, work: Work, film: FilmPlan) -> None:
 
 
 def latest_job(work: Work) -> tuple[TitleJob, str]:
-    """The job this work was last used for, and its plan's key."""
+    """The job this work was last used for, which goes on where the work lies now, and its plan's key."""
     facts = manifest.load_json(work.store, "job.json")
     if facts is None:
         raise UsageError(
             f"{hide_secrets(work.store.url)}: no work of stylereel here; start with `stylereel render`"
         )
     plan = facts.pop("plan")
-    return make_job(facts), plan
+    return make_job({**facts, "work": work.store.url}), plan
 
 
 def finished_parts(work: Work, film: FilmPlan) -> list[tuple[ShardResult, Path]]:

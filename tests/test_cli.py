@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipelines.catalogue import FAILED, TitleRun, record
 from pipelines.cli import run
+from pipelines.commands.work import open_latest
+from pipelines.config import load_season_file
 from pipelines.manifest import load_json, save_json
 from pipelines.storage import Store
 from stylecore.pack import load_pack, save_pack
@@ -147,6 +150,23 @@ def test_steadiness_is_measured_when_a_condition_asks_for_it(rendered, capsys):
 def test_a_choice_that_cannot_be_is_one_clear_line(rendered, capsys, options, says):
     code, out, err = result(capsys, "retry", rendered[1], *options)
     assert code == 2 and out == "" and says in err and len(err.strip().splitlines()) == 1
+
+
+def test_a_work_that_was_moved_goes_on_where_it_lies(tmp_path):
+    save_json(Store(f"{tmp_path}/old"), "job.json", {"source": "a.mp4", "output": "b.mp4", "plan": "p"})
+    (tmp_path / "old").rename(tmp_path / "new")
+    work, job, plan = open_latest(f"{tmp_path}/new")
+    assert (job.work, plan) == (f"{tmp_path}/new", "p") and work.store.url == job.work
+
+
+def test_a_work_that_never_began_is_nothing_to_clean(tmp_path, monkeypatch, capsys):
+    """One title of a season that failed at its first word must not keep the others' disk."""
+    monkeypatch.chdir(tmp_path)
+    Path("season.yaml").write_text("titles: [eps/]\noutput: out/{stem}.mp4\n")
+    run_of = TitleRun("a.mp4", 1, FAILED, "", "", "", output="o", work=f"{tmp_path}/out/a.mp4.stylereel")
+    record(Store(load_season_file(Path("season.yaml")).catalogue), run_of)
+    code, out, _ = result(capsys, "clean", "season.yaml")
+    assert code == 0 and "a.mp4.stylereel: kept, what is made here has not been delivered" in out
 
 
 def test_report_and_clean(film, tmp_path, capsys):

@@ -29,10 +29,9 @@ from pipelines.work import Work, erase, latest_job, lock_work, open_work
 
 
 def open_latest(url: str) -> tuple[Work, TitleJob, str]:
-    """A work, its latest job, which goes on where the work lies now, and the key of that job's plan."""
+    """A work, its latest job and the key of that job's plan."""
     work = open_work(absolute_url(url))
-    job, plan = latest_job(work)
-    return work, job.model_copy(update={"work": absolute_url(url)}), plan
+    return work, *latest_job(work)
 
 
 @click.command()
@@ -142,10 +141,12 @@ def _works(place: str) -> list[str]:
 
 def _delivered_seconds_ago(url: str) -> float | None:
     """None when nothing has been delivered from there, or something else than is being made there now."""
-    work, _, plan = open_latest(url)
     found = find_files(f"{absolute_url(url)}/delivery.json")
+    if not found:
+        return None
+    work, _, plan = open_latest(url)
     delivery = manifest.load_json(work.store, "delivery.json")
-    if not found or delivery is None or delivery["plan"] != plan:
+    if delivery is None or delivery["plan"] != plan:
         return None
     return time.time() - found[0].changed_unix_seconds
 
