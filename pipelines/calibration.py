@@ -7,9 +7,9 @@ each other on shared cores is in the figure.
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle, islice
+from itertools import cycle, islice, repeat
 from pathlib import Path
 from statistics import fmean
 from typing import TypeVar
@@ -22,7 +22,7 @@ from pipelines.media.frames import FrameReader
 from pipelines.media.parts import Planes, read_part, write_part
 from pipelines.overlap import behind
 from pipelines.painting import DEPTH, PAINTERS, painted_frames
-from pipelines.plan import Shard
+from pipelines.plan import SEGMENT_MIN_FRAMES, Shard
 from pipelines.prepare import FilmPlan
 from pipelines.rows import read_rows, write_rows
 from pipelines.stopwatch import Clock
@@ -176,7 +176,8 @@ def _trial(film: FilmPlan, engine: EngineSpec, source: Path, run: _Run, wanted: 
             times.append(time.perf_counter())
             kept.extend([planes] if len(kept) < len(few) else [])
 
-    behind(lambda made: write_part(part, [frames], made, film.encoding), noted(), DEPTH)
+    coded = FrameRange(0, max(len(frames), SEGMENT_MIN_FRAMES))
+    behind(lambda made: write_part(part, [coded], _enough(made), film.encoding), noted(), DEPTH)
     times.append(time.perf_counter())
     # Frames come in batches; the first batch comes with the survey.
     warm = min(engine.batch, len(frames) - 1)
@@ -187,8 +188,18 @@ def _trial(film: FilmPlan, engine: EngineSpec, source: Path, run: _Run, wanted: 
 
 def _sizes(frames: Sequence[Planes], encoding: Encoding, part: Path) -> tuple[int, ...]:
     """Bytes of each packet when frames are encoded in one run."""
-    write_part(part, [FrameRange(0, len(frames))], frames, encoding)
-    return tuple(packet.payload.size for packet in read_part(part, 0, len(frames)))
+    count = max(len(frames), SEGMENT_MIN_FRAMES)
+    write_part(part, [FrameRange(0, count)], _enough(frames), encoding)
+    return tuple(packet.payload.size for packet in read_part(part, 0, count))[: len(frames)]
+
+
+def _enough(frames: Iterable[Planes]) -> Iterator[Planes]:
+    """The frames, and the last again until there are as many as every encoder can make a file of."""
+    seen = 0
+    for planes in frames:
+        seen += 1
+        yield planes
+    yield from repeat(planes, SEGMENT_MIN_FRAMES - seen)
 
 
 def _calibration(look: str, engine: EngineSpec, passes: int, trials: Sequence[_Trial]) -> Calibration:

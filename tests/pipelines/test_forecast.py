@@ -50,8 +50,9 @@ def test_what_is_done_takes_no_time(film, tmp_path, facts):
     assert forecast(plan, [], [PLAIN], 9000, 0).seconds == 0
 
 
-def test_a_calibration_paints_a_hundredth_and_is_kept(film, tmp_path):
-    job = job_for(film, tmp_path)
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_a_calibration_paints_a_hundredth_and_is_kept(film, tmp_path, codec):
+    job = job_for(film, tmp_path, codec=codec)
     work = open_work(job.work)
     plan = load_film(job, work, film)
     (made,) = calibrate(work, plan, job.engine_spec, film)
