@@ -17,7 +17,7 @@ from pipelines.media.prove_pictures import conform_pictures
 from pipelines.prepare import FilmPlan
 from pipelines.sequence import write_sequence
 from pipelines.storage import find_files, split_url
-from pipelines.work import file_sha256
+from stylecore.digest import file_sha256
 
 
 def refuse_foreign_folder(job: TitleJob) -> None:

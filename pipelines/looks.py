@@ -12,7 +12,7 @@ from pipelines.jobs import Look, LookKey, ShotLook, TitleJob
 from pipelines.mattes import make_matte
 from pipelines.timeline import FrameRange, Shot, parse_numbers
 from stylecore.catalog import BUNDLED_PAINTINGS, find_style, find_styles, is_picture, parse_reference
-from stylecore.digest import digest
+from stylecore.digest import digest, file_sha256
 from stylecore.encoders import BUNDLED_LOSS_NETWORK
 from stylecore.errors import StyleError
 from stylecore.spec import StyleKey, StyleSpec
@@ -32,13 +32,13 @@ def style_digest(reference: str) -> str:
     if not any(is_picture(part.reference) for part in parts):
         return pack.style_digest(name)
     # Not by the vector, which a processor may round another way.
-    known = f"{pack.network_digest} {hashlib.sha256(BUNDLED_PAINTINGS.read_bytes()).hexdigest()}"
+    known = f"{pack.network_digest} {file_sha256(BUNDLED_PAINTINGS)}"
     return digest(" ".join([known, *(f"{_part_digest(part.reference)} {part.weight:.6g}" for part in parts)]))
 
 
 def _part_digest(reference: str) -> str:
     if is_picture(reference):
-        return hashlib.sha256(Path(reference).read_bytes()).hexdigest()
+        return file_sha256(Path(reference))
     pack, name = find_style(reference)
     return pack.style_digest(name)
 

@@ -23,6 +23,7 @@ from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan, plan_film
 from pipelines.storage import Store, fetch_source
 from pipelines.store_errors import explained
+from stylecore.digest import file_sha256
 
 _OURS = (
     *("index", "plan", "claims", "results", "snapshots", "parts", "steadiness", "calibration", "scratch"),
@@ -128,12 +129,6 @@ def erase(work: Work) -> None:
     if folder is not None:
         with suppress(OSError):
             folder.rmdir()
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find_source(job: TitleJob, work: Work) -> Path:

@@ -1,7 +1,8 @@
-"""Identity of numbers: a hash of a text and of tensors' bytes, the same wherever they lie."""
+"""Identity of what was computed and of files: sha256, the same on every machine."""
 
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 from torch import Tensor
 
@@ -12,3 +13,9 @@ def digest(text: str, tensors: Iterable[Tensor] = ()) -> str:
     for tensor in tensors:
         found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return found.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,6 +17,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.hub import load_state_dict_from_url
 
+from stylecore.digest import file_sha256
 from stylecore.errors import WeightsError
 
 BUNDLED_LOSS_NETWORK = Path(__file__).parent / "weights" / "compact.safetensors"
@@ -182,8 +183,7 @@ def published_encoder(name: str, pooling: str = "max") -> Encoder:
 def _check_published(file: Path) -> None:
     # Torch checks what it downloads, and not what it finds in its cache.
     wanted = file.stem.rpartition("-")[2]
-    with file.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    found = file_sha256(file)
     if not found.startswith(wanted):
         raise WeightsError(f"{file}: sha256 is {found}, expected {wanted}...; remove it, it is fetched again")
 

@@ -38,10 +38,10 @@ from pipelines.work import Work, load_film, open_work, withdraw
 LOST = "Lost"
 """Name of the state of a run that nothing is heard of: not over, its turn comes again."""
 POLL_SECONDS = 5.0
-FRUITLESS_RUNS = 3
-"""Runs of a batch in a row that may end without a finished shard; runs that finish some cost nothing."""
 _LATER_SECONDS = (0, 0, 300)
 """Before a batch is submitted again, by its fruitless runs: a worker that cannot paint soon asks for more."""
+FRUITLESS_RUNS = len(_LATER_SECONDS)
+"""Runs of a batch in a row that may end without a finished shard; runs that finish some cost nothing."""
 _OVERTIME = 1.5
 _LOOK_SECONDS = 15.0
 

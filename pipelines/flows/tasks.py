@@ -28,7 +28,6 @@ from pipelines.store_errors import explained
 from pipelines.timeline import FrameRange, touching
 from pipelines.work import (
     Work,
-    file_sha256,
     find_source,
     finished_parts,
     load_film,
@@ -36,6 +35,7 @@ from pipelines.work import (
     pending,
     record_plan,
 )
+from stylecore.digest import file_sha256
 
 
 @task(task_run_name="fetch", cache_policy=NO_CACHE, persist_result=False)

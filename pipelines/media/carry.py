@@ -16,7 +16,7 @@ from pipelines.errors import AssemblyError
 from pipelines.excerpt import WHOLE, Window, ends
 from pipelines.media.chapters import chapters_for, family_of
 from pipelines.media.decoding import packets_of
-from pipelines.media.encoding import CONTAINERS, nominal_rate
+from pipelines.media.encoding import CONTAINERS, WRITERS, nominal_rate
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
 from pipelines.media.left_out import Place, left_out
 from pipelines.media.probe import SourceInfo, is_cover, open_source
@@ -57,8 +57,7 @@ def open_target(target: Path, fates: Sequence[Fate]) -> OutputContainer:
             "movflags": "+faststart" + "+use_metadata_tags" * (not covered),
             "write_btrt": "0",
         }
-    # What an .m4v is to ffmpeg holds neither H.265 nor most sound; every player takes it as mp4.
-    form = "mp4" if target.suffix.lower() == ".m4v" else None
+    form = WRITERS.get(target.suffix.lower())
     return av.open(str(target), "w", format=form, container_options=options)
 
 

@@ -18,7 +18,8 @@ from pipelines.media.probe import SourceInfo
 from pipelines.timeline import Timeline
 
 CONTAINERS = {".mp4": "mov/mp4", ".m4v": "mov/mp4", ".mov": "mov/mp4", ".mkv": "matroska/webm"}
-_WRITERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+WRITERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+"""By ffmpeg's names. Its own .m4v holds neither H.265 nor most sound, and every player takes one as mp4."""
 _SHAPELESS = ("ffv1", "prores")
 """Codecs whose streams do not hold the shape of a pixel: it is for the container to say."""
 _RATES = [Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 100, 120)] + [
@@ -78,7 +79,7 @@ def container_of(suffix: str) -> str:
 @lru_cache
 def held_codecs(suffix: str) -> frozenset[str]:
     """What ffmpeg's writer of a container takes, by the names of decoders and encoders."""
-    with av.open(BytesIO(), "w", format=_WRITERS[suffix]) as made:
+    with av.open(BytesIO(), "w", format=WRITERS[suffix]) as made:
         return frozenset(made.supported_codecs)
 
 
