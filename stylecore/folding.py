@@ -26,16 +26,21 @@ class Folding:
     def __init__(self, network: StyleNetwork) -> None:
         self.network = network
         self._exact: StyleNetwork | None = None
-        self._rounded: dict[torch.dtype, StyleNetwork] = {}
+        self._rounded: dict[tuple[torch.dtype, int], StyleNetwork] = {}
 
-    def folded(self, constants: Constants, dtype: torch.dtype = torch.float32) -> StyleNetwork:
-        """The copy with these constants inside, for `FoldedNorm`; good until the next is asked for."""
+    def folded(
+        self, constants: Constants, dtype: torch.dtype = torch.float32, exact_layers: int = 0
+    ) -> StyleNetwork:
+        """The copy with these constants inside, for `FoldedNorm`; good until the next is asked for.
+
+        Kernels are rounded to `dtype`, but for those of the first `exact_layers`.
+        """
         if not constants:
             return self.network
         # Memory that is to be written again must not be of inference mode, whoever asks.
         with torch.inference_mode(False), torch.no_grad():
             exact = self._filled(constants)
-            return exact if dtype == torch.float32 else self._as(dtype, exact)
+            return exact if dtype == torch.float32 else self._rounded_to(dtype, exact_layers, exact)
 
     def _filled(self, constants: Constants) -> StyleNetwork:
         """The statistics times the network's own weights, in the copy that is exact."""
@@ -51,11 +56,12 @@ class Folding:
         made.settle()
         return made
 
-    def _as(self, dtype: torch.dtype, exact: StyleNetwork) -> StyleNetwork:
+    def _rounded_to(self, dtype: torch.dtype, exact_layers: int, exact: StyleNetwork) -> StyleNetwork:
         """The same in fewer bits, rounded after everything is composed."""
-        if dtype not in self._rounded:
-            self._rounded[dtype] = copy.deepcopy(exact).to(dtype)
-        made = self._rounded[dtype]
+        kind = dtype, exact_layers
+        if kind not in self._rounded:
+            self._rounded[kind] = _with_kernels(copy.deepcopy(exact), dtype, exact_layers)
+        made = self._rounded[kind]
         for rounded, full in zip(made.parameters(), exact.parameters(), strict=True):
             rounded.copy_(full)
         return made
@@ -65,4 +71,13 @@ def _with_biases(network: StyleNetwork) -> StyleNetwork:
     for conv in network.normalized:
         if conv.bias is None:
             conv.bias = nn.Parameter(conv.weight.new_zeros(len(conv.weight)), requires_grad=False)
+    return network
+
+
+def _with_kernels(network: StyleNetwork, dtype: torch.dtype, exact_layers: int) -> StyleNetwork:
+    """Kernels in fewer bits after the first layers; biases keep theirs."""
+    kept = {id(conv.weight) for conv in network.normalized[:exact_layers]}
+    for parameter in network.parameters():
+        if parameter.ndim == 4 and id(parameter) not in kept:
+            parameter.data = parameter.data.to(dtype)
     return network

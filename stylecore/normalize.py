@@ -6,7 +6,8 @@ the style's palette, and never learns which kind it got:
 * `LiveNorm`    statistics of each sample by itself: training, and the flickering baseline;
 * `SurveyNorm`  joint statistics of the whole batch, layer by layer, remembered as constants;
 * `FrozenNorm`  those constants: strictly local, so any tile, batch or shard gives the same pixels;
-* `FoldedNorm`  the same, for a network that has them inside its convolutions (see `folding`).
+* `FoldedNorm`  the same, for a network that has them inside its convolutions (see `folding`);
+* `TruingNorm`  the same, and finds by how much that network's rounded kernels have shifted each channel.
 
 Deviation from the paper: statistics are shrunk toward the population's (`NormPrior`) as a channel's
 variance vanishes. A flat or black picture would otherwise be divided by almost nothing, and every grey
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylecore.palette import Tint, as_one
@@ -27,10 +29,20 @@ PRIOR_STRENGTH = 0.1
 EPSILON = 1e-5
 
 
+class Convolution(Protocol):
+    """(N,C,H,W) -> (N,outputs,h,w), with its ReLU if asked."""
+
+    def __call__(self, x: Tensor, /, relu: bool = False) -> Tensor: ...
+
+
 class Norm(Protocol):
     """What a network calls after its convolution number `layer`; features are (N,C,H,W)."""
 
     def __call__(self, layer: int, features: Tensor) -> Tensor: ...
+
+    def activated(self, layer: int, conv: Convolution, x: Tensor) -> Tensor:
+        """Convolution, this, ReLU."""
+        return F.relu(self(layer, conv(x)))
 
     def ground(self, rgb: Tensor) -> Tensor:
         """The underpainting: (N,3,H,W) in the colours that are the last columns of the style vector."""
@@ -84,7 +96,7 @@ def gain_and_bias(mean: Tensor, var: Tensor, scale: Tensor, shift: Tensor) -> tu
     return gain, shift - mean * gain
 
 
-class LiveNorm:
+class LiveNorm(Norm):
     """Every sample by its own statistics; `vectors` is (N, 2, columns): scale, then shift; then palette."""
 
     def __init__(self, vectors: Tensor, prior: NormPrior) -> None:
@@ -106,7 +118,7 @@ class LiveNorm:
             return Tint.ground(rgb, self.prior.palette(self.vectors))(rgb)
 
 
-class SurveyNorm:
+class SurveyNorm(Norm):
     """The whole batch by joint statistics, remembered: `constants` afterwards holds one pair per layer.
 
     Layer k sees layer k-1 already jointly normalized; averaging the frames' own statistics would not.
@@ -116,6 +128,8 @@ class SurveyNorm:
         self.vector = vector
         self.prior = prior
         self.constants: list[tuple[Tensor, Tensor]] = []
+        self.means: list[Tensor] = []
+        """Of what comes out of each layer, (C,)."""
         self.tint: Tint | None = None
 
     def __call__(self, layer: int, features: Tensor) -> Tensor:
@@ -123,6 +137,7 @@ class SurveyNorm:
         style = layer_slice(self.vector, self.prior.channels, layer)
         gain, bias = gain_and_bias(*shrink(mean, var, *self.prior.layer(layer)), style[0], style[1])
         self.constants.append((gain, bias))
+        self.means.append(mean * gain + bias)
         return torch.addcmul(bias[:, None, None], features, gain[:, None, None])
 
     def ground(self, rgb: Tensor) -> Tensor:
@@ -130,7 +145,7 @@ class SurveyNorm:
         return self.tint(rgb)
 
 
-class FrozenNorm:
+class FrozenNorm(Norm):
     """Constants of a survey: one (gain, bias) pair of (C,) vectors per layer, and the ground's colours."""
 
     def __init__(self, constants: Sequence[tuple[Tensor, Tensor]], tint: Tint | None = None) -> None:
@@ -145,7 +160,7 @@ class FrozenNorm:
         return self.tint(rgb) if self.tint else rgb
 
 
-class FoldedNorm:
+class FoldedNorm(Norm):
     """Nothing is left to normalize: only the ground's colours."""
 
     def __init__(self, tint: Tint | None = None) -> None:
@@ -153,6 +168,31 @@ class FoldedNorm:
 
     def __call__(self, layer: int, features: Tensor) -> Tensor:
         return features
+
+    def activated(self, layer: int, conv: Convolution, x: Tensor) -> Tensor:
+        return conv(x, relu=True)
+
+    def ground(self, rgb: Tensor) -> Tensor:
+        return self.tint(rgb) if self.tint else rgb
+
+
+class TruingNorm(Norm):
+    """Brings each channel of a folded network back to the mean it had when surveyed, layer by layer."""
+
+    def __init__(self, means: Sequence[Tensor], tint: Tint | None = None) -> None:
+        self.means = means
+        self.tint = tint
+        self.shifts: list[Tensor] = []
+        """What each layer's biases lacked, (C,)."""
+
+    def __call__(self, layer: int, features: Tensor) -> Tensor:
+        expected = self.means[layer]
+        # A layer that is left in cells has all the pixels of a cell for each of its channels.
+        found = features.float().mean((0, 2, 3)).view(len(expected), -1)
+        shift = expected - found.mean(1)
+        self.shifts.append(shift)
+        moved = shift.repeat_interleave(found.shape[1])[:, None, None]
+        return (features.float() + moved).to(features.dtype)
 
     def ground(self, rgb: Tensor) -> Tensor:
         return self.tint(rgb) if self.tint else rgb

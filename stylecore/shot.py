@@ -24,6 +24,8 @@ class Look:
     strength: float
     precision: str = EXACT
     """Of the network's arithmetic: the engine's, where this look bears it."""
+    exact_layers: int = 0
+    """First layers that are in fp32 all the same."""
 
 
 @dataclass(frozen=True)
@@ -57,4 +59,5 @@ def mix_looks(first: Look, second: Look, weight: float) -> Look:
     usual = torch.lerp(first.usual, second.usual, weight)
     strength = first.strength + weight * (second.strength - first.strength)
     precision = first.precision if first.precision == second.precision else EXACT
-    return Look(constants, ground, tint, usual, strength, precision)
+    exact_layers = max(first.exact_layers, second.exact_layers)
+    return Look(constants, ground, tint, usual, strength, precision, exact_layers)

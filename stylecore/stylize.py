@@ -85,10 +85,14 @@ class Stylizer:
         painted = self.network(bands.contiguous(memory_format=torch.channels_last), norm)
         tint = Tint.between(painted, bands) if self.color == "matched" else None
         exact = Look(tuple(norm.constants), norm.tint, tint, usual, 1.0)
-        wished = replace(exact, precision=self.engine.precision)
         if self.engine.precision == EXACT or not exact.constants:
             return exact
-        return wished if self.runner.bears(bands, wished, painted) else exact
+        for exact_layers in sorted({0, self.network.delicate_layers}):
+            wished = replace(exact, precision=self.engine.precision, exact_layers=exact_layers)
+            made = self.runner.trued(bands, wished, norm.means)
+            if self.runner.bears(bands, made, painted):
+                return made
+        return exact
 
     def stylize(
         self,

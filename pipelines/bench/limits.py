@@ -1,7 +1,8 @@
 """What this device could do at most: memory moved and numbers multiplied in a second."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pipelines.bench.timing import finish
 
+Size = Sequence[int]
 _BYTES = 1 << 28
 _TRIES = 5
 _CHANNELS, _ROWS, _COLUMNS = 64, 135, 240
@@ -36,9 +38,14 @@ def multiplied_per_second(device: str, dtype: torch.dtype) -> float:
 
 def operations(work: Callable[[], object]) -> int:
     """Floating-point operations of the convolutions and products in some work."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    in_one_step = {torch.ops.mkldnn._convolution_pointwise: _of_convolution}
+    with FlopCounterMode(display=False, custom_mapping=in_one_step) as counter, torch.no_grad():
         work()
     return counter.get_total_flops()
+
+
+def _of_convolution(_: Size, kernel: Size, *__: object, out_shape: Size) -> int:
+    return 2 * math.prod(kernel) * math.prod(out_shape) // out_shape[1]
 
 
 def _fastest(work: Callable[[], Tensor], device: str) -> float:

@@ -2,7 +2,8 @@
 
 Beside `forward(rgb, norm)` each says: `stride_px` and `halo_px`, for tiles; `design_height_px`, the frame
 height it is meant for (0: any); `keeps_black`, whether black comes out black without a mask;
-`norm_channels`, the layers it normalizes, and `normalized`, the convolutions before them; and
+`norm_channels`, the layers it normalizes, and `normalized`, the convolutions before them;
+`delicate_layers`, the first of these that may have to be exact where others bear fewer bits; and
 `prepare(rgb, drifts)`, what whole frames need before they are cut: a canvas that has moved with the scene,
 for a network that paints on one.
 """

@@ -1,8 +1,11 @@
-"""Twice the size, then a 3x3 convolution, without the picture between: four convolutions of the small one.
+"""Twice the size, then a convolution, without the picture between: one convolution of the small picture.
 
 Every pixel of a doubled picture mixes neighbours of the small one, and the convolution mixes those again;
-both together are one 3x3 convolution of the small picture for each of the four places in a pair of lines.
-Exact, but for the outermost line: there the small picture's edge is repeated, as doubling does.
+both together are one convolution of the small picture for each place in a cell of two by two pixels. Where
+doubling blends (`SMOOTH`) a cell is a small pixel and sees nine; where it repeats (`REPEATED`) a cell lies
+around a corner between small pixels, and sees the four that meet there. What follows need not put the pixels
+in place either: a convolution of them is one of their cells. Exact, but for the outermost line of a smooth
+doubling: there the small picture's edge is repeated.
 """
 
 from itertools import product
@@ -11,24 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Shares = tuple[tuple[tuple[float, float, float], ...], ...]
-"""For the first and the second of two pixels, for each tap of the kernel: its share in three neighbours."""
+from stylecore.networks.convolution import Kernel, convolve, frozen
+
+Shares = tuple[tuple[tuple[float, ...], ...], ...]
+"""For the first and the second pixel of a cell, for each tap of the kernel: its share in each neighbour."""
 SMOOTH: Shares = (
     ((0.75, 0.25, 0), (0.25, 0.75, 0), (0, 0.75, 0.25)),
     ((0.25, 0.75, 0), (0, 0.75, 0.25), (0, 0.25, 0.75)),
 )
 """Pixels between which doubling is bilinear."""
-REPEATED: Shares = (((1, 0, 0), (0, 1, 0), (0, 1, 0)), ((0, 1, 0), (0, 1, 0), (0, 0, 1)))
-"""Pixels that it repeats."""
-
-
-Kernel = tuple[Tensor, Tensor | None]
-
-
-def frozen(kernel: Tensor, bias: Tensor | None) -> nn.ParameterList:
-    """A kernel that moves and changes type with its network, and is not trained."""
-    zero = kernel.new_zeros(len(kernel)) if bias is None else bias
-    return nn.ParameterList(nn.Parameter(each, requires_grad=False) for each in (kernel, zero))
+REPEATED: Shares = (((1, 0), (1, 0), (0, 1)), ((1, 0), (0, 1), (0, 1)))
+"""Pixels that it repeats: the last of the one before a corner, and the first of the one after."""
 
 
 class DoublingConv(nn.Conv2d):
@@ -44,33 +40,56 @@ class DoublingConv(nn.Conv2d):
         """The weights are final: compose the kernel once."""
         self.settled = frozen(*self._composed())
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.pixel_shuffle(self.cells(x), 2)
+    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+        return placed(self.cells(x, relu), around_corners=self.shares.shape[-1] == len(REPEATED))
 
-    def cells(self, x: Tensor) -> Tensor:
-        """The same before its pixels are put in their places: (N,4 outputs,H,W), for `pixel_shuffle`."""
+    def cells(self, x: Tensor, relu: bool = False) -> Tensor:
+        """The same before its pixels are put in their places: (N,4 outputs,H,W), around corners H+1,W+1."""
         kernel, bias = self._composed() if self.settled is None else self.settled
-        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, bias)
+        return convolve(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, bias, relu=relu)
 
     def _composed(self) -> Kernel:
         # outputs, phase down, phase right, inputs, neighbour down, neighbour right
         phases = torch.einsum("oikl,pkt,qlu->opqitu", self.weight, self.shares, self.shares)
-        kernel = phases.reshape(-1, self.in_channels, 3, 3).contiguous(memory_format=torch.channels_last)
+        kernel = phases.flatten(0, 2).contiguous(memory_format=torch.channels_last)
         return kernel, None if self.bias is None else self.bias.repeat_interleave(4)
 
 
-def on_cells(conv: nn.Conv2d) -> Kernel:
-    """A 3x3 convolution, reflected at the border, as one of cells of 2x2 pixels with a repeated border.
+def placed(cells: Tensor, around_corners: bool) -> Tensor:
+    """The pixels of (N,4C,H,W) cells, (N,C,2H,2W); around corners without the line outside, 2H-2,2W-2."""
+    pixels = F.pixel_shuffle(cells, 2)
+    return pixels[..., 1:-1, 1:-1] if around_corners else pixels
 
-    (N,4 inputs,H,W) -> (N,4 outputs,H,W), in the order of `pixel_shuffle`: exact, the border too, because
-    the pixel beside an edge cell is the other pixel of that cell. Wide features need not be put in place.
+
+def mirrored(cells: Tensor, reach: int) -> Tensor:
+    """Cells around corners with `reach` more on each side: the picture's pixels, reflected at its border."""
+    framed = F.pad(cells, (reach,) * 4, mode="replicate")
+    pixels = framed.unflatten(1, (-1, 2, 2))
+    for axis, phase in product((0, 1), (0, 1)):
+        lines, last = pixels.select(2 + axis, phase), 2 * cells.shape[2 + axis] - 3
+        for place in range(framed.shape[2 + axis]):
+            pixel = 2 * (place - reach) - 1 + phase
+            if not 0 <= pixel <= last:
+                inside = -pixel if pixel < 0 else 2 * last - pixel
+                source = (inside + 1) // 2 + reach
+                lines.select(3 + axis, place).copy_(lines.select(3 + axis, source))
+    return framed
+
+
+def on_cells(conv: nn.Conv2d) -> Kernel:
+    """A convolution of odd size as one of cells of 2x2 pixels.
+
+    (N,4 inputs,H,W) -> (N,4 outputs,H,W), in the order of `pixel_shuffle`. For a kernel of 3x3 a repeated
+    border of cells is a reflected one of pixels: the pixel beside an edge cell is the other one of it.
     """
-    outputs, inputs = conv.weight.shape[:2]
-    kernel = conv.weight.new_zeros(outputs, 2, 2, inputs, 2, 2, 3, 3)
-    for down, right, row, column in product((0, 1), (0, 1), range(3), range(3)):
-        cell_y, phase_y = divmod(down + row - 1, 2)
-        cell_x, phase_x = divmod(right + column - 1, 2)
-        kernel[:, down, right, :, phase_y, phase_x, cell_y + 1, cell_x + 1] = conv.weight[:, :, row, column]
+    outputs, inputs, taps = conv.weight.shape[:3]
+    reach = (taps // 2 + 1) // 2
+    kernel = conv.weight.new_zeros(outputs, 2, 2, inputs, 2, 2, 2 * reach + 1, 2 * reach + 1)
+    for down, right, row, column in product((0, 1), (0, 1), range(taps), range(taps)):
+        cell_y, phase_y = divmod(down + row - taps // 2, 2)
+        cell_x, phase_x = divmod(right + column - taps // 2, 2)
+        places = (cell_y + reach, cell_x + reach)
+        kernel[:, down, right, :, phase_y, phase_x, *places] = conv.weight[:, :, row, column]
     bias = None if conv.bias is None else conv.bias.repeat_interleave(4)
-    packed = kernel.reshape(4 * outputs, 4 * inputs, 3, 3)
+    packed = kernel.flatten(3, 5).flatten(0, 2)
     return packed.contiguous(memory_format=torch.channels_last), bias

@@ -14,6 +14,7 @@ class DrawnLook(nn.Module):
     stride_px = 2
     design_height_px = 720
     keeps_black = True
+    delicate_layers = 0
     stored_dtype = torch.float32
     norm_channels: tuple[int, ...] = ()
     normalized: tuple[nn.Conv2d, ...] = ()

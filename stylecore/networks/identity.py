@@ -17,6 +17,7 @@ class Identity(nn.Module):
     design_height_px = 0
     keeps_black = True
     stored_dtype = torch.float16
+    delicate_layers = 0
     norm_channels: tuple[int, ...] = ()
     normalized: tuple[nn.Conv2d, ...] = ()
 

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylecore.canvas import Drift
-from stylecore.networks.doubling import REPEATED, DoublingConv
+from stylecore.networks.convolution import Conv, convolve, frozen, twofold
+from stylecore.networks.doubling import REPEATED, DoublingConv, mirrored, on_cells, placed
 from stylecore.normalize import Norm
 
 CELL_PX = 4
@@ -22,18 +23,14 @@ CODES = 255
 """The original counts pixels in 8-bit codes, and its trained weights with it."""
 
 
-def _conv(inputs: int, outputs: int, kernel_px: int = 3, stride: int = 1, bias: bool = False) -> nn.Conv2d:
-    return nn.Conv2d(
-        inputs, outputs, kernel_px, stride, padding=kernel_px // 2, padding_mode="reflect", bias=bias
-    )
-
-
 class Johnson(nn.Module):
     """RGB (N,3,H,W) in 0..1 -> RGB (N,3,H,W) in 0..1, any size from 8x8; `width` is 32 in the original."""
 
     stride_px = CELL_PX
     design_height_px = 540
     keeps_black = False
+    delicate_layers = 2
+    """Imported looks often grow from single codes, which eight bits of the first layers do not tell apart."""
     stored_dtype = torch.float32
     """Half precision moved real imported styles by up to 1.4 codes of 255."""
     halo_px = CELL_PX * 2 * BLOCKS + 2 * (4 + 1 + 2) + (CELL_PX - 1)
@@ -44,12 +41,13 @@ class Johnson(nn.Module):
         half, middle = 2 * width, 4 * width
         self.norm_channels = (width, half, *(middle,) * (1 + 2 * BLOCKS), half, width)
         """Channels of each normalized layer, in the order in which `norm` is asked."""
-        down = (_conv(3, width, 9), _conv(width, half, stride=2), _conv(half, middle, stride=2))
-        blocks = (_conv(middle, middle) for _ in range(2 * BLOCKS))
+        down = (Conv(3, width, 9), Conv(width, half, stride=2), Conv(half, middle, stride=2))
+        blocks = (Conv(middle, middle) for _ in range(2 * BLOCKS))
         up = (DoublingConv(middle, half, REPEATED), DoublingConv(half, width, REPEATED))
         self.convs = nn.ModuleList((*down, *blocks, *up))
         """One before each normalized layer, in the same order."""
-        self.paint = _conv(width, 3, 9, bias=True)
+        self.paint = Conv(width, 3, 9, bias=True)
+        self.paint_cells: nn.ParameterList | None = None
 
     @property
     def normalized(self) -> tuple[nn.Conv2d, ...]:
@@ -61,6 +59,7 @@ class Johnson(nn.Module):
         for conv in self.convs:
             if isinstance(conv, DoublingConv):
                 conv.settle()
+        self.paint_cells = frozen(*on_cells(self.paint))
 
     def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
         return rgb
@@ -68,12 +67,29 @@ class Johnson(nn.Module):
     def forward(self, rgb: Tensor, norm: Norm) -> Tensor:
         height, width = rgb.shape[-2:]
         codes = CODES * F.pad(rgb, (0, -width % CELL_PX, 0, -height % CELL_PX), mode="replicate")
-        x = codes.to(self.paint.weight.dtype)
-        for layer in range(DOWN):
-            x = F.relu(norm(layer, self.convs[layer](x)))
+        x = norm.activated(0, self._stem, codes)
+        for layer in range(1, DOWN):
+            x = norm.activated(layer, self.convs[layer], x)
         for layer in range(DOWN, DOWN + 2 * BLOCKS, 2):
-            bent = F.relu(norm(layer, self.convs[layer](x)))
+            bent = norm.activated(layer, self.convs[layer], x)
             x = x + norm(layer + 1, self.convs[layer + 1](bent))
-        for layer in range(DOWN + 2 * BLOCKS, DOWN + 2 * BLOCKS + UP):
-            x = F.relu(norm(layer, self.convs[layer](x)))
-        return (self.paint(x).to(rgb.dtype) / CODES).clamp(0, 1)[..., :height, :width]
+        layer = DOWN + 2 * BLOCKS
+        x = norm.activated(layer, self.convs[layer], x)
+        painted = self._painted(x, norm, layer + 1)[..., :height, :width]
+        return (painted.to(rgb.dtype) / CODES).clamp(0, 1)
+
+    def _stem(self, codes: Tensor, relu: bool = False) -> Tensor:
+        """The first layer: looks grow from single codes, which eight bits do not tell apart."""
+        stem = self.convs[0]
+        assert isinstance(stem, Conv)
+        return convolve(*twofold(stem.framed(codes), stem.weight), stem.bias, relu=relu)
+
+    def _painted(self, x: Tensor, norm: Norm, layer: int) -> Tensor:
+        """The last two layers, once weights are final by their cells: wide features need no places."""
+        double = self.convs[layer]
+        assert isinstance(double, DoublingConv)
+        if self.paint_cells is None:
+            return self.paint(norm.activated(layer, double, x))
+        kernel, bias = self.paint_cells
+        cells = mirrored(norm.activated(layer, double.cells, x), kernel.shape[-1] // 2)
+        return placed(convolve(cells, kernel, bias), around_corners=True)

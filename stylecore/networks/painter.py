@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylecore.canvas import CANVAS_CHANNELS, Drift, canvas
-from stylecore.networks.doubling import SMOOTH, DoublingConv, frozen, on_cells
+from stylecore.networks.convolution import Conv, convolve, frozen
+from stylecore.networks.doubling import SMOOTH, DoublingConv, on_cells
 from stylecore.normalize import Norm
 
 CELL_PX = 4
@@ -24,13 +25,6 @@ CELL_PX = 4
 DILATIONS = (1, 2, 2, 2, 1, 1)
 _THIN = 0.02
 """Pure black and white give way to this much, so that strokes can be laid over them."""
-
-
-def _conv(inputs: int, outputs: int, dilation: int = 1, bias: bool = False) -> nn.Conv2d:
-    """3x3, same size; reflected at the border, since a zero border reads as a dark frame and gets painted."""
-    return nn.Conv2d(
-        inputs, outputs, 3, padding=dilation, dilation=dilation, padding_mode="reflect", bias=bias
-    )
 
 
 def spread(cells: Tensor) -> Tensor:
@@ -43,11 +37,11 @@ class _Block(nn.Module):
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
-        self.first = _conv(width, width, dilation)
-        self.second = _conv(width, width)
+        self.first = Conv(width, width, dilation=dilation)
+        self.second = Conv(width, width)
 
     def forward(self, x: Tensor, norm: Norm, layer: int) -> Tensor:
-        return x + norm(layer + 1, self.second(F.relu(norm(layer, self.first(x)))))
+        return x + norm(layer + 1, self.second(norm.activated(layer, self.first, x)))
 
 
 class Painter(nn.Module):
@@ -56,6 +50,7 @@ class Painter(nn.Module):
     stride_px = CELL_PX
     design_height_px = 540
     keeps_black = False
+    delicate_layers = 0
     stored_dtype = torch.float16
     halo_px = CELL_PX * (1 + sum(dilation + 1 for dilation in DILATIONS) + 2) + 8
     """How far an output pixel sees, rounded up to whole cells."""
@@ -63,11 +58,11 @@ class Painter(nn.Module):
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.width = width
-        self.stem = _conv(3 * CELL_PX**2 + CANVAS_CHANNELS, width)
+        self.stem = Conv(3 * CELL_PX**2 + CANVAS_CHANNELS, width)
         self.blocks = nn.ModuleList(_Block(width, dilation) for dilation in DILATIONS)
         self.to_half = DoublingConv(width, width // 2, SMOOTH)
         self.to_full = DoublingConv(width // 2, width // 4, SMOOTH)
-        self.paint = _conv(width // 4, 3, bias=True)
+        self.paint = Conv(width // 4, 3, bias=True)
         self.paint_cells: nn.ParameterList | None = None
 
     @property
@@ -100,12 +95,11 @@ class Painter(nn.Module):
         room = (0, -width % CELL_PX, 0, -height % CELL_PX)
         cells = F.pixel_unshuffle(F.pad(ground - 0.5, room, mode="replicate"), CELL_PX)
         seen = torch.cat([cells, frame[:, 3:, ::CELL_PX, ::CELL_PX]], 1)
-        x = self.stem(seen.to(self.stem.weight.dtype))
-        x = F.relu(norm(0, x))
+        x = norm.activated(0, self.stem, seen)
         for index, block in enumerate(self.blocks):
             x = block(x, norm, 1 + 2 * index)
         layer = 1 + 2 * len(self.blocks)
-        x = F.relu(norm(layer, self.to_half(x)))
+        x = norm.activated(layer, self.to_half, x)
         strokes = self._strokes(x, norm, layer + 1)[..., :height, :width].to(ground.dtype)
         return torch.sigmoid(torch.logit(ground, eps=_THIN) + strokes)
 
@@ -117,6 +111,6 @@ class Painter(nn.Module):
 
     def _strokes(self, x: Tensor, norm: Norm, layer: int) -> Tensor:
         if self.paint_cells is None:
-            return self.paint(F.relu(norm(layer, self.to_full(x))))
-        cells = F.pad(F.relu(self.to_full.cells(x)), (1, 1, 1, 1), mode="replicate")
-        return F.pixel_shuffle(F.conv2d(cells, *self.paint_cells), 2)
+            return self.paint(norm.activated(layer, self.to_full, x))
+        cells = F.pad(norm.activated(layer, self.to_full.cells, x), (1, 1, 1, 1), mode="replicate")
+        return F.pixel_shuffle(convolve(cells, *self.paint_cells), 2)
