@@ -48,7 +48,7 @@ def twofold(x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Conv(nn.Conv2d):
-    """Same size at stride 1; reflected at the border, since a zero one reads as a dark frame and gets painted."""
+    """Same size at stride 1; reflected at the border: a zero one reads as a dark frame and gets painted."""
 
     def __init__(
         self,

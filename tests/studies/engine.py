@@ -2,6 +2,7 @@
 
 PYTHONPATH=. python tests/studies/engine.py shards FILM --frames 12
 PYTHONPATH=. python tests/studies/engine.py precision FILM --styles starry-night,gris
+PYTHONPATH=. python tests/studies/engine.py published DATA
 PYTHONPATH=. python tests/studies/engine.py memory FILM
 PYTHONPATH=. python tests/studies/engine.py cap FILM
 """
@@ -14,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -30,11 +30,16 @@ from pipelines.plan import Shard
 from pipelines.render import render_shard
 from pipelines.timeline import FrameRange
 from stylecore.catalog import find_style
+from stylecore.importing import import_checkpoint
+from stylecore.normalize import LiveNorm
+from stylecore.pack import StylePack
 from stylecore.parts import parts_of, rgb_of
 from stylecore.pixels import RGB, YuvFormat
 from stylecore.scaling import resize
+from stylecore.shot import Look
 from stylecore.spec import EXACT, PRECISIONS, EngineSpec
 from stylecore.stylize import Stylizer
+from tests.studies.clips import CLIPS, load_clip
 
 ROUNDS = 2
 PICTURE_PX = (360, 640)
@@ -71,7 +76,7 @@ def _rendered(stages: Stages, shard: Shard) -> str:
 
 
 def precision(film: str, styles: Sequence[str]) -> None:
-    """PSNR of the change against fp32, and what the survey decides, in light, faded and dark."""
+    """PSNR of the change against fp32 as the survey decides, in light, faded and dark."""
     with tempfile.TemporaryDirectory() as folder:
         places = {"source": film, "output": f"{folder}/out.mp4", "work": folder}
         stages = open_stages(resolve_device(make_job(places)), 1, Path(folder))
@@ -84,14 +89,53 @@ def precision(film: str, styles: Sequence[str]) -> None:
 
 
 def _fidelity(style: str, kind: str, picture: Tensor) -> str:
-    pack, name = find_style(style)
-    stylizer = Stylizer(pack, name, YuvFormat(RGB, True, 1, 1), EngineSpec(precision=kind))
     parts = picture.split(1, 1)
-    look = stylizer.survey_parts([parts]).at(0)
-    made, exact = (
-        torch.cat(stylizer.change(parts, replace(look, precision=each)), 1) for each in (kind, EXACT)
-    )
-    return f"{-10 * math.log10((made - exact).square().mean()):.1f} dB ({look.precision})"
+    look, fidelity = _as_run(*find_style(style), kind, parts, parts)
+    return f"{fidelity:.1f} dB ({look.precision})"
+
+
+@torch.inference_mode()
+def published(data: str) -> None:
+    """PSNR of published networks in bf16 against fp32: as a shot's survey runs them, and by torch's autocast.
+
+    Ours on frame 6 after a survey of frame 0, autocast with each frame's own statistics, as it is used.
+    """
+    clips = {name: load_clip(Path(data), name).rgb for name in CLIPS}
+    for weights in sorted(Path(data, "checkpoints/pytorch_examples_nc").glob("*.pth")):
+        pack = import_checkpoint(weights, "imported")
+        for clip, frames in clips.items():
+            first, later = (frames[place][None].split(1, 1) for place in (0, 6))
+            look, ours = _as_run(pack, "imported", "bf16", first, later)
+            kept = f"{look.precision}, {look.exact_layers} layers exact"
+            theirs = _autocast(pack, frames[6][None])
+            print(f"{weights.stem:<18}{clip:<9}{ours:6.1f} dB ({kept})  autocast {theirs:.1f} dB", flush=True)
+
+
+def _as_run(
+    pack: StylePack, style: str, kind: str, first: Sequence[Tensor], later: Sequence[Tensor]
+) -> tuple[Look, float]:
+    """What a survey of one frame decides, and PSNR of another's change against that of fp32."""
+    made, looks = [], []
+    for precision in (kind, EXACT):
+        stylizer = Stylizer(pack, style, YuvFormat(RGB, True, 1, 1), EngineSpec(precision=precision))
+        looks.append(stylizer.survey_parts([first]).at(0))
+        made.append(torch.cat(stylizer.change(later, looks[-1]), 1))
+    return looks[0], _psnr(*made)
+
+
+def _autocast(pack: StylePack, rgb: Tensor) -> float:
+    def painted() -> Tensor:
+        return pack.network(rgb, LiveNorm(pack.vectors["imported"][None], pack.prior))
+
+    with torch.autocast("cpu", torch.bfloat16):
+        few = painted().float()
+    return _psnr(few, painted())
+
+
+def _psnr(made: Tensor, exact: Tensor) -> float:
+    """`inf` for what is painted in fp32 anyway."""
+    error = float((made - exact).square().mean())
+    return -10 * math.log10(error) if error else math.inf
 
 
 def memory(film: str) -> None:
@@ -132,13 +176,15 @@ def cap(film: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("question", choices=["shards", "precision", "memory", "cap"])
+    parser.add_argument("question", choices=["shards", "precision", "published", "memory", "cap"])
     parser.add_argument("film")
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--styles", default="starry-night,great-wave,kandinsky,seurat,gris")
     asked = parser.parse_args()
     if asked.question == "shards":
         shards(str(Path(asked.film).absolute()), asked.frames)
+    elif asked.question == "published":
+        published(asked.film)
     elif asked.question == "memory":
         memory(str(Path(asked.film).absolute()))
     elif asked.question == "cap":

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stylecore.budget import FRAME_BYTES_PER_PX, HELD_BYTES, NETWORK_BYTES_PER_PX, tile_side
+from stylecore.normalize import SurveyNorm
 from stylecore.pack import blank_pack
 from stylecore.pixels import RGB, YuvFormat
 from stylecore.running import FAITHFUL_DB
+from stylecore.shot import Look, mix_looks
 from stylecore.spec import EXACT, EngineSpec
 from stylecore.stylize import Stylizer
 
@@ -33,16 +35,44 @@ def pictures():
 @pytest.mark.parametrize("network", ["painter", "johnson"])
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_fewer_bits_are_the_same_picture(network, precision):
-    made = stylizer(network, precision)
+    engines = [stylizer(network, each) for each in (precision, EXACT)]
     frames = [picture.split(1, 1) for picture in pictures()]
-    look = made.survey_parts(frames).at(0)
-    assert look.precision == precision
+    looks = [engine.survey_parts(frames).at(0) for engine in engines]
+    assert [look.precision for look in looks] == [precision, EXACT]
     for frame in frames:
         few, exact = (
-            torch.cat(made.change(frame, replace(look, precision=each)), 1) for each in (precision, EXACT)
+            torch.cat(engine.change(frame, look), 1) for engine, look in zip(engines, looks, strict=True)
         )
         error = (few - exact).square().mean()
         assert 0 < error < 10 ** (-FAITHFUL_DB / 10)
+
+
+@pytest.mark.parametrize("network", ["painter", "johnson"])
+def test_channels_are_brought_back_to_their_means(network):
+    made, bands = stylizer(network, "bf16"), torch.cat(pictures()[:2])
+    norm = SurveyNorm(made.vectors["plain"], made.prior)
+    with torch.inference_mode():
+        exact = made.network(bands, norm)
+        plain = Look(tuple(norm.constants), norm.tint, None, torch.ones(()), 1.0, "bf16")
+        # What rounded kernels do to a channel, larger.
+        (gain, bias), *rest = plain.constants
+        shifted = replace(plain, constants=((gain, bias + 0.05), *rest))
+        trued = made.runner.trued(bands, shifted, norm.means)
+        errors = [(made.runner.paint(bands, each) - exact).square().mean() for each in (shifted, trued)]
+    assert trued.constants[0][1].sub(bias).abs().max() < 0.01
+    assert errors[1] < 0.1 * errors[0]
+
+
+def test_a_look_keeps_its_first_layers_exact_if_that_is_enough(monkeypatch):
+    made, frames = stylizer("johnson", "bf16"), [picture.split(1, 1) for picture in pictures()]
+    assert made.survey_parts(frames).at(0).exact_layers == 0
+    bears = made.runner.bears
+    monkeypatch.setattr(
+        made.runner, "bears", lambda rgb, look, exact: look.exact_layers == 2 and bears(rgb, look, exact)
+    )
+    look = made.survey_parts(frames).at(0)
+    assert (look.precision, look.exact_layers) == ("bf16", 2)
+    assert mix_looks(look, replace(look, exact_layers=0), 0.5).exact_layers == 2
 
 
 def test_a_look_that_does_not_bear_them_is_painted_in_full():
