@@ -17,26 +17,27 @@ def convolve(
     It joins sums that are fp32 anyway, while eight bits of it would shift a whole channel. A GPU's kernels
     take theirs in the type of the rest.
     """
-    x = x.to(kernel.dtype)
-    if _in_one_step(x) and (relu or bias is not None):
+    if kernel.dtype != torch.float32:
+        x = x.to(kernel.dtype)
+    if _in_one_step(x, kernel) and (relu or bias is not None):
         sizes, after = ((0, 0), (stride, stride), (dilation, dilation), 1), "relu" if relu else "none"
         return torch.ops.mkldnn._convolution_pointwise(x, kernel, bias, *sizes, after, [], "")
     made = F.conv2d(x, kernel, bias if bias is None else bias.to(kernel.dtype), stride, dilation=dilation)
     return F.relu(made) if relu else made
 
 
-def _in_one_step(x: Tensor) -> bool:
+def _in_one_step(x: Tensor, kernel: Tensor) -> bool:
     """Whether this processor's library takes an exact bias and a ReLU with a convolution of this type."""
-    return x.is_cpu and not torch.is_grad_enabled() and _library_takes(x.dtype)
+    return x.is_cpu and x.dtype == kernel.dtype and not torch.is_grad_enabled() and _library_takes(x.dtype)
 
 
 @cache
 def _library_takes(dtype: torch.dtype) -> bool:
-    if not torch.backends.mkldnn.is_available():
-        return False
     asked = torch.ops.mkldnn
-    few = {torch.bfloat16: asked._is_mkldnn_bf16_supported, torch.float16: asked._is_mkldnn_fp16_supported}
-    return dtype == torch.float32 or bool(few[dtype]())
+    if dtype == torch.float32:
+        return hasattr(asked, "_convolution_pointwise")
+    few = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}
+    return dtype in few and hasattr(asked, few[dtype]) and bool(getattr(asked, few[dtype])())
 
 
 def twofold(x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from pipelines import credentials
 from pipelines.cli import run
 from pipelines.config import make_job
+from pipelines.device import resolve_device
 from pipelines.credentials import hide_secrets, masked, scrub, whole
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
@@ -123,7 +124,7 @@ def rendered(film, tmp_path, prefect_api):
     fsspec.register_implementation("vault", Vault, clobber=True)
     MemoryFileSystem().pipe_file("/host/film.mp4", film.read_bytes())
     options = {"style": "identity", "device": "cpu", "preset": "ultrafast", "shard_frames": 40}
-    job = make_job({"source": SOURCE, "output": str(tmp_path / "out.mp4"), **options})
+    job = resolve_device(make_job({"source": SOURCE, "output": str(tmp_path / "out.mp4"), **options}))
     return run_title(job), Path(job.work)
 
 

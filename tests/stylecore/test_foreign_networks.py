@@ -18,7 +18,7 @@ from stylecore.exporting import export_onnx
 from stylecore.images import load_picture, resize_short_side
 from stylecore.importing import import_checkpoint
 from stylecore.networks.johnson import Johnson
-from stylecore.normalize import FrozenNorm, LiveNorm, SurveyNorm
+from stylecore.normalize import FoldedNorm, FrozenNorm, LiveNorm, SurveyNorm
 from stylecore.pack import blank_pack, load_pack, save_pack
 from stylecore.tiling import paint_tiled
 
@@ -222,7 +222,7 @@ def test_a_pixel_sees_as_far_as_the_halo_and_no_farther(first):
     right, left = rgb.clone(), rgb.clone()
     right[..., first:], left[..., :first] = 0.02, 0.02
     with torch.no_grad():
-        plain, *moved = (network(x, lambda layer, features: features) for x in (rgb, right, left))
+        plain, *moved = (network(x, FoldedNorm()) for x in (rgb, right, left))
     touched = [torch.nonzero((x - plain).abs().amax((0, 1, 2)) > 1e-14) for x in moved]
     reach = first - int(touched[0][0]), int(touched[1][-1]) - first + 1
     assert network.halo_px - 4 < max(reach) <= network.halo_px
