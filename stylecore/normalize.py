@@ -1,13 +1,15 @@
 """Conditional instance normalization (Dumoulin 2017), live in training, frozen for a shot.
 
-A network asks `norm(layer, features)` after each convolution, may ask `norm.ground(rgb)` for the picture in
-the style's palette, and never learns which kind it got:
+A network asks `norm(layer, features)` after each convolution, or `norm.activated(layer, conv, x)` for both
+and a ReLU, may ask `norm.ground(rgb)` for the picture in the style's palette, and never learns which kind it
+got:
 
 * `LiveNorm`    statistics of each sample by itself: training, and the flickering baseline;
 * `SurveyNorm`  joint statistics of the whole batch, layer by layer, remembered as constants;
 * `FrozenNorm`  those constants: strictly local, so any tile, batch or shard gives the same pixels;
 * `FoldedNorm`  the same, for a network that has them inside its convolutions (see `folding`);
-* `TruingNorm`  the same, and finds by how much that network's rounded kernels have shifted each channel.
+* `WatchingNorm` the same, and remembers every channel's mean;
+* `TruingNorm`  the same, and brings the channels of a rounded network back to such means.
 
 Deviation from the paper: statistics are shrunk toward the population's (`NormPrior`) as a channel's
 variance vanishes. A flat or black picture would otherwise be divided by almost nothing, and every grey
@@ -128,8 +130,6 @@ class SurveyNorm(Norm):
         self.vector = vector
         self.prior = prior
         self.constants: list[tuple[Tensor, Tensor]] = []
-        self.means: list[Tensor] = []
-        """Of what comes out of each layer, (C,)."""
         self.tint: Tint | None = None
 
     def __call__(self, layer: int, features: Tensor) -> Tensor:
@@ -137,7 +137,6 @@ class SurveyNorm(Norm):
         style = layer_slice(self.vector, self.prior.channels, layer)
         gain, bias = gain_and_bias(*shrink(mean, var, *self.prior.layer(layer)), style[0], style[1])
         self.constants.append((gain, bias))
-        self.means.append(mean * gain + bias)
         return torch.addcmul(bias[:, None, None], features, gain[:, None, None])
 
     def ground(self, rgb: Tensor) -> Tensor:
@@ -176,22 +175,34 @@ class FoldedNorm(Norm):
         return self.tint(rgb) if self.tint else rgb
 
 
-class TruingNorm(Norm):
-    """Brings each channel of a folded network back to the mean it had when surveyed, layer by layer."""
+class WatchingNorm(Norm):
+    """Nothing is left to normalize; `means` are those of each layer, (C,) or (4C,) where it is in cells."""
 
-    def __init__(self, means: Sequence[Tensor], tint: Tint | None = None) -> None:
-        self.means = means
+    def __init__(self, tint: Tint | None = None) -> None:
         self.tint = tint
-        self.shifts: list[Tensor] = []
-        """What each layer's biases lacked, (C,)."""
+        self.means: list[Tensor] = []
 
     def __call__(self, layer: int, features: Tensor) -> Tensor:
-        expected = self.means[layer]
-        # A layer that is left in cells has all the pixels of a cell for each of its channels.
-        found = features.float().mean((0, 2, 3)).view(len(expected), -1)
-        shift = expected - found.mean(1)
+        self.means.append(features.float().mean((0, 2, 3)))
+        return features
+
+    def ground(self, rgb: Tensor) -> Tensor:
+        return self.tint(rgb) if self.tint else rgb
+
+
+class TruingNorm(Norm):
+    """Brings channels of a folded network back to some means; `shifts` (C,) is what biases lacked."""
+
+    def __init__(self, means: Sequence[Tensor], channels: Sequence[int], tint: Tint | None = None) -> None:
+        self.means, self.channels, self.tint = means, channels, tint
+        self.shifts: list[Tensor] = []
+
+    def __call__(self, layer: int, features: Tensor) -> Tensor:
+        lacking = self.means[layer] - features.float().mean((0, 2, 3))
+        # A bias is one for all pixels of a cell.
+        shift = lacking.view(self.channels[layer], -1).mean(1)
         self.shifts.append(shift)
-        moved = shift.repeat_interleave(found.shape[1])[:, None, None]
+        moved = shift.repeat_interleave(len(lacking) // len(shift))[:, None, None]
         return (features.float() + moved).to(features.dtype)
 
     def ground(self, rgb: Tensor) -> Tensor:

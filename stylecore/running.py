@@ -1,14 +1,13 @@
 """How a network is run: statistics inside its convolutions, in tiles, with as few bits as its look bears."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from stylecore.folding import Folding
+from stylecore.folding import Constants, Folding
 from stylecore.networks import StyleNetwork
-from stylecore.normalize import FoldedNorm, TruingNorm
+from stylecore.normalize import FoldedNorm, TruingNorm, WatchingNorm
 from stylecore.shot import Look
 from stylecore.spec import EXACT
 from stylecore.tiling import paint_tiled
@@ -37,12 +36,14 @@ class Runner:
             return run(prepared)
         return paint_tiled(run, prepared, tile_px, network.halo_px, network.stride_px)
 
-    def trued(self, rgb: Tensor, look: Look, means: Sequence[Tensor]) -> Look:
-        """The look with biases that bring each layer's channels to their `means`, in spite of few bits."""
-        norm = TruingNorm(means, look.ground)
-        self._folded(look)(rgb.contiguous(memory_format=torch.channels_last), norm)
-        shifted = zip(look.constants, norm.shifts, strict=True)
-        return replace(look, constants=tuple((gain, bias + shift) for (gain, bias), shift in shifted))
+    def trued(self, rgb: Tensor, look: Look) -> Look:
+        """The look with shifts that bring the channels of (N,3,H,W) to the means they have in fp32."""
+        shown = rgb.contiguous(memory_format=torch.channels_last)
+        exact = WatchingNorm(look.ground)
+        self._folding.folded(look.constants)(shown, exact)
+        rounded = TruingNorm(exact.means, self.network.norm_channels, look.ground)
+        self._folded(replace(look, shifts=()))(shown, rounded)
+        return replace(look, shifts=tuple(rounded.shifts))
 
     def bears(self, rgb: Tensor, look: Look, exact: Tensor) -> bool:
         """Whether each of (N,3,H,W) comes out at the look's precision as it did `exact`, in fp32."""
@@ -52,5 +53,13 @@ class Runner:
 
     def _folded(self, look: Look) -> StyleNetwork:
         if self._last is None or self._last[0] is not look:
-            self._last = look, self._folding.folded(look.constants, DTYPES[look.precision], look.exact_layers)
+            network = self._folding.folded(_shifted(look), DTYPES[look.precision], look.exact_layers)
+            self._last = look, network
         return self._last[1]
+
+
+def _shifted(look: Look) -> Constants:
+    if not look.shifts:
+        return look.constants
+    pairs = zip(look.constants, look.shifts, strict=True)
+    return tuple((gain, bias + shift) for (gain, bias), shift in pairs)

@@ -1,6 +1,6 @@
 """What the frames of a shot share once it has been surveyed: a look, or the way from look to look."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -26,6 +26,8 @@ class Look:
     """Of the network's arithmetic: the engine's, where this look bears it."""
     exact_layers: int = 0
     """First layers that are in fp32 all the same."""
+    shifts: tuple[Tensor, ...] = ()
+    """Of each layer's biases, for what rounding takes from channels; none if it is borne as it is."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,13 @@ def mix_looks(first: Look, second: Look, weight: float) -> Look:
     )
     usual = torch.lerp(first.usual, second.usual, weight)
     strength = first.strength + weight * (second.strength - first.strength)
-    precision = first.precision if first.precision == second.precision else EXACT
-    exact_layers = max(first.exact_layers, second.exact_layers)
-    return Look(constants, ground, tint, usual, strength, precision, exact_layers)
+    mixed = Look(constants, ground, tint, usual, strength)
+    if not _rounded_alike(first, second):
+        return mixed
+    return replace(mixed, precision=first.precision, exact_layers=first.exact_layers, shifts=first.shifts)
+
+
+def _rounded_alike(first: Look, second: Look) -> bool:
+    """Shifts belong to kernels: those of two surveys do not mix."""
+    kinds = [(look.precision, look.exact_layers, tuple(map(id, look.shifts))) for look in (first, second)]
+    return kinds[0] == kinds[1]

@@ -4,7 +4,7 @@ A frame is a list of planes (H,W), see `pixels`. The survey fixes the statistics
 normalization layer for the whole shot; after it, a frame depends on itself and its place in the shot alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import cycle
 from typing import TypeVar
@@ -87,12 +87,15 @@ class Stylizer:
         exact = Look(tuple(norm.constants), norm.tint, tint, usual, 1.0)
         if self.engine.precision == EXACT or not exact.constants:
             return exact
+        made = self._with_few_bits(exact, bands)
+        return next((look for look in made if self.runner.bears(bands, look, painted)), exact)
+
+    def _with_few_bits(self, exact: Look, bands: Tensor) -> Iterator[Look]:
+        """The look as the engine wishes it, from the fastest way to the most careful."""
         for exact_layers in sorted({0, self.network.delicate_layers}):
-            wished = replace(exact, precision=self.engine.precision, exact_layers=exact_layers)
-            made = self.runner.trued(bands, wished, norm.means)
-            if self.runner.bears(bands, made, painted):
-                return made
-        return exact
+            plain = replace(exact, precision=self.engine.precision, exact_layers=exact_layers)
+            yield plain
+            yield self.runner.trued(bands, plain)
 
     def stylize(
         self,

@@ -18,7 +18,7 @@ from stylecore.importing import import_checkpoint
 from stylecore.normalize import SurveyNorm
 from stylecore.running import Runner
 from stylecore.shot import Look
-from stylecore.spec import EXACT, EngineSpec
+from stylecore.spec import EngineSpec
 
 
 class Peer:
@@ -70,6 +70,5 @@ def same_network(weights: Path, rgb: Tensor, engine: EngineSpec) -> tuple[Runner
     network = pack.network.to(engine.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     norm = SurveyNorm(pack.vectors["classic"].to(engine.device), pack.prior.to(engine.device))
     network(rgb, norm)
-    runner = Runner(network)
-    look = Look(tuple(norm.constants), None, None, brightness(rgb)[0], 1.0, engine.precision)
-    return runner, look if engine.precision == EXACT else runner.trued(rgb, look, norm.means)
+    constants = tuple(norm.constants)
+    return Runner(network), Look(constants, None, None, brightness(rgb)[0], 1.0, engine.precision)

@@ -27,8 +27,16 @@ def convolve(
 
 
 def _in_one_step(x: Tensor, kernel: Tensor) -> bool:
-    """Whether this processor's library takes an exact bias and a ReLU with a convolution of this type."""
-    return x.is_cpu and x.dtype == kernel.dtype and not torch.is_grad_enabled() and _library_takes(x.dtype)
+    """Whether this processor's library takes an exact bias and a ReLU with a convolution of this type.
+
+    For painting alone: it knows no gradients, and other programs do not know it.
+    """
+    as_it_is = x.is_cpu and x.dtype == kernel.dtype and not torch.is_autocast_enabled("cpu")
+    return (
+        as_it_is
+        and not (torch.is_grad_enabled() or torch.compiler.is_exporting())
+        and _library_takes(x.dtype)
+    )
 
 
 @cache

@@ -34,6 +34,7 @@ class DoublingConv(nn.Conv2d):
         super().__init__(inputs, outputs, 3, bias=False)
         self.shares: Tensor
         self.register_buffer("shares", torch.tensor(shares, dtype=torch.float32), persistent=False)
+        self.around_corners = len(shares[0][0]) == 2
         self.settled: nn.ParameterList | None = None
 
     def settle(self) -> None:
@@ -41,7 +42,7 @@ class DoublingConv(nn.Conv2d):
         self.settled = frozen(*self._composed())
 
     def forward(self, x: Tensor, relu: bool = False) -> Tensor:
-        return placed(self.cells(x, relu), around_corners=self.shares.shape[-1] == len(REPEATED))
+        return placed(self.cells(x, relu), self.around_corners)
 
     def cells(self, x: Tensor, relu: bool = False) -> Tensor:
         """The same before its pixels are put in their places: (N,4 outputs,H,W), around corners H+1,W+1."""
@@ -66,13 +67,14 @@ def mirrored(cells: Tensor, reach: int) -> Tensor:
     framed = F.pad(cells, (reach,) * 4, mode="replicate")
     pixels = framed.unflatten(1, (-1, 2, 2))
     for axis, phase in product((0, 1), (0, 1)):
-        lines, last = pixels.select(2 + axis, phase), 2 * cells.shape[2 + axis] - 3
-        for place in range(framed.shape[2 + axis]):
-            pixel = 2 * (place - reach) - 1 + phase
+        lines, count = pixels.select(2 + axis, phase), cells.shape[2 + axis]
+        last = 2 * count - 3
+        for cell in (*range(-reach, 1), *range(count - 1, count + reach)):
+            pixel = 2 * cell - 1 + phase
             if not 0 <= pixel <= last:
                 inside = -pixel if pixel < 0 else 2 * last - pixel
-                source = (inside + 1) // 2 + reach
-                lines.select(3 + axis, place).copy_(lines.select(3 + axis, source))
+                source = (inside + 1) // 2
+                lines.select(3 + axis, cell + reach).copy_(lines.select(3 + axis, source + reach))
     return framed
 
 

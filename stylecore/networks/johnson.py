@@ -30,7 +30,7 @@ class Johnson(nn.Module):
     design_height_px = 540
     keeps_black = False
     delicate_layers = 2
-    """Imported looks often grow from single codes, which eight bits of the first layers do not tell apart."""
+    """Imported looks often grow from differences of single codes: rounded first layers may lose them."""
     stored_dtype = torch.float32
     """Half precision moved real imported styles by up to 1.4 codes of 255."""
     halo_px = CELL_PX * 2 * BLOCKS + 2 * (4 + 1 + 2) + (CELL_PX - 1)
@@ -79,7 +79,7 @@ class Johnson(nn.Module):
         return (painted.to(rgb.dtype) / CODES).clamp(0, 1)
 
     def _stem(self, codes: Tensor, relu: bool = False) -> Tensor:
-        """The first layer: looks grow from single codes, which eight bits do not tell apart."""
+        """The first layer, of all the bits of its input."""
         stem = self.convs[0]
         assert isinstance(stem, Conv)
         return convolve(*twofold(stem.framed(codes), stem.weight), stem.bias, relu=relu)

@@ -14,8 +14,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from pipelines import credentials
 from pipelines.cli import run
 from pipelines.config import make_job
-from pipelines.device import resolve_device
 from pipelines.credentials import hide_secrets, masked, scrub, whole
+from pipelines.device import resolve_device
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
 

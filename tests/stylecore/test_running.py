@@ -47,32 +47,59 @@ def test_fewer_bits_are_the_same_picture(network, precision):
         assert 0 < error < 10 ** (-FAITHFUL_DB / 10)
 
 
-@pytest.mark.parametrize("network", ["painter", "johnson"])
-def test_channels_are_brought_back_to_their_means(network):
-    made, bands = stylizer(network, "bf16"), torch.cat(pictures()[:2])
+def surveyed(made, bands, precision):
     norm = SurveyNorm(made.vectors["plain"], made.prior)
-    with torch.inference_mode():
-        exact = made.network(bands, norm)
-        plain = Look(tuple(norm.constants), norm.tint, None, torch.ones(()), 1.0, "bf16")
-        # What rounded kernels do to a channel, larger.
-        (gain, bias), *rest = plain.constants
-        shifted = replace(plain, constants=((gain, bias + 0.05), *rest))
-        trued = made.runner.trued(bands, shifted, norm.means)
-        errors = [(made.runner.paint(bands, each) - exact).square().mean() for each in (shifted, trued)]
-    assert trued.constants[0][1].sub(bias).abs().max() < 0.01
-    assert errors[1] < 0.1 * errors[0]
+    exact = made.network(bands, norm)
+    return exact, Look(tuple(norm.constants), norm.tint, None, torch.ones(()), 1.0, precision)
 
 
-def test_a_look_keeps_its_first_layers_exact_if_that_is_enough(monkeypatch):
+@pytest.mark.parametrize("network", ["painter", "johnson"])
+@torch.inference_mode()
+def test_channels_are_brought_back_to_their_means(network, monkeypatch):
+    made, bands = stylizer(network, "bf16"), torch.cat(pictures()[:2])
+    exact, look = surveyed(made, bands, "bf16")
+    # What rounded kernels do to a channel, larger.
+    rounded_to = made.runner._folding._rounded_to
+
+    def worse(*asked):
+        network = rounded_to(*asked)
+        network.normalized[0].bias.add_(0.5)
+        return network
+
+    monkeypatch.setattr(made.runner._folding, "_rounded_to", worse)
+    trued = made.runner.trued(bands, look)
+    errors = [(made.runner.paint(bands, each) - exact).square().mean() for each in (look, trued)]
+    assert (trued.shifts[0] + 0.5).abs().max() < 0.01
+    assert errors[1] < 0.2 * errors[0]
+
+
+@pytest.mark.parametrize("network", ["painter", "johnson"])
+@torch.inference_mode()
+def test_what_is_exact_needs_no_truing(network):
+    made, bands = stylizer(network, EXACT), torch.cat(pictures()[:2])
+    _, look = surveyed(made, bands, EXACT)
+    assert max(shift.abs().max() for shift in made.runner.trued(bands, look).shifts) < 1e-5
+
+
+@pytest.mark.parametrize(("layers", "trued"), [(0, False), (0, True), (2, False), (2, True)])
+def test_a_look_is_painted_the_fastest_way_that_it_bears(layers, trued, monkeypatch):
     made, frames = stylizer("johnson", "bf16"), [picture.split(1, 1) for picture in pictures()]
-    assert made.survey_parts(frames).at(0).exact_layers == 0
-    bears = made.runner.bears
-    monkeypatch.setattr(
-        made.runner, "bears", lambda rgb, look, exact: look.exact_layers == 2 and bears(rgb, look, exact)
-    )
+    way, seen = (layers, trued), []
+
+    def bears(rgb, look, exact):
+        seen.append((look.exact_layers, bool(look.shifts)))
+        return seen[-1] == way
+
+    monkeypatch.setattr(made.runner, "bears", bears)
     look = made.survey_parts(frames).at(0)
-    assert (look.precision, look.exact_layers) == ("bf16", 2)
-    assert mix_looks(look, replace(look, exact_layers=0), 0.5).exact_layers == 2
+    assert (look.precision, look.exact_layers, bool(look.shifts)) == ("bf16", layers, trued)
+    assert seen == sorted(seen) and seen[-1] == way
+    between = mix_looks(look, replace(look, strength=0.5), 0.5)
+    assert (between.precision, between.exact_layers, between.shifts) == ("bf16", layers, look.shifts)
+    assert (
+        mix_looks(look, replace(look, shifts=tuple(gain + 1 for gain, _ in look.constants)), 0.5).precision
+        == EXACT
+    )
 
 
 def test_a_look_that_does_not_bear_them_is_painted_in_full():
