@@ -144,26 +144,30 @@ class SurveyNorm(Norm):
         return self.tint(rgb)
 
 
-class FrozenNorm(Norm):
-    """Constants of a survey: one (gain, bias) pair of (C,) vectors per layer, and the ground's colours."""
+class _Grounded(Norm):
+    """What is laid on a ground whose colours are settled."""
 
-    def __init__(self, constants: Sequence[tuple[Tensor, Tensor]], tint: Tint | None = None) -> None:
-        self.constants = constants
+    def __init__(self, tint: Tint | None = None) -> None:
         self.tint = tint
-
-    def __call__(self, layer: int, features: Tensor) -> Tensor:
-        gain, bias = self.constants[layer]
-        return torch.addcmul(bias[:, None, None], features, gain[:, None, None])
 
     def ground(self, rgb: Tensor) -> Tensor:
         return self.tint(rgb) if self.tint else rgb
 
 
-class FoldedNorm(Norm):
-    """Nothing is left to normalize: only the ground's colours."""
+class FrozenNorm(_Grounded):
+    """Constants of a survey: one (gain, bias) pair of (C,) vectors per layer, and the ground's colours."""
 
-    def __init__(self, tint: Tint | None = None) -> None:
-        self.tint = tint
+    def __init__(self, constants: Sequence[tuple[Tensor, Tensor]], tint: Tint | None = None) -> None:
+        super().__init__(tint)
+        self.constants = constants
+
+    def __call__(self, layer: int, features: Tensor) -> Tensor:
+        gain, bias = self.constants[layer]
+        return torch.addcmul(bias[:, None, None], features, gain[:, None, None])
+
+
+class FoldedNorm(_Grounded):
+    """Nothing is left to normalize: only the ground's colours."""
 
     def __call__(self, layer: int, features: Tensor) -> Tensor:
         return features
@@ -171,30 +175,25 @@ class FoldedNorm(Norm):
     def activated(self, layer: int, conv: Convolution, x: Tensor) -> Tensor:
         return conv(x, relu=True)
 
-    def ground(self, rgb: Tensor) -> Tensor:
-        return self.tint(rgb) if self.tint else rgb
 
-
-class WatchingNorm(Norm):
+class WatchingNorm(_Grounded):
     """Nothing is left to normalize; `means` are those of each layer, (C,) or (4C,) where it is in cells."""
 
     def __init__(self, tint: Tint | None = None) -> None:
-        self.tint = tint
+        super().__init__(tint)
         self.means: list[Tensor] = []
 
     def __call__(self, layer: int, features: Tensor) -> Tensor:
         self.means.append(features.float().mean((0, 2, 3)))
         return features
 
-    def ground(self, rgb: Tensor) -> Tensor:
-        return self.tint(rgb) if self.tint else rgb
 
-
-class TruingNorm(Norm):
+class TruingNorm(_Grounded):
     """Brings channels of a folded network back to some means; `shifts` (C,) is what biases lacked."""
 
     def __init__(self, means: Sequence[Tensor], channels: Sequence[int], tint: Tint | None = None) -> None:
-        self.means, self.channels, self.tint = means, channels, tint
+        super().__init__(tint)
+        self.means, self.channels = means, channels
         self.shifts: list[Tensor] = []
 
     def __call__(self, layer: int, features: Tensor) -> Tensor:
@@ -204,6 +203,3 @@ class TruingNorm(Norm):
         self.shifts.append(shift)
         moved = shift.repeat_interleave(len(lacking) // len(shift))[:, None, None]
         return (features.float() + moved).to(features.dtype)
-
-    def ground(self, rgb: Tensor) -> Tensor:
-        return self.tint(rgb) if self.tint else rgb

@@ -23,6 +23,7 @@ from stylecore.catalog import find_style
 from stylecore.encoders import Encoder, load_encoder
 from stylecore.images import resize_short_side
 from stylecore.metrics import CONTENT_LAYER, STYLE_LAYERS
+from stylecore.runtime import keep_freed_memory
 from stylecore.stills import paint_still
 
 HELD_BACK = ("androidx_dog_720p30_live.mp4", "nasa_13013_2v2a2s.mp4")
@@ -108,6 +109,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=10)
     parser.add_argument("--out", type=Path, help="the rows, as JSON")
     asked = parser.parse_args()
+    keep_freed_memory()
     encoder, rows = load_encoder(asked.data / LOSS_NETWORK), []
     frames = held_back_frames(asked.data, asked.frames)
     for style in asked.styles.split(","):

@@ -14,10 +14,11 @@ from stylecore.canvas import Drift
 from stylecore.images import load_picture, resize_short_side
 from stylecore.parts import apply_change
 from stylecore.pixels import YuvFormat, to_rgb
+from stylecore.training.spec import TrainSpec
 
 FRAMES = 24
 MAX_HEIGHT_PX = 360
-PAINTING_SHORT_SIDE_PX = 512
+PAINTING_SHORT_SIDE_PX = TrainSpec().painting_short_side_px
 """The size in which our bundled styles learned their paintings: strokes count in pixels."""
 CLIPS = {
     "bunny": ("bbb_720p24_30s_vp8_vorbis.webm", 396),
