@@ -1,5 +1,6 @@
 """How a network is run: statistics inside its convolutions, in tiles, with as few bits as its look bears."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -36,14 +37,17 @@ class Runner:
             return run(prepared)
         return paint_tiled(run, prepared, tile_px, network.halo_px, network.stride_px)
 
-    def trued(self, rgb: Tensor, look: Look) -> Look:
-        """The look with shifts that bring the channels of (N,3,H,W) to the means they have in fp32."""
-        shown = rgb.contiguous(memory_format=torch.channels_last)
-        exact = WatchingNorm(look.ground)
-        self._folding.folded(look.constants)(shown, exact)
-        rounded = TruingNorm(exact.means, self.network.norm_channels, look.ground)
-        self._folded(replace(look, shifts=()))(shown, rounded)
-        return replace(look, shifts=tuple(rounded.shifts))
+    def means(self, rgb: Tensor, look: Look) -> list[Tensor]:
+        """Of every channel of every layer, of (N,3,H,W) in fp32; what `trued` asks for."""
+        norm = WatchingNorm(look.ground)
+        self._folding.folded(look.constants)(rgb.contiguous(memory_format=torch.channels_last), norm)
+        return norm.means
+
+    def trued(self, rgb: Tensor, look: Look, means: Sequence[Tensor]) -> Look:
+        """A look without shifts with those that bring its channels of (N,3,H,W) back to `means`."""
+        norm = TruingNorm(means, self.network.norm_channels, look.ground)
+        self._folded(look)(rgb.contiguous(memory_format=torch.channels_last), norm)
+        return replace(look, shifts=tuple(norm.shifts))
 
     def bears(self, rgb: Tensor, look: Look, exact: Tensor) -> bool:
         """Whether each of (N,3,H,W) comes out at the look's precision as it did `exact`, in fp32."""

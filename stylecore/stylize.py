@@ -92,10 +92,14 @@ class Stylizer:
 
     def _with_few_bits(self, exact: Look, bands: Tensor) -> Iterator[Look]:
         """The look as the engine wishes it, from the fastest way to the most careful."""
-        for exact_layers in sorted({0, self.network.delicate_layers}):
-            plain = replace(exact, precision=self.engine.precision, exact_layers=exact_layers)
-            yield plain
-            yield self.runner.trued(bands, plain)
+        rounded = replace(exact, precision=self.engine.precision)
+        yield rounded
+        means = self.runner.means(bands, exact)
+        yield self.runner.trued(bands, rounded, means)
+        if self.network.delicate_layers:
+            careful = replace(rounded, exact_layers=self.network.delicate_layers)
+            yield careful
+            yield self.runner.trued(bands, careful, means)
 
     def stylize(
         self,

@@ -31,12 +31,9 @@ def _in_one_step(x: Tensor, kernel: Tensor) -> bool:
 
     For painting alone: it knows no gradients, and other programs do not know it.
     """
-    as_it_is = x.is_cpu and x.dtype == kernel.dtype and not torch.is_autocast_enabled("cpu")
-    return (
-        as_it_is
-        and not (torch.is_grad_enabled() or torch.compiler.is_exporting())
-        and _library_takes(x.dtype)
-    )
+    if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or torch.compiler.is_exporting():
+        return False
+    return x.is_cpu and x.dtype == kernel.dtype and _library_takes(x.dtype)
 
 
 @cache
