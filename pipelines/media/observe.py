@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 
-from pipelines.media.camera import STILL, Small, move_between, shrink
+from pipelines.media.camera import STILL, View, move_between, view
 from pipelines.media.child import Message, limit_memory
 from pipelines.media.decoding import checksum, frames_of, is_end, packets_of
 from pipelines.media.fields import NO_FIELDS, FieldOrder, Lines, compare_fields, take_lines
@@ -109,7 +109,7 @@ class _Eye:
     def __init__(self, info: SourceInfo) -> None:
         self.info = info
         self.order = FieldOrder()
-        self.before: tuple[Signature, Small, Lines] | None = None
+        self.before: tuple[Signature, View, Lines] | None = None
 
     def look(self, frame: av.VideoFrame) -> FrameSeen:
         """What is seen of the next frame; of one that is not like the film's, only that."""
@@ -117,12 +117,12 @@ class _Eye:
         if form != (self.info.width, self.info.height, self.info.stored_format):
             return FrameSeen(frame.pts, *form, concealed=frame.is_corrupt)
         luma, bits = plane_arrays(frame)[0], self.info.layout.bits
-        signature, small, lines = sign(luma, bits), shrink(luma, bits), take_lines(luma, bits)
+        signature, seen, lines = sign(luma, bits), view(luma, bits), take_lines(luma, bits)
         top_first, changed, move, fields = self.order.top_first(frame), 0.0, STILL, NO_FIELDS
         if self.before is not None:
-            changed, move = change(self.before[0], signature), move_between(self.before[1], small)
+            changed, move = change(self.before[0], signature), move_between(self.before[1], seen)
             fields = compare_fields(self.before[2], lines, top_first)
-        self.before = signature, small, lines
+        self.before = signature, seen, lines
         return FrameSeen(
             frame.pts,
             *form,

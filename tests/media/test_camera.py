@@ -7,7 +7,7 @@ from conftest import ffmpeg, index_film
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.media.camera import STILL, move_between, shrink
+from pipelines.media.camera import STILL, move_between, view
 from stylecore.catalog import find_style
 from stylecore.pixels import YuvFormat
 from stylecore.spec import EngineSpec
@@ -19,7 +19,7 @@ WORLD = torch.nn.functional.interpolate(
 )[0, 0].clamp(0, 1)
 
 
-def view(top, left, noise=1.0):
+def window(top, left, noise=1.0):
     """A window of 270x480 on the world, with grain."""
     picture = 255 * WORLD[top : top + 270, left : left + 480].numpy() + noise * RANDOM.normal(size=(270, 480))
     return picture.clip(0, 255).astype(np.uint8)
@@ -28,38 +28,38 @@ def view(top, left, noise=1.0):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(-25, 25), st.integers(-25, 25))
 def test_a_pan_is_measured(down, right):
-    move = move_between(shrink(view(100, 200)), shrink(view(100 - down, 200 - right)))
+    move = move_between(view(window(100, 200)), view(window(100 - down, 200 - right)))
     if max(abs(down), abs(right)) > 1:
         assert abs(move.down * 270 - down) < 0.3 and abs(move.right * 270 - right) < 0.3
 
 
 @pytest.mark.parametrize("noise", [0.0, 1.0, 8.0])
 def test_a_camera_that_stands_still_does_not_move(noise):
-    assert move_between(shrink(view(100, 200, noise)), shrink(view(100, 200, noise))) == STILL
+    assert move_between(view(window(100, 200, noise)), view(window(100, 200, noise))) == STILL
 
 
 def test_an_actor_who_walks_is_no_pan():
-    before, after = view(100, 200), view(100, 200)
+    before, after = window(100, 200), window(100, 200)
     before[100:200, 100:180] = 30
     after[100:200, 110:190] = 30
-    assert move_between(shrink(before), shrink(after)) == STILL
+    assert move_between(view(before), view(after)) == STILL
 
 
 def test_a_cut_is_no_pan():
-    assert move_between(shrink(view(0, 0)), shrink(view(300, 400))) == STILL
+    assert move_between(view(window(0, 0)), view(window(300, 400))) == STILL
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_flat_pictures_stand_still(value):
     flat = np.full((100, 160), value, np.uint8)
-    assert move_between(shrink(flat), shrink(flat)) == move_between(shrink(view(0, 0)), shrink(view(0, 0)))
+    assert move_between(view(flat), view(flat)) == move_between(view(window(0, 0)), view(window(0, 0)))
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from([16, 17, 33, 600]), st.sampled_from([16, 19, 40, 700]), st.integers(0, 99))
 def test_pictures_that_have_nothing_in_common_give_a_motion_within_reach(height, width, seed):
     noise = np.random.default_rng(seed).integers(0, 256, (2, height, width), dtype=np.uint8)
-    move = move_between(*(shrink(picture) for picture in noise))
+    move = move_between(*(view(picture) for picture in noise))
     assert abs(move.down) <= 1.2 and abs(move.right) * height <= width + 1
 
 
@@ -78,8 +78,8 @@ def test_strokes_move_with_the_scene():
     """The same wall, 24 pixels farther: with its drift known it is painted alike, without it is not."""
     pack, name = find_style("starry-night")
     stylizer = Stylizer(pack, name, YuvFormat("bt709", True, gray=True), EngineSpec())
-    wall = torch.from_numpy(view(100, 200, 0.0)) // 4 + 90
-    moved = torch.from_numpy(view(100, 224, 0.0)) // 4 + 90
+    wall = torch.from_numpy(window(100, 200, 0.0)) // 4 + 90
+    moved = torch.from_numpy(window(100, 224, 0.0)) // 4 + 90
     state = stylizer.survey([[wall]])
     first = stylizer.stylize([[wall]], state)[0][0].float()[40:-40, 64:-40]
     errors = []

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipelines.media.camera import STILL, move_between, shrink
+from pipelines.media.camera import STILL, move_between, view
 from stylecore.canvas import Drift
 from stylecore.images import load_picture, resize_short_side
 from stylecore.parts import apply_change
@@ -60,8 +60,8 @@ def load_clip(data: Path, name: str) -> Clip:
 
 
 def _drifts(planes: list[list[Tensor]]) -> list[Drift]:
-    small = [shrink(luma.numpy()) for luma, *_ in planes]
-    moves = [STILL, *(move_between(before, after) for before, after in pairwise(small))]
+    views = [view(luma.numpy()) for luma, *_ in planes]
+    moves = [STILL, *(move_between(before, after) for before, after in pairwise(views))]
     down, right = accumulate(move.down for move in moves), accumulate(move.right for move in moves)
     return list(zip(down, right, strict=True))
 
