@@ -1,7 +1,7 @@
 """What a look costs on this machine, learnt from at most 1 % of a film's frames, and kept.
 
-Those few frames are rendered over and over, by the stages and threads that render a shard: what stages cost
-each other on shared cores is in the figure.
+Those few frames are rendered over and over, by the stages and threads that render shards, as many at once as
+for the film: what they cost each other on shared cores is in the figure.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import cycle, islice, repeat
 from pathlib import Path
 from statistics import fmean
@@ -17,6 +18,8 @@ from typing import TypeVar
 from av import VideoFrame
 
 from pipelines import progress
+from pipelines.device import painting_threads
+from pipelines.jobs import TitleJob
 from pipelines.media.encoding import Encoding
 from pipelines.media.frames import FrameReader
 from pipelines.media.parts import Planes, read_part, write_part
@@ -32,7 +35,7 @@ from pipelines.work import Work
 from stylecore.spec import EngineSpec, StyleSpec
 
 Picture = TypeVar("Picture")
-VERSION = 2
+VERSION = 3
 MOST_SHARE = 0.01
 """Of the film's frames; but two are needed, since the first of an encoder run is unlike the others."""
 _RUN_FRAMES = 8
@@ -49,6 +52,8 @@ class Calibration:
     look: str
     """See `look_of`."""
     device_class: str
+    at_once: int
+    """Shards that were rendered at the same time; seconds are those of each."""
     frames: int
     """Different ones that were painted to learn this."""
     shot_seconds: float
@@ -74,18 +79,28 @@ def calibrations(work: Work, film: FilmPlan) -> list[Calibration]:
     return [row for name in names for row in read_rows(work.store, name, Calibration, VERSION) or []]
 
 
-def calibrate(work: Work, film: FilmPlan, engine: EngineSpec, source: Path) -> list[Calibration]:
+def shards_at_once(job: TitleJob, film: FilmPlan) -> int:
+    """As many as the job has, if the film has them."""
+    return min(job.shards_at_once, len(film.shards))
+
+
+def calibrate(work: Work, film: FilmPlan, job: TitleJob, source: Path) -> list[Calibration]:
     """Learn what this film's looks cost on this device, and keep it with the work."""
+    engine, at_once = job.engine_spec, shards_at_once(job, film)
     looks = {look_of(style): style.passes for style in film.styles}
     most = max(2, int(len(film.frames) * MOST_SHARE) // len(looks))
     once = replace(film, styles=tuple(replace(style, passes=1) for style in film.styles))
     progress.begin("calibrate", unit="")
-    part = work.scratch / f"calibration{film.encoding.part_suffix}"
-    with explained("writing", str(part)):
-        part.parent.mkdir(parents=True, exist_ok=True)
-        trials = {look: _trials(once, engine, source, _runs(film, look, most), part) for look in looks}
-        part.unlink()
-    made = [_calibration(look, engine, looks[look], found) for look, found in sorted(trials.items())]
+    parts = [work.scratch / f"calibration-{number}{film.encoding.part_suffix}" for number in range(at_once)]
+    with explained("writing", str(work.scratch)), painting_threads(at_once) as pool:
+        work.scratch.mkdir(parents=True, exist_ok=True)
+        tried = {
+            look: partial(_trials, once, engine, source, _runs(film, look, most)) for look in sorted(looks)
+        }
+        trials = {look: list(pool.map(trial, parts)) for look, trial in tried.items()}
+        for part in parts:
+            part.unlink()
+    made = [_calibration(look, engine, looks[look], found) for look, found in trials.items()]
     name = f"calibration/{engine.device_class}-{_key(film)}.parquet"
     write_rows(work.store, name, Calibration, made, VERSION)
     return made
@@ -202,13 +217,18 @@ def _enough(frames: Iterable[Planes]) -> Iterator[Planes]:
     yield from repeat(planes, SEGMENT_MIN_FRAMES - seen)
 
 
-def _calibration(look: str, engine: EngineSpec, passes: int, trials: Sequence[_Trial]) -> Calibration:
+def _calibration(
+    look: str, engine: EngineSpec, passes: int, beside: Sequence[Sequence[_Trial]]
+) -> Calibration:
+    """Of the trials of shards beside each other."""
+    trials = [trial for shard in beside for trial in shard]
     after = [size for trial in trials for size in trial.sizes[1:]]
     first = fmean(trial.sizes[0] for trial in trials)
     return Calibration(
         look=look,
         device_class=engine.device_class,
-        frames=sum(trial.few for trial in trials),
+        at_once=len(beside),
+        frames=sum(trial.few for trial in beside[0]),
         shot_seconds=fmean(trial.shot_seconds for trial in trials),
         frame_seconds=passes * fmean(trial.frame_seconds for trial in trials),
         first_bytes=first,

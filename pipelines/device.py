@@ -1,5 +1,7 @@
 """Which device a job computes on."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 
 from pipelines.environment import cores
@@ -25,8 +27,13 @@ def resolve_device(job: TitleJob) -> TitleJob:
 
 
 def share_cores(shards_at_once: int) -> None:
-    """Give each of some shards that are painted at once its share of this machine's cores."""
-    torch.set_num_threads(max(1, cores() // shards_at_once))
+    """Let this thread, and those yet to start, have a share of the cores when so many paint at once."""
+    torch.set_num_threads(max(1, cores() // max(1, shards_at_once)))
+
+
+def painting_threads(shards_at_once: int) -> ThreadPoolExecutor:
+    """A thread for each of some shards that are painted at once, with its share of the cores."""
+    return ThreadPoolExecutor(shards_at_once, initializer=share_cores, initargs=(shards_at_once,))
 
 
 def check_pool_device(job: TitleJob) -> TitleJob:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heapreplace
 
 from pipelines.calibration import Calibration, look_of
 from pipelines.plan import Shard
@@ -40,10 +41,18 @@ def forecast(
     return Forecast(
         device_class=known[0].device_class,
         calibrated_frames=sum(row.frames for row in known),
-        seconds=sum(_shard_seconds(film, rows, shard) for shard in shards),
+        seconds=_wall_seconds([_shard_seconds(film, rows, shard) for shard in shards], known[0].at_once),
         part_bytes=part_bytes,
         delivery_bytes=picture_bytes + _other_tracks_bytes(film, source_bytes),
     )
+
+
+def _wall_seconds(shards: Sequence[float], at_once: int) -> float:
+    """Until all are done, when one begins as soon as another ends."""
+    ends = [0.0] * at_once
+    for seconds in shards:
+        heapreplace(ends, ends[0] + seconds)
+    return max(ends)
 
 
 def _shard_seconds(film: FilmPlan, rows: Sequence[Calibration], shard: Shard) -> float:

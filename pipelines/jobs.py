@@ -5,12 +5,15 @@ from typing import Any
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
+from pipelines.environment import cores
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.pictures import is_sequence
 from pipelines.media.scan import SCANS
 from stylecore.spec import COLOR_MODES, EXACT, METHODS, PRECISIONS, EngineSpec
 
 _GPU_SHARDS = 4
+_CPU_SHARDS = 2
+"""More than these were never measured; each holds its own frames and its own encoder."""
 
 
 class Look(BaseModel):
@@ -116,8 +119,13 @@ class TitleJob(Look):
 
     @property
     def shards_at_once(self) -> int:
-        """As many as keep the device busy: decoding and encoding wait for processors, a GPU does not."""
-        return self.at_once or (_GPU_SHARDS if self.device.startswith("cuda") else 1)
+        """As many as keep the device busy: a GPU waits for encoders, processors wait for each other.
+
+        Where memory is counted, one shard has all of a CPU's.
+        """
+        if self.at_once or self.device.startswith("cuda"):
+            return self.at_once or _GPU_SHARDS
+        return 1 if self.memory else min(_CPU_SHARDS, cores())
 
     @property
     def name(self) -> str:

@@ -27,8 +27,9 @@ HERE = Path(__file__).parent
 
 
 def job_for(film, output, pack, **options):
-    defaults = {"style": f"{pack}#plain", "device": "cpu", "shard_frames": 40, "preset": "ultrafast"}
-    return make_job({"source": str(film), "output": str(output), **defaults, **options})
+    places = {"source": str(film), "output": str(output), "style": f"{pack}#plain"}
+    defaults = {"device": "cpu", "shard_frames": 40, "at_once": 1, "preset": "ultrafast"}
+    return make_job({**places, **defaults, **options})
 
 
 def decoded(path):
@@ -54,10 +55,14 @@ def test_identity_and_lossless_is_the_source_bit_for_bit(film, tmp_path, pack):
 
 
 def test_shards_batches_and_tiles_change_nothing(film, tmp_path, pack):
-    """One, three and two shards, batches of 1 and 4, tiles of 64: the same file, to the byte."""
+    """One, three and two shards, one or two at once, batches of 1 and 4, tiles of 64: the same file."""
     made = []
     for number, options in enumerate(
-        [{"shard_frames": 999}, {"shard_frames": 1, "batch": 4}, {"shard_frames": 60, "tile": 64}]
+        [
+            {"shard_frames": 999},
+            {"shard_frames": 1, "batch": 4, "at_once": 2},
+            {"shard_frames": 60, "tile": 64},
+        ]
     ):
         output = tmp_path / f"{number}.mp4"
         run_title(job_for(film, output, pack, **options), page=False)

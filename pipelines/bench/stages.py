@@ -1,5 +1,6 @@
 """The stages of rendering one film, each to be run by itself on the same frames, and all of them together."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pipelines.bench.timing import finish
+from pipelines.device import painting_threads
 from pipelines.indexed import ensure_index
 from pipelines.jobs import TitleJob
 from pipelines.media.ffmpeg import recode_graph, run
@@ -43,6 +45,8 @@ class Stages:
     frames: list[Planes]
     stylizer: Stylizer
     state: ShotState
+    painters: ThreadPoolExecutor
+    """A thread for each shard that is rendered at once."""
 
     def decode(self) -> None:
         """Frames out of the file, in this process."""
@@ -91,8 +95,12 @@ class Stages:
         write_part(self._target, self.shard.segments, arrays, self.film.encoding)
 
     def render(self) -> None:
-        """All of it, as a task does it."""
-        render_shard(self.film, self.shard, self.source, self.job.engine_spec, self._target)
+        """All of it, as tasks do it: as many shards at once as the job has, each of these frames."""
+        list(self.painters.map(self._render_shard, range(self.job.shards_at_once)))
+
+    def _render_shard(self, number: int) -> None:
+        target = self._target.with_stem(f"shard{number}")
+        render_shard(self.film, self.shard, self.source, self.job.engine_spec, target)
 
     def recode(self) -> None:
         """ffmpeg alone: the same frames decoded and encoded with the same settings, unpainted."""
@@ -117,4 +125,5 @@ def open_stages(job: TitleJob, count: int, scratch: Path) -> Stages:
     planes = [planes_of(film, frame) for frame in reader.read(frames)]
     stylizer = open_stylizer(film.styles[0], film.painted_format, job.engine_spec)
     state = stylizer.survey(planes[:: max(1, len(planes) // 6)])
-    return Stages(job, film, source, scratch, Shard(1, (frames,)), planes, stylizer, state)
+    painters = painting_threads(job.shards_at_once)
+    return Stages(job, film, source, scratch, Shard(1, (frames,)), planes, stylizer, state, painters)

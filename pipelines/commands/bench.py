@@ -74,7 +74,7 @@ def _works(stages: Stages) -> dict[str, Work]:
         "survey": lambda: timed(stages.survey, count),
         "paint": lambda: timed(stages.paint, count),
         "encode": lambda: timed(lambda: stages.encode(painted), count),
-        "render": lambda: timed(stages.render, count),
+        "render": lambda: timed(stages.render, count * stages.job.shards_at_once),
         "recode": lambda: timed(stages.recode, count),
     }
 
@@ -111,6 +111,7 @@ def _measured(stages: Stages, works: dict[str, Work], rounds: int) -> dict[str, 
         "precision": engine.precision,
         "cores": cores(),
         "threads": torch.get_num_threads(),
+        "shards at once": stages.job.shards_at_once,
         "picture": f"{stages.film.info.width}x{stages.film.info.height}",
         "style": stages.job.style,
         "encoder": stages.film.encoding.encoder,

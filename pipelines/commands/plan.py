@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pipelines import manifest
-from pipelines.calibration import calibrate, calibrations
+from pipelines.calibration import calibrate, calibrations, shards_at_once
 from pipelines.commands.common import console, json_option, print_result, span, style_options
 from pipelines.commands.render import JOB_SUFFIXES, job_from_arguments
 from pipelines.delivery import refuse_foreign_folder
@@ -66,15 +66,16 @@ def _forecasts(
 ) -> list[Forecast]:
     """By class of device: this one first, then the others that this film has been calibrated on."""
     known, mine = calibrations(work, film), job.engine_spec.device_class
-    if all(row.device_class != mine for row in known):
-        known += calibrate(work, film, job.engine_spec, source)
+    here = [row for row in known if row.device_class == mine]
+    if {row.at_once for row in here} != {shards_at_once(job, film)}:
+        here = calibrate(work, film, job, source)
+    elsewhere = sorted((row for row in known if row.device_class != mine), key=attrgetter("device_class"))
     rows = manifest.standing(manifest.attempts(work.store))
     done = [key for number, key in enumerate(film.shard_keys, start=1) if number not in set(left)]
     finished_bytes = sum(rows[key].part_bytes for key in done)
-    known.sort(key=lambda row: (row.device_class != mine, row.device_class))
     return [
         forecast(film, left, list(of_class), finished_bytes, source.stat().st_size)
-        for _, of_class in groupby(known, attrgetter("device_class"))
+        for _, of_class in groupby(here + elsewhere, attrgetter("device_class"))
     ]
 
 

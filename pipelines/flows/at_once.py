@@ -1,15 +1,16 @@
-"""Some shards at the same time, and never more: one more begins when the oldest is done."""
+"""Some shards at the same time, and never more: one more begins when one is done."""
 
-from collections import deque
 from collections.abc import Iterable
+from itertools import chain, islice
 from pathlib import Path
 
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pipelines.device import share_cores
 from pipelines.flows.tasks import render_title_shard
 from pipelines.jobs import TitleJob
+from stylecore.runtime import return_freed_memory
 
 RUNNER: ThreadPoolTaskRunner = ThreadPoolTaskRunner(max_workers=16)
 """Of the flows that paint; how many shards it is given is for the job to say."""
@@ -17,20 +18,23 @@ RUNNER: ThreadPoolTaskRunner = ThreadPoolTaskRunner(max_workers=16)
 
 def render_shards(job: TitleJob, source: Path, shards: Iterable[int]) -> dict[int, str]:
     """Render shards on this machine; the errors of those that failed, by number."""
-    at_once = job.shards_at_once
-    share_cores(at_once)
-    going: deque[tuple[int, PrefectFuture[str]]] = deque()
+    waiting = iter(shards)
+    first = list(islice(waiting, job.shards_at_once))
+    share_cores(len(first))
+    going: dict[PrefectFuture[str], int] = {}
     faults: dict[int, str] = {}
 
-    def await_oldest() -> None:
-        shard, future = going.popleft()
-        if fault := future.result():
+    def await_one() -> None:
+        ended = next(as_completed(list(going)))
+        shard = going.pop(ended)
+        if fault := ended.result():
             faults[shard] = fault
 
-    for shard in shards:
-        going.append((shard, render_title_shard.submit(job, source, shard)))
-        if len(going) == at_once:
-            await_oldest()
+    for shard in chain(first, waiting):
+        going[render_title_shard.submit(job, source, shard)] = shard
+        if len(going) == len(first):
+            await_one()
     while going:
-        await_oldest()
+        await_one()
+    return_freed_memory()
     return faults

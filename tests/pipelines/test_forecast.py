@@ -18,7 +18,7 @@ from pipelines.prepare import plan_film
 from pipelines.room import SPARE_BYTES, Need, await_space, likely_bytes, refuse_what_will_not_fit, size
 from pipelines.work import load_film, open_work
 
-PLAIN = Calibration("identity", "cpu", 2, 10.0, 0.1, 500.0, 50.0)
+PLAIN = Calibration("identity", "cpu", 1, 2, 10.0, 0.1, 500.0, 50.0)
 OTHER = replace(PLAIN, look="noir", shot_seconds=20.0, frame_seconds=0.2)
 
 
@@ -50,13 +50,21 @@ def test_what_is_done_takes_no_time(film, tmp_path, facts):
     assert forecast(plan, [], [PLAIN], 9000, 0).seconds == 0
 
 
-@pytest.mark.parametrize("codec", ["h264", "h265"])
-def test_a_calibration_paints_a_hundredth_and_is_kept(film, tmp_path, codec):
-    job = job_for(film, tmp_path, codec=codec)
+def test_shards_at_once_share_the_wall(film, tmp_path, facts):
+    """Three shards of 13, 12.6 and 14 s, two at a time: the third begins when the second ends."""
+    plan = plan_film(job_for(film, tmp_path), *facts)
+    told = forecast(plan, [1, 2, 3], [replace(PLAIN, at_once=2)], 0, 0)
+    assert told.seconds == pytest.approx(12.6 + 14)
+
+
+@pytest.mark.parametrize(("codec", "at_once"), [("h264", 2), ("h265", 1)])
+def test_a_calibration_paints_a_hundredth_and_is_kept(film, tmp_path, codec, at_once):
+    job = job_for(film, tmp_path, codec=codec, at_once=at_once)
     work = open_work(job.work)
     plan = load_film(job, work, film)
-    (made,) = calibrate(work, plan, job.engine_spec, film)
+    (made,) = calibrate(work, plan, job, film)
     assert made.frames == 2 and made.device_class == "cpu" and made.frame_seconds > 0
+    assert made.at_once == at_once
     assert 0 < made.next_bytes < made.first_bytes
     assert calibrations(work, plan) == [made]
     other = plan_film(job_for(film, tmp_path, quality=30), plan.info, plan.index)

@@ -32,6 +32,21 @@ def test_memory_is_said_as_people_say_it(text, count):
     assert halves.memory_bytes == count // 2
 
 
+@pytest.mark.parametrize(
+    ("cores", "wish", "at_once"),
+    [
+        ("1", {"device": "cpu"}, 1),
+        ("16", {"device": "cpu"}, 2),
+        ("16", {"device": "cpu", "memory": "2GiB"}, 1),
+        ("16", {"device": "cpu", "memory": "2GiB", "at_once": 3}, 3),
+        ("16", {"device": "cuda:0", "memory": "2GiB"}, 4),
+    ],
+)
+def test_shards_at_once_keep_the_device_busy(monkeypatch, cores, wish, at_once):
+    monkeypatch.setenv("OMP_NUM_THREADS", cores)
+    assert make_job({"source": "a.mp4", "output": "b.mp4", **wish}).shards_at_once == at_once
+
+
 def test_half_precision_is_taken_for_gpus_and_only_if_resolved():
     job = make_job({"source": "a.mp4", "output": "b.mp4", "device": "cuda:0"})
     assert job.engine_spec.precision == "fp32" and check_pool_device(job).engine_spec.precision == "fp16"

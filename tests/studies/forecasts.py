@@ -16,7 +16,9 @@ from types import SimpleNamespace
 
 from pipelines import calibration, render
 from pipelines.config import make_job
+from pipelines.device import painting_threads, resolve_device
 from pipelines.forecast import forecast
+from pipelines.plan import Shard
 from pipelines.work import load_film, open_work
 
 
@@ -47,18 +49,22 @@ def compare(source: Path, style: str, device: str, clock: Callable[[], float]) -
     """One line of figures, as a clock shows them."""
     with tempfile.TemporaryDirectory() as folder:
         places = {"source": str(source), "output": f"{folder}/out.mp4", "work": f"{folder}/work"}
-        job = make_job({**places, "style": style, "device": device})
+        job = resolve_device(make_job({**places, "style": style, "device": device}))
         work = open_work(job.work)
         film = load_film(job, work, source)
         render.time = calibration.time = SimpleNamespace(perf_counter=clock, monotonic=time.monotonic)
-        known = calibration.calibrate(work, film, job.engine_spec, source)
+        known = calibration.calibrate(work, film, job, source)
         told = forecast(film, [shard.number for shard in film.shards], known, 0, source.stat().st_size)
-        began, size = clock(), 0
-        for shard in film.shards:
+
+        def rendered(shard: Shard) -> int:
             part = Path(folder) / f"{shard.number}{film.encoding.part_suffix}"
             render.render_shard(film, shard, source, job.engine_spec, part)
-            size += part.stat().st_size
-    actual = clock() - began
+            return part.stat().st_size
+
+        with painting_threads(known[0].at_once) as pool:
+            began = clock()
+            size = sum(pool.map(rendered, film.shards))
+            actual = clock() - began
     return (
         f"{source.name:36} {style:12} {clock.__name__:17} {len(film.frames):4} frames, "
         f"{known[0].frames} painted to learn; {told.seconds:7.1f} s forecast, {actual:7.1f} s actual, "
