@@ -24,13 +24,13 @@ class Pool:
     """The most work that one run on a worker should be."""
 
 
-def seconds_per_frame(rows: Iterable[ShardResult], device: str) -> float:
-    """What a frame of this film costs a worker, as measured; a guess when nothing was."""
+def seconds_per_frame(rows: Iterable[ShardResult], device: str, at_once: int) -> float:
+    """What a frame of this film costs a worker that paints so many shards at once; a guess if none was."""
     done = [row for row in rows if row.state == OK and row.device == device]
     frames = sum(row.stop - row.start for row in done)
     if not frames:
         return _GUESSED_SECONDS_PER_FRAME[device.partition(":")[0]]
-    return max(sum(row.wall_seconds for row in done) / frames, 1e-6)
+    return max(sum(row.wall_seconds for row in done) / frames / at_once, 1e-6)
 
 
 def plan_batches(

@@ -18,7 +18,7 @@ from typing import TypeVar
 from av import VideoFrame
 
 from pipelines import progress
-from pipelines.device import painting_threads
+from pipelines.device import painting_threads, shards_at_once
 from pipelines.jobs import TitleJob
 from pipelines.media.encoding import Encoding
 from pipelines.media.frames import FrameReader
@@ -77,11 +77,6 @@ def calibrations(work: Work, film: FilmPlan) -> list[Calibration]:
     """All that is known about this film's looks, on any class of device, from this work."""
     names = [name for name in work.store.names("calibration") if name.endswith(f"{_key(film)}.parquet")]
     return [row for name in names for row in read_rows(work.store, name, Calibration, VERSION) or []]
-
-
-def shards_at_once(job: TitleJob, film: FilmPlan) -> int:
-    """As many as the job has, if the film has them."""
-    return min(job.shards_at_once, len(film.shards))
 
 
 def calibrate(work: Work, film: FilmPlan, job: TitleJob, source: Path) -> list[Calibration]:

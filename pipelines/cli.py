@@ -24,6 +24,7 @@ from pipelines.credentials import scrub
 from pipelines.environment import cache_folder
 from pipelines.errors import StylereelError
 from stylecore.errors import StyleError
+from stylecore.runtime import keep_freed_memory
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -79,6 +80,7 @@ def _keep_trace() -> str:
 
 def main() -> None:
     """The program."""
+    keep_freed_memory()
     code = run(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()

@@ -22,7 +22,11 @@ def style_loss(grams: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
     return torch.stack(errors).mean(0)
 
 
-def moments(features: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+Moments = tuple[Tensor, Tensor]
+"""Mean (N,C) and second moments between channels (N,C,C)."""
+
+
+def moments(features: Tensor, weight: Tensor | None = None) -> Moments:
     """Mean (N,C) and second moments (N,C,C) over positions, each counted by `weight` (N,1,H,W) if given."""
     flat = features.flatten(2)
     if weight is None:
@@ -31,9 +35,9 @@ def moments(features: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Ten
     return (flat * share).sum(2), (flat * share) @ flat.transpose(1, 2)
 
 
-def gram_error(features: Tensor, mean: Tensor, second: Tensor, weight: Tensor | None = None) -> Tensor:
+def gram_error(made_moments: Moments, mean: Tensor, second: Tensor) -> Tensor:
     """Relative squared error of the Gram matrix against `second` (N,C,C); `mean` (N,C) is not asked."""
-    _, made = moments(features, weight)
+    _, made = made_moments
     return (made - second).square().sum((1, 2)) / second.square().sum((1, 2))
 
 
@@ -41,25 +45,25 @@ _FLAT = 1e-5
 """A style without any texture divides nothing by zero; paintings have a hundred times that at least."""
 
 
-def moments_error(features: Tensor, mean: Tensor, second: Tensor, weight: Tensor | None = None) -> Tensor:
+def moments_error(made_moments: Moments, mean: Tensor, second: Tensor) -> Tensor:
     """Relative squared errors of the mean and of the covariance, added.
 
     A Gram matrix is mostly the outer product of the mean, and hardly sees texture beside it; apart, the
     covariance (strokes, and at relu1_1 the mixture of colours) weighs as much as the mean.
     """
-    made_mean, made_second = moments(features, weight)
+    made_mean, made_second = made_moments
     made, wanted = made_second - _outer(made_mean), second - _outer(mean)
     first = (made_mean - mean).square().sum(1) / mean.square().sum(1)
     power = (wanted.square() + _FLAT * second.square()).sum((1, 2))
     return first + (made - wanted).square().sum((1, 2)) / power
 
 
-def wasserstein_error(features: Tensor, mean: Tensor, second: Tensor, weight: Tensor | None = None) -> Tensor:
+def wasserstein_error(made_moments: Moments, mean: Tensor, second: Tensor) -> Tensor:
     """Squared W2 distance between Gaussians fitted to two feature clouds, relative to the target's power.
 
     |m - m*|^2 + tr(S + S* - 2 (S*^1/2 S S*^1/2)^1/2) (Mroueh 2019; used for pictures by Crowson 2020).
     """
-    made_mean, made_second = moments(features, weight)
+    made_mean, made_second = made_moments
     made = made_second - _outer(made_mean)
     with torch.no_grad():
         wanted = second - _outer(mean)

@@ -47,6 +47,7 @@ def keep_freed_memory() -> bool:
 
     Frame-sized tensors otherwise fault in all their pages anew at each step: 1.3 to 1.7 times slower. Threads
     share a few pools: each would keep the most it ever held, and encoders begin new threads for every shot.
+    That limit holds if it is set before there are many threads.
     """
     mallopt = _of_glibc("mallopt")
     settings = (
@@ -55,7 +56,7 @@ def keep_freed_memory() -> bool:
         (_M_TOP_PAD, 1 << 26),
         (_M_ARENA_MAX, _ARENAS),
     )
-    return mallopt is not None and all(mallopt(name, value) for name, value in settings)
+    return mallopt is not None and all([mallopt(name, value) for name, value in settings])
 
 
 def return_freed_memory() -> None:

@@ -110,6 +110,20 @@ def test_a_delivery_in_object_storage_is_left_alone_unless_it_is_another(
     assert run_title(job)["mark"] == facts["mark"] and done[2:] == ["_run_flow"] * 2
 
 
+def test_kill_nine_while_two_shards_are_painted(film, tmp_path, pack, uninterrupted):
+    job = job_for(film, tmp_path / "out.mp4", pack, at_once=2)
+    place, argument = "pipelines.storage:Store.publish", "parts/"
+    killed = subprocess.run(
+        [sys.executable, str(HERE / "kill_at.py"), json.dumps(job.model_dump()), place, "2", argument],
+        start_new_session=True,
+        capture_output=True,
+        timeout=120,
+    )
+    assert killed.returncode == -9, killed.stderr.decode()[-2000:]
+    facts = run_title(job, page=False)
+    assert 2 <= facts["shards_rendered"] <= 3 and facts["sha256"] == uninterrupted["sha256"]
+
+
 def _noted(done, step, *given):
     done.append(step.__name__)
     return step(*given)

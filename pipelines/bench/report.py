@@ -32,7 +32,8 @@ def _ratios(
 ) -> dict[str, float]:
     wall = {name: timing.wall_seconds for name, timing in timings.items()}
     cpu = sum(timings[name].cpu_seconds for name in ("decode", "survey", "paint", "encode"))
-    longest = max(wall["survey"] + wall["paint"], wall["encode"], wall["decode"])
+    # Shards at once have a thread for each stage; all of them share the cores.
+    longest = max(wall["survey"] + wall["paint"], wall["encode"], wall["decode"]) / machine["shards at once"]
     floor = max(longest, cpu / machine["cores"])
     found = {
         "render / floor": wall["render"] / floor,

@@ -1,6 +1,5 @@
 """The stages of rendering one film, each to be run by itself on the same frames, and all of them together."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,7 +9,6 @@ import torch
 from torch import Tensor
 
 from pipelines.bench.timing import finish
-from pipelines.device import painting_threads
 from pipelines.indexed import ensure_index
 from pipelines.jobs import TitleJob
 from pipelines.media.ffmpeg import recode_graph, run
@@ -45,8 +43,6 @@ class Stages:
     frames: list[Planes]
     stylizer: Stylizer
     state: ShotState
-    painters: ThreadPoolExecutor
-    """A thread for each shard that is rendered at once."""
 
     def decode(self) -> None:
         """Frames out of the file, in this process."""
@@ -94,11 +90,8 @@ class Stages:
         arrays = (painted_arrays(planes) for planes in painted)
         write_part(self._target, self.shard.segments, arrays, self.film.encoding)
 
-    def render(self) -> None:
-        """All of it, as tasks do it: as many shards at once as the job has, each of these frames."""
-        list(self.painters.map(self._render_shard, range(self.job.shards_at_once)))
-
-    def _render_shard(self, number: int) -> None:
+    def render(self, number: int = 0) -> None:
+        """All of it, as a task does it; shards that are rendered at once have numbers."""
         target = self._target.with_stem(f"shard{number}")
         render_shard(self.film, self.shard, self.source, self.job.engine_spec, target)
 
@@ -125,5 +118,4 @@ def open_stages(job: TitleJob, count: int, scratch: Path) -> Stages:
     planes = [planes_of(film, frame) for frame in reader.read(frames)]
     stylizer = open_stylizer(film.styles[0], film.painted_format, job.engine_spec)
     state = stylizer.survey(planes[:: max(1, len(planes) // 6)])
-    painters = painting_threads(job.shards_at_once)
-    return Stages(job, film, source, scratch, Shard(1, (frames,)), planes, stylizer, state, painters)
+    return Stages(job, film, source, scratch, Shard(1, (frames,)), planes, stylizer, state)

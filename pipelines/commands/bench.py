@@ -1,6 +1,7 @@
 """`stylereel bench`: how fast this machine paints, against its limits and against what people run today."""
 
 import tempfile
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from pipelines.bench.stages import Stages, open_stages
 from pipelines.bench.timing import Work, finish, take_turns, timed
 from pipelines.commands.common import console, json_option, print_result
 from pipelines.config import make_job
-from pipelines.device import resolve_device
+from pipelines.device import painting_threads, resolve_device
 from pipelines.display import Display
 from pipelines.environment import cores
 from stylecore.pixels import to_rgb
@@ -56,7 +57,8 @@ def bench(
             write_moment(source, height, frames)
         places = {"source": str(source), "output": str(scratch / "out.mp4"), "work": folder}
         stages = open_stages(resolve_device(make_job({**places, **wish})), frames, scratch)
-        works = _works(stages)
+        painters = children.enter_context(painting_threads(stages.job.shards_at_once))
+        works = _works(stages, painters)
         if peer:
             works |= _peer_works(stages, scratch, children)
         progress.begin("measure", len(works) * (rounds + 1), unit="turns")
@@ -64,8 +66,9 @@ def bench(
     print_result(facts, table(facts), as_json)
 
 
-def _works(stages: Stages) -> dict[str, Work]:
+def _works(stages: Stages, painters: Executor) -> dict[str, Work]:
     shown, painted, count = stages.convert(), stages.paint(), len(stages.frames)
+    numbers = range(stages.job.shards_at_once)
     return {
         "decode": lambda: timed(stages.decode, count),
         "read": lambda: timed(stages.read, count),
@@ -74,7 +77,7 @@ def _works(stages: Stages) -> dict[str, Work]:
         "survey": lambda: timed(stages.survey, count),
         "paint": lambda: timed(stages.paint, count),
         "encode": lambda: timed(lambda: stages.encode(painted), count),
-        "render": lambda: timed(stages.render, count * stages.job.shards_at_once),
+        "render": lambda: timed(lambda: list(painters.map(stages.render, numbers)), count * len(numbers)),
         "recode": lambda: timed(stages.recode, count),
     }
 

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from pipelines import manifest
-from pipelines.calibration import calibrate, calibrations, shards_at_once
+from pipelines.calibration import calibrate, calibrations
 from pipelines.commands.common import console, json_option, print_result, span, style_options
 from pipelines.commands.render import JOB_SUFFIXES, job_from_arguments
 from pipelines.delivery import refuse_foreign_folder
+from pipelines.device import shards_at_once
 from pipelines.display import Display
 from pipelines.environment import cache_folder
 from pipelines.forecast import Forecast, forecast

@@ -52,10 +52,10 @@ _DEFAULT = TrainSpec()
     default=_DEFAULT.batch,
     type=click.IntRange(min=1),
     show_default=True,
-    help="Styles painted per step.",
+    help="Crops of a step, all in one style.",
 )
 @click.option("--gallery", default=0, show_default=True, help="Made-up style pictures to learn to read.")
-@click.option("--any-batch", default=2, show_default=True, help="Read style pictures painted per step.")
+@click.option("--any-batch", default=2, show_default=True, help="Crops of a step in a style that is read.")
 @click.option("--crop", default=_DEFAULT.crop_px, show_default=True, help="Side of a training crop, px.")
 @click.option("--learning-rate", default=_DEFAULT.learning_rate, show_default=True)
 @click.option("--style-weight", default=_DEFAULT.style_weight, show_default=True)

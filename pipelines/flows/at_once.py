@@ -1,13 +1,11 @@
 """Some shards at the same time, and never more: one more begins when one is done."""
 
 from collections.abc import Iterable
-from itertools import chain, islice
 from pathlib import Path
 
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from pipelines.device import share_cores
 from pipelines.flows.tasks import render_title_shard
 from pipelines.jobs import TitleJob
 from stylecore.runtime import return_freed_memory
@@ -18,9 +16,6 @@ RUNNER: ThreadPoolTaskRunner = ThreadPoolTaskRunner(max_workers=16)
 
 def render_shards(job: TitleJob, source: Path, shards: Iterable[int]) -> dict[int, str]:
     """Render shards on this machine; the errors of those that failed, by number."""
-    waiting = iter(shards)
-    first = list(islice(waiting, job.shards_at_once))
-    share_cores(len(first))
     going: dict[PrefectFuture[str], int] = {}
     faults: dict[int, str] = {}
 
@@ -30,9 +25,9 @@ def render_shards(job: TitleJob, source: Path, shards: Iterable[int]) -> dict[in
         if fault := ended.result():
             faults[shard] = fault
 
-    for shard in chain(first, waiting):
+    for shard in shards:
         going[render_title_shard.submit(job, source, shard)] = shard
-        if len(going) == len(first):
+        if len(going) == job.shards_at_once:
             await_one()
     while going:
         await_one()

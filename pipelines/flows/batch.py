@@ -17,6 +17,7 @@ from pipelines.flows.tasks import fetch_title
 from pipelines.jobs import TitleJob
 from pipelines.manifest import OK
 from pipelines.work import Work, forget_others, load_film, open_work
+from stylecore.runtime import keep_freed_memory
 
 
 def _run_name() -> str:
@@ -33,6 +34,7 @@ def _run_name() -> str:
 def stylize_batch(job: TitleJob, plan: str, shards: list[int], seconds: float) -> None:
     """Render those shards of a film that are not done yet; what is left when time is up is handed back."""
     recall_urls()
+    keep_freed_memory()
     with patient():
         _render(resolve_device(job), plan, shards, seconds)
     if refusal := trust_in(str(this_run.id)).refusal:

@@ -145,7 +145,7 @@ class Spread:
         self.running = self._under_way()
         covered = {number for batch in self.running.values() for number in batch.shards}
         shards = [self.film.shards[number - 1] for number in left if number not in covered]
-        cost = seconds_per_frame(self._rows.values(), self.job.device) / self.job.shards_at_once
+        cost = seconds_per_frame(self._rows.values(), self.job.device, self.job.shards_at_once)
         for numbers in plan_batches(shards, cost, self.pool.batch_seconds):
             self._submit(Batch(numbers, len(self.done)))
 

@@ -15,6 +15,7 @@ from prefect.runtime import flow_run
 from pipelines import manifest, progress
 from pipelines.credentials import scrub
 from pipelines.delivery import Published, assemble_delivery, conform_delivery, publish_delivery
+from pipelines.device import shards_at_once, share_cores
 from pipelines.errors import OutageError, StorageError
 from pipelines.faults import Fault, fault_of, message, patient, transient_pauses, trust_in
 from pipelines.jobs import TitleJob
@@ -92,13 +93,18 @@ def _attempt(job: TitleJob, source: Path, shard: int) -> ShardResult | None:
     """
     work = open_work(job.work)
     film = load_film(job, work, source)
+    at_once = shards_at_once(job, film)
+    share_cores(at_once)
     mine = manifest.claim(work.store, _wish(job, film, shard))
     began = time.perf_counter()
     target = work.scratch / "rendering" / f"{mine.key}-{mine.attempt:04d}{film.encoding.part_suffix}"
     try:
         with explained("writing", str(target)):
             target.parent.mkdir(parents=True, exist_ok=True)
-            await_space(target.parent, likely_bytes(film.encoding, len(film.shards[shard - 1].frames)))
+            # Those that are rendered beside it have not written theirs yet.
+            await_space(
+                target.parent, at_once * likely_bytes(film.encoding, len(film.shards[shard - 1].frames))
+            )
             made = render_shard(film, film.shards[shard - 1], source, job.engine_spec, target)
             done = _published(work, mine, target, made)
     except OutageError:

@@ -129,9 +129,10 @@ def _middle(one: Small, other: Small) -> float:
 
 def _overlap(before: Small, after: Small, down: float, right: float) -> tuple[Small, Small]:
     """What of the first picture, moved, can be seen in the second, and the second there; bilinear."""
-    (rows, down_to), (columns, right_to) = (
-        _span(size, shift) for size, shift in zip(before.shape, (down, right), strict=True)
-    )
+    # A hair from a whole number, sums would round to it here and not there.
+    down, right = round(down, 6), round(right, 6)
+    rows, down_to = _span(before.shape[0], down)
+    columns, right_to = _span(before.shape[1], right)
     lines = _between(before, rows - down, down_to - rows)
     moved = _between(lines.T, columns - right, right_to - columns).T
     return moved, after[rows:down_to, columns:right_to]

@@ -22,9 +22,9 @@ class Batch:
 
     crops: Tensor
     own: tuple[int, ...]
-    """Styles with vectors of their own, by number."""
+    """The style with a vector of its own, by number, for each crop painted in it."""
     read: tuple[int, ...]
-    """Style pictures to be read, by number in the gallery."""
+    """The style picture to be read, by number in the gallery, for each crop painted in it."""
     close_ups: Tensor
     """(len(own),3,320,320) of the own styles' paintings, for the reader to recognize."""
     shift: tuple[int, int]
@@ -51,9 +51,9 @@ class Batches:
         chance = self.source.random
         chance.seed(f"{spec.seed}-{step}")
         torch.manual_seed(spec.seed * 1_000_003 + step)
-        own = tuple((step * spec.batch + index) % styles for index in range(spec.batch))
+        own = (step % styles,) * spec.batch
         gallery = self.gallery
-        read = tuple(chance.randrange(len(gallery)) for _ in range(spec.any_batch)) if gallery else ()
+        read = (chance.randrange(len(gallery)),) * spec.any_batch if gallery else ()
         crops = torch.stack([self.source.draw() for _ in own + read]).clamp(0, 1)
         crops = torch.cat([crops, self._canvas(len(crops), crops.shape[-1])], 1)
         close_ups = torch.stack([self._close_up(row) for row in own]) if gallery else torch.empty(0)

@@ -15,22 +15,22 @@ class TrainSpec:
     """Steps, sizes and weights of one run."""
 
     steps: int = 5000
-    batch: int = 3
-    """Bundled styles painted per step, taking turns."""
+    batch: int = 4
+    """Crops of a step, all in one style: its statistics are asked of them together. Styles take turns."""
     any_batch: int = 0
-    """Styles read from a picture per step; 0 trains no reader."""
+    """Crops of a step in one style that is read from a picture; 0 trains no reader."""
     crop_px: int = 192
     painting_short_side_px: int = 768
     """What the style is measured at: of a frame of 540 lines, so strokes are as wide as film needs them."""
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 3e-3
     vector_rate: float = 4.0
     """How much faster style vectors learn: each sees only its own style's turns."""
     style_loss: str = "moments"
     """`gram` (Gatys 2015), `moments` (mean and covariance apart) or `wasserstein` (Gaussian W2)."""
     style_layers: dict[str, float] = field(default_factory=lambda: dict(STYLE_LAYERS))
     content_layers: dict[str, float] = field(default_factory=lambda: dict(CONTENT_LAYERS))
-    content_weight: float = 2.0
-    style_weight: float = 26.0
+    content_weight: float = 2.5
+    style_weight: float = 40.0
     palette_weight: float = 60.0
     tone_weight: float = 16.0
     motion_weight: float = 60.0

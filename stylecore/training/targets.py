@@ -54,6 +54,10 @@ class Targets:
             self.directions,
         )
 
+    def of(self, layer: str, row: int) -> tuple[Tensor, Tensor]:
+        """Mean (1,C) and second moments (1,C,C) that one picture asks for."""
+        return self.means[layer][row : row + 1], self.grams[layer][row : row + 1]
+
     def beside(self, other: "Targets") -> "Targets":
         """These, then the other's."""
         return Targets(

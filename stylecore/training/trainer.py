@@ -1,6 +1,6 @@
 """Fit a network, its style vectors and its reader: perceptual losses (Johnson 2016), no flow data.
 
-Each step paints one crop per style, and a second, shifted and noisy look at one of them that must come
+Each step paints some crops in one style, and a second, shifted and noisy look at one of them that must come
 out the same (the synthetic-motion idea of ReReVST, Wang 2020, reduced to shifts). Flat crops ask for less
 style the flatter they are: titles and fades must stay quiet.
 """
@@ -132,7 +132,8 @@ class Trainer:
         with self._fast():
             painted, again = self.network(looks, norm).float().split([len(first), 1])
         ground = Tint.ground(first, self.prior.palette(vectors.detach()))(first)
-        parts |= self._wishes(first, ground, painted, targets)
+        groups = [len(each) for each in (batch.own, batch.read) if each]
+        parts |= self._wishes(first, ground, painted, targets, groups)
         steady = painted[moved : moved + 1, :, top:, left:] - again[..., : side - top, : side - left]
         parts["motion"] = self.spec.motion_weight * steady.square().mean()
         self._learn_population(norm)
@@ -154,7 +155,9 @@ class Trainer:
         read = torch.cat([read, palette_of(shown[len(own) :])], 2)
         return torch.cat([own, read]), targets.beside(self.gallery.targets.pick(batch.read)), {"reader": pull}
 
-    def _wishes(self, source: Tensor, ground: Tensor, painted: Tensor, targets: Targets) -> dict[str, Tensor]:
+    def _wishes(
+        self, source: Tensor, ground: Tensor, painted: Tensor, targets: Targets, groups: Sequence[int]
+    ) -> dict[str, Tensor]:
         """The drawing and the light of the ground, the strokes and colours of the style."""
         spec = self.spec
         made = self._seen(painted, {**spec.style_layers, **spec.content_layers})
@@ -164,7 +167,7 @@ class Trainer:
         palette = losses.palette_loss(painted, targets.palettes, targets.directions)
         parts = {
             "content": spec.content_weight * content_wish(made, wanted, spec.content_layers),
-            "style": spec.style_weight * style_wish(made, targets, spec, source),
+            "style": spec.style_weight * style_wish(made, targets, spec, source, groups),
             "palette": spec.palette_weight * hunger * palette,
             "tone": spec.tone_weight * losses.tone_loss(painted, ground),
             "lattice": spec.lattice_weight * losses.lattice(painted, CELL_PX),

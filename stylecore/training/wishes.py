@@ -1,6 +1,7 @@
 """What training asks of painted pictures, given what a loss network sees in them; values per picture (N,)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -10,8 +11,6 @@ from stylecore.color import luma
 from stylecore.training.spec import TrainSpec
 from stylecore.training.targets import Targets
 
-LOCAL_MIN_PX = 48
-"""Width of a layer from which quarters hold enough for statistics of their own."""
 STILL = 0.02
 """Share of a feature's power that counts as its spread: flat crops ask for content, and not for more."""
 
@@ -26,31 +25,33 @@ def content_wish(
     return torch.stack(parts).sum(0) / sum(weights.values())
 
 
-def style_wish(made: Mapping[str, Tensor], targets: Targets, spec: TrainSpec, source: Tensor) -> Tensor:
+def style_wish(
+    made: Mapping[str, Tensor], targets: Targets, spec: TrainSpec, source: Tensor, groups: Sequence[int]
+) -> Tensor:
     """Style error of paintings of (N,3,H,W), less where there is little to paint.
 
-    Fine layers are asked of each quarter by itself: paint belongs everywhere. Asked of the whole, a network
-    leaves the sky bare and doubles the strokes on the grass.
+    Statistics are those of all crops of one style together; `groups` says how many in a row are. A small crop
+    of the painting itself is as far from the whole as a fair imitation is: asked of each crop alone, a
+    network learns the average stroke and lays it everywhere alike.
     """
     error, weights = losses.STYLE_LOSSES[spec.style_loss], spec.style_layers
-    local, whole = appetite(quarters(source)), appetite(source)
-    parts = []
+    hunger, ends = appetite(source), list(accumulate(groups))
+    values = torch.zeros_like(hunger)
     for name, weight in weights.items():
-        features, mean, gram = made[name], targets.means[name], targets.grams[name]
-        if features.shape[-1] < LOCAL_MIN_PX:
-            parts.append(weight * whole * error(features, mean, gram))
-            continue
-        apart = error(quarters(features), mean.repeat(4, 1), gram.repeat(4, 1, 1))
-        parts.append(weight * (local * apart).view(4, -1).mean(0))
-    return torch.stack(parts).sum(0) / sum(weights.values())
+        moments = losses.moments(made[name])
+        apart = [
+            hunger[start:end] * error(_together(moments, hunger, start, end), *targets.of(name, start))
+            for start, end in pairwise([0, *ends])
+        ]
+        values = values + weight / sum(weights.values()) * torch.cat(apart)
+    return values
 
 
-def quarters(x: Tensor) -> Tensor:
-    """The four quarters of (N,C,H,W), one after the other: (4N,C,H/2,W/2)."""
-    rows, columns = x.shape[-2] // 2, x.shape[-1] // 2
-    return torch.cat(
-        [x[..., top : top + rows, left : left + columns] for top in (0, rows) for left in (0, columns)]
-    )
+def _together(moments: losses.Moments, hunger: Tensor, start: int, end: int) -> losses.Moments:
+    """Moments of some pictures as if they were one, each counted as it may ask for style."""
+    share = hunger[start:end] / hunger[start:end].sum()
+    mean, second = (torch.tensordot(share, each[start:end], 1)[None] for each in moments)
+    return mean, second
 
 
 def appetite(source: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from conftest import ffmpeg, index_film
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.media.camera import STILL, move_between, view
+from pipelines.media.camera import STILL, _overlap, move_between, view
 from stylecore.catalog import find_style
 from stylecore.pixels import YuvFormat
 from stylecore.spec import EngineSpec
@@ -47,6 +47,15 @@ def test_an_actor_who_walks_is_no_pan():
 
 def test_a_cut_is_no_pan():
     assert move_between(view(window(0, 0)), view(window(300, 400))) == STILL
+
+
+@given(st.floats(-19, 19), st.floats(-19, 19), st.sampled_from([0.0, -1e-15, 5e-16, 4e-13]))
+def test_what_pictures_share_has_one_size(down, right, hair):
+    """However near a motion is to a whole number of pixels."""
+    picture = np.zeros((24, 31), np.float32)
+    for shift in ((down, right), (round(down) + hair, round(right) + hair)):
+        moved, seen = _overlap(picture, picture, *shift)
+        assert moved.shape == seen.shape and min(seen.shape) >= 4
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])

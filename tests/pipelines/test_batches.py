@@ -55,8 +55,8 @@ def row(state, frames, seconds, device="cuda:0"):
 
 def test_what_a_frame_costs_is_measured_on_what_was_rendered():
     rows = [row(OK, 100, 2.0), row(OK, 300, 6.0), row(FAILED, 100, 50.0), row(OK, 100, 90.0, "cpu")]
-    assert seconds_per_frame(rows, "cuda:0") == 0.02
-    assert seconds_per_frame([], "cpu") > seconds_per_frame([], "cuda:0") > 0
+    assert seconds_per_frame(rows, "cuda:0", 1) == 0.02 and seconds_per_frame(rows, "cuda:0", 4) == 0.005
+    assert seconds_per_frame([], "cpu", 2) > seconds_per_frame([], "cuda:0", 4) > 0
 
 
 @pytest.mark.parametrize("hours", [0.1, 0.5, 0.7, 1, 2, 4])
