@@ -22,8 +22,9 @@ from stylecore.training.brushwork import StylePictures
 from stylecore.training.contents import ContentCrops
 from stylecore.training.gallery import READ_PX, Gallery
 from stylecore.training.spec import TrainSpec
+from stylecore.training.targets import Targets
 from stylecore.training.trainer import Trainer, train
-from stylecore.training.wishes import appetite
+from stylecore.training.wishes import appetite, style_wish
 
 SPEC = TrainSpec(steps=6, crop_px=64, painting_short_side_px=64)
 
@@ -188,9 +189,23 @@ def test_a_style_loss_is_zero_for_equals_and_has_a_finite_slope(name):
     features, other = torch.rand(2, 8, 12, 12), (torch.rand(2, 8, 12, 12) * 0.4).requires_grad_(True)
     moments = features.mean((2, 3)), losses.gram(features)
     error = losses.STYLE_LOSSES[name]
-    assert error(features, *moments).abs().max() < 1e-3 < error(other, *moments).min()
-    error(other, *moments).sum().backward()
+    assert error(losses.moments(features), *moments).abs().max() < 1e-3
+    assert error(losses.moments(other), *moments).min() > 1e-3
+    error(losses.moments(other), *moments).sum().backward()
     assert torch.isfinite(other.grad).all() and other.grad.abs().max() > 0
+
+
+def test_style_is_asked_of_all_crops_in_one_style_together(pictures, encoder_file):
+    """A painting's halves differ from it, each in its own way; beside each other they are it."""
+    encoder, spec = load_encoder(encoder_file), TrainSpec(style_layers={"relu1_1": 1.0})
+    painting = torch.cat([loaded(pictures)[0][:, :64, :64], loaded(pictures)[1][:, :64, :64]], 2)
+    halves = torch.stack(painting.split(64, 2))
+    seen = encoder(halves, spec.style_layers)
+    mean, second = (each.mean(0)[None] for each in losses.moments(seen["relu1_1"]))
+    rows = Targets({"relu1_1": mean}, {"relu1_1": second}, torch.empty(1), torch.empty(1)).pick([0, 0])
+    alike = torch.full_like(halves, 0.5) + 0.2 * torch.rand(halves.shape).round()
+    together, apart = (style_wish(seen, rows, spec, alike, groups) for groups in ([2], [1, 1]))
+    assert together.max() < 1e-3 < apart.min()
 
 
 def test_flat_and_dark_pictures_ask_for_little_style():
