@@ -15,6 +15,7 @@ from stylecore.catalog import BUNDLED_PAINTINGS, find_style, find_styles, is_pic
 from stylecore.digest import digest, file_sha256
 from stylecore.encoders import BUNDLED_LOSS_NETWORK
 from stylecore.errors import StyleError
+from stylecore.motion import opencv
 from stylecore.spec import StyleKey, StyleSpec
 
 LONGEST_IN_ORDER_FRAMES = 240
@@ -67,6 +68,8 @@ def check_styles(job: TitleJob) -> None:
     for look in (job, *job.looks):
         _refuse_unfit(look)
         _digest(look, look.style)
+        if look.method != "network":
+            opencv()
     film_keys(job)
 
 

@@ -22,7 +22,7 @@ FILM_SUFFIXES = frozenset(
     (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob", ".mxf")
 )
 _WORK_SUFFIX = ".stylereel"
-_HOW = {"source", "work", "device", "batch", "shard_frames"}
+_HOW = {"source", "work", "device", "batch", "shard_frames", "at_once"}
 """What a job says of how it is computed; the delivery is the same."""
 
 

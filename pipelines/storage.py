@@ -96,10 +96,6 @@ class Store:
 
         return self._insist("reading", "", call)
 
-    def read_range(self, name: str, start: int, stop: int) -> bytes:
-        """Some bytes of a thing, without the rest of it."""
-        return self._insist("reading", name, lambda fs, path: fs.cat_file(path, start=start, end=stop))
-
     def write(self, name: str, data: bytes) -> None:
         """Put the content there whole or not at all, over what was there."""
 

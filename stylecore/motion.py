@@ -96,7 +96,7 @@ class _DenseFlow:
     """DIS at its finest preset, refined down to full resolution."""
 
     def __init__(self) -> None:
-        cv2 = _opencv()
+        cv2 = opencv()
         self.search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self.search.setFinestScale(0)
 
@@ -109,9 +109,10 @@ def _gray(rgb: Tensor) -> Any:
     return luma(rgb[None])[0, 0].clamp(0, 1).mul(255).round().byte().cpu().numpy()
 
 
-def _opencv() -> Any:
+def opencv() -> Any:
+    """OpenCV, which measures motion; StyleError where it is not installed."""
     try:
         import cv2
     except ImportError as err:
-        raise StyleError("optical flow needs OpenCV: pip install opencv-python-headless") from err
+        raise StyleError("motion is measured by OpenCV: pip install 'stylereel[metrics]'") from err
     return cv2

@@ -55,7 +55,7 @@ def test_identity_and_lossless_is_the_source_bit_for_bit(film, tmp_path, pack):
 
 
 def test_shards_batches_and_tiles_change_nothing(film, tmp_path, pack):
-    """One, three and two shards, one or two at once, batches of 1 and 4, tiles of 64: the same file."""
+    """One, three and two shards, one or two at once, a batch (which no CPU paints), tiles of 64: one file."""
     made = []
     for number, options in enumerate(
         [

@@ -145,6 +145,7 @@ def test_a_machine_that_goes_down_costs_one_shard_at_most(start, alone):
     assert same_film(run, alone), run.state().message
     assert [row.state for row in run.rows()] == [manifest.OK] * len(SHOTS)
     assert len(run.batches()) == 2 and max(one.run_count for one in run.batches()) == 2
+    assert len(manifest.cut_off(Store(run.job.work))) <= 1
 
 
 def test_a_crashed_child_is_replaced(start, farm, alone):

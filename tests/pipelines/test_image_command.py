@@ -1,6 +1,7 @@
 """`stylereel image` as a person meets it, by every method; and a film painted by optimization."""
 
 import json
+from pathlib import Path
 
 import av
 import numpy as np
@@ -61,22 +62,19 @@ def test_the_way_to_a_painting_is_shown(desk, capsys):
     assert Image.open("plot.png").width > 500
 
 
-def test_regions_starts_and_layers_are_heeded(desk):
-    asked = ["image", "photo.png", "b.png", "--style", "one.png", "--method", "optimize", *SMALL]
-    more = [
-        "--region",
-        "matte.png=two.png",
-        "--start",
-        "two.png",
-        "--style-layer",
-        "relu2_1=2",
-        "--color",
-        "source",
-    ]
-    assert (
-        run([*asked, *more, "--content-layer", "relu3_1=1", "--pooling", "average", "--optimizer", "adam"])
-        == 0
-    )
+def test_regions_starts_and_layers_are_heeded(desk, capsys):
+    asked = ["image", "photo.png", "b.png", "--style", "one.png", "--method", "optimize", "--json", *SMALL]
+    more = ["--region", "matte.png=two.png", "--start", "two.png", "--color", "source"]
+    losses = ["--style-layer", "relu2_1=2", "--content-layer", "relu3_1=1", "--pooling", "average"]
+    painted = {}
+    for wish in ((), more, losses, (*more, *losses, "--optimizer", "adam")):
+        assert run([*asked, *wish]) == 0
+        facts = json.loads(capsys.readouterr().out)
+        painted[Path("b.png").read_bytes()] = {
+            name for name in facts["losses"] if name.startswith(("s", "c"))
+        }
+    usual, *_, heeded = painted.values()
+    assert len(painted) == 4 and {"style relu2_1", "content relu3_1"} <= heeded != usual
 
 
 @pytest.mark.parametrize(

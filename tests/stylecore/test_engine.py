@@ -113,9 +113,15 @@ def test_more_chroma_is_the_same_picture(steps, size):
     assert (to_rgb(made, more) - to_rgb(source, less)).abs().max() < 0.004
 
 
+class Together(EngineSpec):
+    """Batches as on a GPU, where there is none."""
+
+    device_class = "cuda"
+
+
 def test_identity_style_gives_the_source_back():
     frames = [planes(50, 70, seed=seed) for seed in range(3)]
-    stylizer = Stylizer(identity_pack(), "identity", YuvFormat("bt709", False), EngineSpec(batch=2))
+    stylizer = Stylizer(identity_pack(), "identity", YuvFormat("bt709", False), Together(batch=2))
     painted = stylizer.stylize(frames, stylizer.survey(frames))
     assert all(
         torch.equal(a, b)
@@ -138,23 +144,6 @@ def test_tiles_equal_the_whole_frame(network_pack, height, width, tile_px):
     state = whole.survey([frame])
     pairs = zip(whole.stylize([frame], state)[0], tiled.stylize([frame], state)[0], strict=True)
     assert max((a.int() - b.int()).abs().max() for a, b in pairs) <= 1
-
-
-def test_a_batch_equals_single_frames(network_pack):
-    frames = [planes(64, 96, seed=seed) for seed in range(4)]
-    stylizer = Stylizer(network_pack, "plain", YuvFormat("bt709", False), EngineSpec(batch=4))
-    state = stylizer.survey(frames)
-    single = [stylizer.stylize([frame], state)[0] for frame in frames]
-    together = stylizer.stylize(frames, state)
-    assert all(
-        torch.equal(a, b) for p, q in zip(single, together, strict=True) for a, b in zip(p, q, strict=True)
-    )
-
-
-class Together(EngineSpec):
-    """Batches as on a GPU, where there is none."""
-
-    device_class = "cuda"
 
 
 def test_a_batch_that_is_not_full_is_filled(network_pack):

@@ -300,7 +300,9 @@ def test_real_checkpoints_paint_photos_as_the_original(tmp_path, file):
     pack = import_checkpoint(file, "net")
     save_pack(pack, tmp_path / "net.safetensors")
     stored = load_pack(tmp_path / "net.safetensors")
-    for photo in sorted(Path(DATA).glob("photos/cc0_elementary/*.jpg"))[:3]:
+    photos = sorted(Path(DATA).glob("photos/cc0_elementary/*.jpg"))[:3]
+    assert photos
+    for photo in photos:
         rgb = resize_short_side(load_picture(photo), 512)[None, :, :512, :512]
         expected = original(state, rgb)
         assert far(painted(pack, rgb), expected) < 0.05 * CODE
