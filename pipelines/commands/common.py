@@ -77,8 +77,8 @@ def style_options(command: Command) -> Command:
         click.option(
             "--scan",
             type=click.Choice(SCANS),
-            help="Interlaced film: film back from telecine, else a picture a frame (auto), always a picture a "
-            "frame (deinterlace), frames as whole whatever they are marked (progressive), or fields kept.",
+            help="Interlaced film: film back from telecine, else a picture a frame (auto), always a picture "
+            "a frame (deinterlace), frames as whole whatever they are marked (progressive), or fields kept.",
         ),
         click.option("--work", help="Where finished shards are kept; default: beside OUTPUT."),
         click.option("--shard-frames", type=int, help="Most frames one task renders."),
