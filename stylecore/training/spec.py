@@ -37,7 +37,7 @@ class TrainSpec:
     motion_noise: float = 0.008
     """Deviation of the second look's noise: film grain. Much more of it forbids strokes in plain skies."""
     smooth_weight: float = 0.05
-    lattice_weight: float = 5e5
+    lattice_weight: float = 2e6
     reader_weight: float = 1.0
     """Pull of the reader toward the vectors of the styles that have their own."""
     vectors_only: bool = False
