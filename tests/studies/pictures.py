@@ -7,6 +7,8 @@ shows frames of what was delivered.
 """
 
 import argparse
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +17,7 @@ import av
 import torch
 from torch import Tensor
 
-from pipelines.config import make_job
 from pipelines.demo.film import shot_frames, write_film
-from pipelines.device import resolve_device
-from pipelines.flows.run import run_title
 from stylecore.catalog import bundled_styles, find_style
 from stylecore.images import load_picture, resize_short_side, to_image
 from stylecore.networks import DRAWN
@@ -94,8 +93,8 @@ def films(out: Path) -> None:
 
 def _rendered(source: Path, style: str) -> Path:
     output = source.with_stem(style)
-    job = make_job({"source": str(source), "output": str(output), "style": style, "quality": 14})
-    run_title(resolve_device(job), page=False)
+    render = [sys.executable, "-m", "pipelines.cli", "render", str(source), str(output)]
+    subprocess.run([*render, "--style", style, "--quality", "14"], check=True)
     return output
 
 
