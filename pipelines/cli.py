@@ -41,6 +41,7 @@ for _command in (*_LOOKING, *_WORKING):
 
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code. Every expected failure is one line on standard error."""
+    keep_freed_memory()
     try:
         code = stylereel.main(arguments, prog_name="stylereel", standalone_mode=False)
     except click.ClickException as err:
@@ -80,7 +81,6 @@ def _keep_trace() -> str:
 
 def main() -> None:
     """The program."""
-    keep_freed_memory()
     code = run(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()

@@ -161,11 +161,10 @@ class Criterion:
 
         def over_regions(name: str) -> Tensor:
             """Regions weigh by their area."""
+            seen = made[name]
             parts = [
-                area * error(losses.moments(made[name], shrunk(matte, made[name])), want.mean, want.second)[0]
-                for want, matte, area in zip(
-                    (each[name] for each in self.wanted), self.mattes, self.areas, strict=True
-                )
+                area * error(losses.moments(seen, shrunk(matte, seen)), each[name].mean, each[name].second)[0]
+                for each, matte, area in zip(self.wanted, self.mattes, self.areas, strict=True)
             ]
             return torch.stack(parts).sum()
 

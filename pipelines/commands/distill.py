@@ -19,7 +19,6 @@ from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.loss_networks import find_encoder
 from pipelines.storage import absolute_url, split_url
-from stylecore.runtime import keep_freed_memory
 from stylecore.training.distill import Distiller, DistillSpec
 from stylecore.training.distill import distill as distill_steps
 
@@ -46,7 +45,6 @@ def distill(teachers: tuple[str, ...], content: tuple[str, ...], out: str, **opt
 
     Example: stylereel distill --teacher vgg19-cd16x.safetensors --content photos --out compact.safetensors
     """
-    keep_freed_memory()
     pictures = pictures_to_learn_on(content)
     spec = DistillSpec(crops=options["crops"], steps=options["steps"])
     distiller = Distiller([find_encoder(each) for each in teachers], list(pictures.values()), spec)

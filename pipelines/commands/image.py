@@ -26,7 +26,6 @@ from stylecore.harmonize import HarmonizeSpec, harmonize
 from stylecore.images import SUFFIXES, fit, load_picture
 from stylecore.losses import STYLE_LOSSES
 from stylecore.optimize import OPTIMIZERS, STARTS, Iterate, OptimizeSpec, optimize
-from stylecore.runtime import keep_freed_memory
 from stylecore.spec import COLOR_MODES
 from stylecore.stills import paint_still
 
@@ -99,7 +98,6 @@ def image(picture: str, output: str, style: str, method: str, as_json: bool, **o
 
     Example: stylereel image photo.jpg painted.png --style harbour.jpg --method optimize
     """
-    keep_freed_memory()
     _refuse_odd_names(output, options["animation"])
     content = _load(picture)
     studio = Studio(absolute_url(output), options["snapshots"], bool(options["animation"]))

@@ -23,7 +23,6 @@ from stylecore.digest import digest
 from stylecore.images import SUFFIXES, load_picture, resize_short_side
 from stylecore.losses import STYLE_LOSSES
 from stylecore.pack import StylePack, blank_pack, load_pack, save_pack
-from stylecore.runtime import keep_freed_memory
 from stylecore.sheet import Row, draw_sheet
 from stylecore.stills import paint_still
 from stylecore.training.brushwork import StylePictures
@@ -76,7 +75,6 @@ def train(pictures: tuple[str, ...], content: tuple[str, ...], out: str, **optio
 
     Example: stylereel train harbour.jpg --out harbour.safetensors
     """
-    keep_freed_memory()
     files = _named(pictures)
     cards = _cards(list(files), options["card"])
     contents = pictures_to_learn_on(content)
