@@ -35,7 +35,7 @@ from pipelines.work import Work
 from stylecore.spec import EngineSpec, StyleSpec
 
 Picture = TypeVar("Picture")
-VERSION = 3
+VERSION = 4
 MOST_SHARE = 0.01
 """Of the film's frames; but two are needed, since the first of an encoder run is unlike the others."""
 _RUN_FRAMES = 8
@@ -70,7 +70,7 @@ def look_of(style: StyleSpec) -> str:
     """What looks must share to cost the same: the network, by its style, its size, and the method."""
     brush = "" if style.brush == 1 else f" brush {style.brush}"
     method = "" if style.method == "network" else f" by {style.method}, passes {style.passes}"
-    return style.style + brush + method
+    return style.style + brush + method + (f" steady {style.steady}" if style.steady else "")
 
 
 def calibrations(work: Work, film: FilmPlan) -> list[Calibration]:

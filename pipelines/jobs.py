@@ -9,7 +9,7 @@ from pipelines.environment import cores
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.pictures import is_sequence
 from pipelines.media.scan import SCANS
-from stylecore.spec import COLOR_MODES, EXACT, METHODS, PRECISIONS, EngineSpec
+from stylecore.spec import COLOR_MODES, EXACT, METHODS, MOST_STEADY, PRECISIONS, EngineSpec
 
 _GPU_SHARDS = 4
 _CPU_SHARDS = 2
@@ -34,6 +34,8 @@ class Look(BaseModel):
     """`optimize` paints short shots from a picture, `harmonize` lays what the matte shows into a painting."""
     passes: int = Field(1, ge=1)
     """Of `optimize`: how often it goes over a shot."""
+    steady: int | None = Field(None, ge=0, le=MOST_STEADY)
+    """Of `network`: frames on either side whose strokes each shares; unless given, as the look needs."""
 
 
 class ShotLook(Look):

@@ -18,6 +18,7 @@ from stylecore.errors import StyleError
 from stylecore.motion import opencv
 from stylecore.spec import StyleKey, StyleSpec
 
+USUAL_STEADY = 2
 LONGEST_IN_ORDER_FRAMES = 240
 """A shard in the middle of a shot paints the shot from its first frame."""
 
@@ -129,7 +130,20 @@ def _look(choice: TitleJob | ShotLook, frames: int) -> StyleSpec:
         matte=matte,
         method=choice.method,
         passes=choice.passes,
+        steady=_steady(choice),
     )
+
+
+def _steady(choice: Look) -> int:
+    if choice.method != "network":
+        return 0
+    return usual_steady(choice.style) if choice.steady is None else choice.steady
+
+
+def usual_steady(reference: str) -> int:
+    """Frames on either side that a look shares strokes with; a drawn one is steady, and sharp, as it is."""
+    pack, _ = find_style(reference)
+    return USUAL_STEADY if pack.network.norm_channels else 0
 
 
 def _numbers(choice: ShotLook) -> list[int]:

@@ -30,6 +30,7 @@ from stylecore.pixels import YuvFormat
 from stylecore.refit import refit
 from stylecore.runtime import IN_ORDER_THREADS, computing_with, keep_convolutions_exact, keep_freed_memory
 from stylecore.spec import EngineSpec, StyleSpec
+from stylecore.steady import Steadier, Strokes
 from stylecore.stylize import ShotState, Stylizer, survey_positions
 
 DEPTH = 4
@@ -51,7 +52,8 @@ def _stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec, _thread: in
     pack, name = find_style(style.style)
     if style.keys:
         pack, _ = find_styles(key.style for key in style.keys)
-    return Stylizer(pack, name, form, engine, style.strength, style.color, style.brush, style.keys)
+    how = (style.strength, style.color, style.brush, style.keys, style.steady)
+    return Stylizer(pack, name, form, engine, *how)
 
 
 def painted_frames(
@@ -60,16 +62,27 @@ def painted_frames(
     """The planes of a shard's frames as they are delivered, in order."""
     keep_freed_memory()
     keep_convolutions_exact()
-    frames = ahead(timed(_moments(film, reader, shard.frames), clock), DEPTH + engine.batch)
     held = touching(film.shots, shard.frames)
-    for shot, style in zip(film.shots[held], film.styles[held], strict=True):
+    looks = list(zip(film.shots[held], film.styles[held], strict=True))
+    seen = [_seen(shot, style, shard.frames) for shot, style in looks]
+    needed = FrameRange(seen[0].start, seen[-1].stop)
+    frames = ahead(timed(_moments(film, reader, needed), clock), DEPTH + engine.batch)
+    for (shot, style), around in zip(looks, seen, strict=True):
         mine = shot.frames.overlap(shard.frames)
         assert mine is not None, "it was asked for by its frames"
-        mine_read = islice(frames, len(mine))
+        read = islice(frames, len(around))
         paint = _in_order if style.method in PAINTERS else _painted
-        yield from paint(film, shot, style, engine, reader, mine, mine_read, clock)
+        yield from paint(film, shot, style, engine, reader, mine, read, clock)
         if film.ends_in(shot, mine):
             progress.advance(0, shots=1)
+
+
+def _seen(shot: Shot, style: StyleSpec, frames: FrameRange) -> FrameRange:
+    """The frames of a shot that must be seen to paint some: those around them lend their strokes."""
+    wide = FrameRange(max(0, frames.start - style.steady), frames.stop + style.steady)
+    seen = shot.frames.overlap(wide)
+    assert seen is not None, "it was asked for by its frames"
+    return seen
 
 
 def _painted(
@@ -82,28 +95,52 @@ def _painted(
     mine_read: Iterator[Moments],
     clock: Clock,
 ) -> Iterator[list[PlaneArray]]:
-    """This shot's frames, each painted by itself; on a GPU some travel back while the next are painted."""
+    """This shot's frames, steady with those around them; on a GPU some travel back as others are painted."""
     stylizer = open_stylizer(style, film.painted_format, engine)
     state = survey_shot(film, shot, reader, stylizer, clock)
     moments = 2 if film.encoding.field_order else 1
-    at_once = max(1, engine.batch // moments)
-    mattes, drifts, first = _mattes(film, style, mine), drifts_of(film, shot), mine.start - shot.frames.start
+    seen = _seen(shot, style, mine)
+    strokes = _strokes(film, shot, stylizer, state, mine_read, seen, clock)
+    first = (mine.start - seen.start) * moments
+    wanted = islice(strokes, first, first + len(mine) * moments)
+    mattes = (matte for matte in _mattes(film, style, mine) for _ in range(moments))
 
-    def begun() -> Iterator[list[Arrival]]:
-        place = first
-        while batch := list(islice(mine_read, at_once)):
-            pictures = [planes_of(film, picture) for frame in batch for picture in frame]
-            allowed = [matte for matte in islice(mattes, len(batch)) for _ in batch[0]] or None
-            moved = [drift for drift in drifts[place : place + len(batch)] for _ in batch[0]]
+    def begun() -> Iterator[Arrival]:
+        for each, matte in zip(wanted, mattes, strict=False):
             with painting(clock):
-                arrivals = stylizer.begin(pictures, state, place, allowed, moved)
-            yield arrivals
-            place += len(batch)
+                arrival = stylizer.lay(each, matte)
+            yield arrival
 
-    for arrivals in late(begun(), stylizer.bus.late):
+    made = late(begun(), stylizer.bus.late * engine.batch)
+    while pictures := list(islice(made, moments)):
         with painting(clock):
-            made = [painted_arrays(arrival.take()) for arrival in arrivals]
-        yield from _as_frames(made, moments)
+            arrays = [painted_arrays(arrival.take()) for arrival in pictures]
+        yield _as_frame(arrays)
+
+
+def _strokes(
+    film: FilmPlan,
+    shot: Shot,
+    stylizer: Stylizer,
+    state: ShotState,
+    read: Iterator[Moments],
+    seen: FrameRange,
+    clock: Clock,
+) -> Iterator[Strokes]:
+    """What is painted of all that is seen, picture by picture."""
+    moments = 2 if film.encoding.field_order else 1
+    at_once = max(1, stylizer.engine.batch // moments)
+    drifts, steadier = drifts_of(film, shot), Steadier(stylizer.steady * moments)
+    for first in range(seen.start - shot.frames.start, seen.stop - shot.frames.start, at_once):
+        batch = list(islice(read, at_once))
+        pictures = [planes_of(film, picture) for frame in batch for picture in frame]
+        moved = [drift for drift in drifts[first : first + len(batch)] for _ in range(moments)]
+        with painting(clock):
+            steady = steadier.add(stylizer.strokes(pictures, state, first, moved))
+        yield from steady
+    with painting(clock):
+        steady = steadier.rest()
+    yield from steady
 
 
 def _in_order(
@@ -121,9 +158,7 @@ def _in_order(
     rest = range(mine.stop, mine.stop if style.passes == 1 else shot.frames.stop)
     pictures = (picture for (picture,) in mine_read)
     read = chain(timed(reader.pick(lead_in), clock), pictures, timed(reader.pick(rest), clock))
-    mattes: Iterator[Any] = repeat(None)
-    if style.matte:
-        mattes = _mattes(film, style, FrameRange(lead_in.start, rest.stop))
+    mattes: Iterator[Any] = _mattes(film, style, FrameRange(lead_in.start, rest.stop))
     with computing_with(IN_ORDER_THREADS):
         painter = PAINTERS[style.method](style, film.painted_format, engine)
         made = painter.paint((planes_of(film, frame) for frame in read), mattes)
@@ -140,12 +175,12 @@ def _moments(film: FilmPlan, reader: FrameReader, frames: FrameRange) -> Iterato
     return ((frame,) for frame in reader.read(frames))
 
 
-def _as_frames(pictures: list[list[PlaneArray]], moments: int) -> list[list[PlaneArray]]:
-    """Frames as they are encoded: of two moments, each gives its own lines."""
-    if moments == 1:
-        return pictures
-    pairs = zip(pictures[0::2], pictures[1::2], strict=True)
-    return [[weave(*planes) for planes in zip(top, bottom, strict=True)] for top, bottom in pairs]
+def _as_frame(pictures: list[list[PlaneArray]]) -> list[PlaneArray]:
+    """A frame as it is encoded: of two moments, each gives its own lines."""
+    if len(pictures) == 1:
+        return pictures[0]
+    top, bottom = pictures
+    return [weave(*planes) for planes in zip(top, bottom, strict=True)]
 
 
 def planes_of(film: FilmPlan, frame: VideoFrame) -> Planes:
@@ -167,10 +202,10 @@ def drifts_of(film: FilmPlan, shot: Shot) -> list[Drift]:
     return drifts
 
 
-def _mattes(film: FilmPlan, style: StyleSpec, frames: FrameRange) -> Iterator[Tensor]:
-    """One matte a frame; none at all where the whole picture is painted."""
+def _mattes(film: FilmPlan, style: StyleSpec, frames: FrameRange) -> Iterator[Tensor | None]:
+    """A matte for each frame; None, without end, where the whole picture is painted."""
     if style.matte is None:
-        return iter(())
+        return repeat(None)
     height, width = film.yuv_format.orientation.upright_size(film.info.height, film.info.width)
     return read_matte(style.matte, frames, height, width)
 

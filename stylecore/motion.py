@@ -92,6 +92,35 @@ def _forward_difference(x: Tensor, axis: int) -> Tensor:
     return x.diff(dim=axis, append=last)
 
 
+def softened(certain: Tensor) -> Tensor:
+    """A mask (N,1,H,W) without hard edges and lone holes."""
+    grown = F.max_pool2d(certain, 3, stride=1, padding=1)
+    return F.avg_pool2d(grown, 5, stride=1, padding=2, count_include_pad=False)
+
+
+def gray_view(plane: Tensor, bits: int, height_px: int) -> Any:
+    """A plane (H,W) of codes as OpenCV sees motion in it: 8 bit, at most so many lines."""
+    codes = plane.cpu() if bits == 8 else (plane.cpu() >> (bits - 8)).byte()
+    height, width = codes.shape
+    if height <= height_px:
+        return codes.contiguous().numpy()
+    size = max(16, round(width * height_px / height)), height_px
+    cv2 = opencv()
+    return cv2.resize(codes.contiguous().numpy(), size, interpolation=cv2.INTER_AREA)
+
+
+def fast_flow(here: Any, there: Any) -> Tensor:
+    """Flow (1,2,h,w) from one gray view to another: DIS at its fastest, down to half of the resolution."""
+    cv2 = opencv()
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    search.setFinestScale(1)
+    return _as_tensor(search.calc(here, there, None))
+
+
+def _as_tensor(flow: Any) -> Tensor:
+    return torch.from_numpy(flow).permute(2, 0, 1)[None].contiguous()
+
+
 class _DenseFlow:
     """DIS at its finest preset, refined down to full resolution."""
 
@@ -102,7 +131,7 @@ class _DenseFlow:
 
     def __call__(self, here: Tensor, there: Tensor) -> Tensor:
         found = self.search.calc(_gray(here), _gray(there), None)
-        return torch.from_numpy(found).permute(2, 0, 1)[None].contiguous().to(here.device)
+        return _as_tensor(found).to(here.device)
 
 
 def _gray(rgb: Tensor) -> Any:
@@ -115,4 +144,6 @@ def opencv() -> Any:
         import cv2
     except ImportError as err:
         raise StyleError("motion is measured by OpenCV: pip install 'stylereel[metrics]'") from err
+    # It cuts its search into stripes, one a thread, and finds other motion with another number of them.
+    cv2.setNumThreads(1)
     return cv2

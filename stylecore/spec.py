@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-ENGINE_VERSION = 7
+ENGINE_VERSION = 8
 """Counts up whenever the same style would give other pixels; finished work of other versions is redone."""
 
 COLOR_MODES = ("style", "source", "matched")
@@ -13,7 +13,8 @@ COLOR_MODES = ("style", "source", "matched")
 EXACT = "fp32"
 PRECISIONS = (EXACT, "bf16", "fp16")
 
-
+MOST_STEADY = 8
+"""Farther frames have little in common, and all of a window is held in memory."""
 METHODS = ("network", "optimize", "harmonize")
 """A network in one pass; or the pixels themselves, frame after frame: in the style of a picture (`temporal`),
 or what a matte shows of them laid into a painting (`harmonize`)."""
@@ -63,6 +64,8 @@ class StyleSpec:
     """One of METHODS."""
     passes: int = 1
     """Of `optimize`: more than 1 go to and fro over the shot."""
+    steady: int = 0
+    """Of `network`: frames on either side whose strokes each shares, along the film's motion."""
 
     def __post_init__(self) -> None:
         _check_strength(self.strength)
@@ -72,6 +75,8 @@ class StyleSpec:
             raise ValueError(f"color must be one of {', '.join(COLOR_MODES)}, got {self.color!r}")
         if not 0.25 <= self.brush <= 4:
             raise ValueError(f"brush must be between 0.25 and 4, got {self.brush}")
+        if not 0 <= self.steady <= MOST_STEADY:
+            raise ValueError(f"steady must be between 0 and {MOST_STEADY} frames, got {self.steady}")
 
     @property
     def digest(self) -> str:

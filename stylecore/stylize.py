@@ -6,8 +6,8 @@ normalization layer for the whole shot; after it, a frame depends on itself and 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import cycle
-from typing import TypeVar
+from itertools import cycle, repeat
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from stylecore.budget import tile_side
 from stylecore.bus import Arrival, Planes, open_bus
 from stylecore.canvas import Drift
 from stylecore.color import brightness, exposure, paint_mask
+from stylecore.motion import gray_view
 from stylecore.networks import StyleNetwork
 from stylecore.normalize import SurveyNorm
 from stylecore.pack import StylePack
@@ -26,6 +27,7 @@ from stylecore.running import Runner
 from stylecore.scaling import resize, work_size
 from stylecore.shot import Look, ShotState
 from stylecore.spec import EXACT, EngineSpec, StyleKey
+from stylecore.steady import VIEW_HEIGHT_PX, Steadier, Strokes
 
 Item = TypeVar("Item")
 SURVEY_FRAMES = 6
@@ -49,6 +51,7 @@ class Stylizer:
         color: str = "style",
         brush: float = 1.0,
         keys: Sequence[StyleKey] = (),
+        steady: int = 0,
     ) -> None:
         # Channels last: a third faster on CPUs, and what tensor cores want.
         self.network: StyleNetwork = pack.network.to(engine.device)
@@ -57,7 +60,7 @@ class Stylizer:
         self.vectors = {name: vector.to(engine.device) for name, vector in pack.vectors.items()}
         self.keys = tuple(keys) or (StyleKey(0, style, "", strength),)
         self.form, self.engine = form, engine
-        self.color, self.brush = color, brush
+        self.color, self.brush, self.steady = color, brush, steady
         self.runner = Runner(self.network)
         self.bus = open_bus(engine.device)
 
@@ -109,37 +112,50 @@ class Stylizer:
         mattes: Sequence[Tensor] | None = None,
         drifts: Sequence[Drift] = (),
     ) -> list[list[Tensor]]:
-        """Painted frames, in order; planes on the CPU. See `begin`."""
-        return [coming.take() for coming in self.begin(frames, state, first, mattes, drifts)]
+        """Painted frames, in order; planes on the CPU. Steady among themselves: see `strokes`."""
+        steadier = Steadier(self.steady)
+        made = [*steadier.add(self.strokes(frames, state, first, drifts)), *steadier.rest()]
+        return [self.lay(*each).take() for each in zip(made, mattes or repeat(None), strict=False)]
 
     @torch.inference_mode()
-    def begin(
-        self,
-        frames: Sequence[Planes],
-        state: ShotState,
-        first: int = 0,
-        mattes: Sequence[Tensor] | None = None,
-        drifts: Sequence[Drift] = (),
-    ) -> list[Arrival]:
-        """Painted frames, in order, on their way back: a GPU may still be at them.
+    def strokes(
+        self, frames: Sequence[Planes], state: ShotState, first: int = 0, drifts: Sequence[Drift] = ()
+    ) -> list[Strokes]:
+        """What is painted of consecutive frames, each by itself; a `Steadier` brings them together.
 
-        `first` is the place in the shot of the first of these consecutive frames; `mattes` are (H,W) in
-        0..1, how much paint each pixel may take; `drifts` say where the scene has moved by each frame.
+        `first` is the place in the shot of the first of them; `drifts` say where the scene has moved by each.
         """
-        made: list[Arrival] = []
+        made: list[Strokes] = []
         count = self._together(state)
         for start in range(0, len(frames), count):
-            planes = [self.bus.carry(frame) for frame in frames[start : start + count]]
-            apart = [parts_of(frame, self.form) for frame in planes]
-            parts = [torch.cat(each) for each in zip(*_filled(apart, count), strict=True)]
-            allowed = self._stacked(_filled(mattes[start : start + count], count)) if mattes else None
-            moved = _filled(drifts[start : start + count], count)
-            change = self.change(parts, state.at(first + start), moved, allowed)
-            for place, stored in enumerate(planes):
-                mine = [part[place : place + 1] for part in change]
-                painted = add_change(stored, apart[place], mine, self.form, self.color == "source")
-                made.append(self.bus.bring(painted))
+            some = frames[start : start + count]
+            planes = [self.bus.carry(frame) for frame in some]
+            apart = [self.small(parts_of(frame, self.form)) for frame in planes]
+            look, moved = state.at(first + start), _filled(drifts[start : start + count], count)
+            small = [torch.cat(each) for each in zip(*_filled(apart, count), strict=True)]
+            seen = rgb_of(small, self.form)
+            paint = self._painted(seen, look, moved, self._tile(planes[0][0], small)) - seen
+            views = [self._view(frame) if self.steady else None for frame in some]
+            alone = zip(planes, apart, paint.split(1), views, strict=False)
+            made += [Strokes(stored, mine, each, look, view) for stored, mine, each, view in alone]
         return made
+
+    @torch.inference_mode()
+    def lay(self, strokes: Strokes, matte: Tensor | None = None) -> Arrival:
+        """A painted frame on its way back: a GPU may still be at it.
+
+        `matte` (H,W) in 0..1 is how much paint each pixel may take.
+        """
+        parts = parts_of(strokes.planes, self.form)
+        allowed = None if matte is None else self.bus.carry([matte])[0][None, None]
+        reach = self._reach(parts, strokes.look, allowed)
+        seen = rgb_of(strokes.small, self.form)
+        change = carried(seen + strokes.paint, strokes.small, parts, self.form, reach)
+        return self.bus.bring(add_change(strokes.planes, parts, change, self.form, self.color == "source"))
+
+    def _view(self, frame: Planes) -> Any:
+        """What motion is found in: the first plane, on the CPU, whatever device paints."""
+        return gray_view(self.form.orientation.upright(frame[0]), self.form.bits, VIEW_HEIGHT_PX)
 
     def _together(self, state: ShotState) -> int:
         """Frames painted together: always as many, for a convolution of four may round unlike one of one.
@@ -154,15 +170,16 @@ class Stylizer:
     ) -> list[Tensor]:
         """What paint adds to each part of frames; `allowed` (N,1,H,W) is how much each pixel may take."""
         small = self.small(parts)
-        painted = self._painted(rgb_of(small, self.form), look, drifts, self._tile(parts, small))
+        tile_px = self._tile(parts[0][0], small)
+        painted = self._painted(rgb_of(small, self.form), look, drifts, tile_px)
         return carried(painted, small, parts, self.form, self._reach(parts, look, allowed))
 
-    def _tile(self, parts: Sequence[Tensor], small: Sequence[Tensor]) -> int:
-        """Side of the tiles of the small picture; 0 to paint it in one go."""
+    def _tile(self, plane: Tensor, small: Sequence[Tensor]) -> int:
+        """Side of the tiles of a frame's small picture; 0 to paint it in one go."""
         if self.engine.tile_px or not self.engine.memory_bytes:
             return self.engine.tile_px
         size = (small[0].shape[-2], small[0].shape[-1])
-        return tile_side(parts[0][0].numel(), size, self.network.halo_px, self.engine.memory_bytes)
+        return tile_side(plane.numel(), size, self.network.halo_px, self.engine.memory_bytes, 2 * self.steady)
 
     def _painted(self, seen: Tensor, look: Look, drifts: Sequence[Drift], tile_px: int) -> Tensor:
         """The small picture (N,3,h,w) as it is painted."""
@@ -185,9 +202,6 @@ class Stylizer:
         height, width = parts[0].shape[-2:]
         size = work_size(height, width, self.network.design_height_px, self.brush)
         return [resize(part, size) for part in parts]
-
-    def _stacked(self, mattes: Sequence[Tensor]) -> Tensor:
-        return torch.stack(self.bus.carry(mattes))[:, None]
 
 
 def _filled(items: Sequence[Item], count: int) -> list[Item]:

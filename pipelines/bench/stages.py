@@ -79,11 +79,8 @@ class Stages:
 
     def paint(self) -> list[list[Tensor]]:
         """Planes in, painted planes out, on a canvas that moves as the scene does."""
-        moved = drifts_of(self.film, self.film.shots[0])
-        return [
-            self.stylizer.stylize([planes], self.state, place, drifts=moved[place : place + 1])[0]
-            for place, planes in enumerate(self.frames)
-        ]
+        moved = drifts_of(self.film, self.film.shots[0])[: len(self.frames)]
+        return self.stylizer.stylize(self.frames, self.state, 0, drifts=moved)
 
     def encode(self, painted: list[list[Tensor]]) -> None:
         """Painted planes into a part."""

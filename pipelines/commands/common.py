@@ -16,7 +16,7 @@ from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS
 from pipelines.media.fitting import HDR
 from pipelines.media.scan import SCANS
-from stylecore.spec import COLOR_MODES, PRECISIONS
+from stylecore.spec import COLOR_MODES, MOST_STEADY, PRECISIONS
 
 Command = Callable[..., Any]
 
@@ -65,6 +65,11 @@ def style_options(command: Command) -> Command:
             help="The style's colours, the source's, or the style's matched to the source's palette.",
         ),
         click.option("--brush", type=float, help="Size of strokes: 2 is twice as large, 0.5 half."),
+        click.option(
+            "--steady",
+            type=click.IntRange(0, MOST_STEADY),
+            help="Frames on either side whose strokes each shares, along the motion; 0: each by itself.",
+        ),
         click.option(
             "--matte", metavar="FILE", help="Grey picture, or film with as many frames: where to paint."
         ),

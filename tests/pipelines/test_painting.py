@@ -1,7 +1,7 @@
 """Frames of a shard from a device that is late: all of them, whole, in order, whatever the batch."""
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -56,9 +56,9 @@ def asked(film, pack, tmp_path_factory):
     return plan_film(job, info, index), reader
 
 
-def painted(asked, batch):
+def painted(asked, batch, shard=SHARD):
     film, reader = asked
-    frames = painted_frames(film, SHARD, reader, EngineSpec(batch=batch), Clock())
+    frames = painted_frames(film, shard, reader, EngineSpec(batch=batch), Clock())
     return [[plane.tobytes() for plane in planes] for planes in frames]
 
 
@@ -67,8 +67,20 @@ def test_a_late_device_gives_every_frame_whatever_the_batch(asked, monkeypatch):
     monkeypatch.setattr(stylize, "open_bus", lambda device: buses.append(LateBus()) or buses[-1])
     monkeypatch.setattr(painting, "_stylizer", painting._stylizer.__wrapped__)
     assert len(expected) == 11 and len(set(map(tuple, expected))) > 1
-    for batch, most in ((1, [3, 3]), (2, [4, 6])):
+    for batch, most in ((1, [3, 3]), (2, [4, 5])):
         buses.clear()
         assert painted(asked, batch) == expected
-        assert [bus.most for bus in buses] == most, "three batches at once, and no more"
+        assert [bus.most for bus in buses] == most, "two batches on their way, and one more frame"
         assert not any(bus.under_way for bus in buses)
+
+
+@pytest.mark.parametrize("cut", [21, 27, 29])
+def test_frames_share_strokes_over_the_border_of_shards_and_not_over_cuts(asked, cut):
+    film, reader = asked
+    alone = replace(film, styles=tuple(replace(style, steady=0) for style in film.styles))
+    whole = painted(asked, 1, Shard(1, (FrameRange(20, 34),)))
+    pieces = [Shard(1, (FrameRange(20, cut),)), Shard(2, (FrameRange(cut, 34),))]
+    assert [frame for piece in pieces for frame in painted(asked, 1, piece)] == whole
+    assert painted(asked, 1, Shard(1, (FrameRange(30, 34),))) == whole[10:]
+    assert all(style.steady == 2 for style in film.styles)
+    assert painted((alone, reader), 1, Shard(1, (FrameRange(20, 34),)))[9] != whole[9]

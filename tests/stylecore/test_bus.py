@@ -64,9 +64,9 @@ def sent(form, network="painter", drift=(0.0, 0.0), **options):
     stylizer = Stylizer(pack, "a", form, EngineSpec(device="meta"), **options)
     stylizer.bus = Elsewhere()
     state = stylizer.survey([frame(form)] * 3)
-    stylizer.begin([frame(form)], state)
+    stylizer.stylize([frame(form)], state)
     with Crossings() as crossings:
-        stylizer.begin([frame(form)], state, 1, None, [drift])
+        stylizer.stylize([frame(form)], state, 1, None, [drift])
     return crossings.found
 
 

@@ -12,6 +12,7 @@ from stylecore.catalog import find_style
 from stylecore.pixels import YuvFormat
 from stylecore.runtime import keep_convolutions_exact
 from stylecore.spec import EXACT, EngineSpec
+from stylecore.steady import Steadier
 from stylecore.stylize import Stylizer
 
 pytestmark = pytest.mark.gpu
@@ -34,29 +35,28 @@ def frames():
     return [[plane(1080, 1920), plane(540, 960), plane(540, 960)] for _ in range(COUNT)]
 
 
-def stylizer(look, device, precision=EXACT, batch=1):
+def stylizer(look, device, precision=EXACT, batch=1, steady=2):
     keep_convolutions_exact()
     pack, name = find_style(look)
-    return Stylizer(pack, name, FORM, EngineSpec(device, batch, precision=precision))
+    return Stylizer(pack, name, FORM, EngineSpec(device, batch, precision=precision), steady=steady)
 
 
 def drifts(first, count):
     return [(0.002 * place, 0.001 * place) for place in range(first, first + count)]
 
 
+def begun(made, state, frames, batch):
+    """As a shard is painted: frames on their way back."""
+    steadier = Steadier(made.steady)
+    for place in range(0, len(frames), batch):
+        some = frames[place : place + batch]
+        yield from map(made.lay, steadier.add(made.strokes(some, state, place, drifts(place, len(some)))))
+    yield from map(made.lay, steadier.rest())
+
+
 def over_the_bus(made, state, frames, batch):
-    """As a shard is painted: batches begun before the last ones have come back."""
-    begun = (
-        made.begin(
-            frames[place : place + batch],
-            state,
-            place,
-            None,
-            drifts(place, len(frames[place : place + batch])),
-        )
-        for place in range(0, len(frames), batch)
-    )
-    return [arrival.take() for arrivals in late(begun, made.bus.late) for arrival in arrivals]
+    """Batches begun before the last ones have come back."""
+    return [arrival.take() for arrival in late(begun(made, state, frames, batch), made.bus.late * batch)]
 
 
 def farthest(one, other):
@@ -84,15 +84,17 @@ def test_the_bus_changes_nothing(batch, frames):
     state, alone = made.survey(frames), []
     for place in range(0, COUNT, batch):
         some = frames[place : place + batch]
-        alone += made.stylize(some, state, place, None, drifts(place, len(some)))
+        alone += made.strokes(some, state, place, drifts(place, len(some)))
         torch.cuda.synchronize()
+    steadier = Steadier(made.steady)
+    alone = [made.lay(each).take() for each in [*steadier.add(alone), *steadier.rest()]]
     for _ in range(20):
         assert farthest(over_the_bus(made, state, frames, batch), alone) == 0
 
 
 @pytest.mark.parametrize("first", [1, 3])
 def test_a_frame_is_the_same_wherever_its_film_was_cut(first, frames):
-    made = stylizer("starry-night", "cuda:0", "fp16", 4)
+    made = stylizer("starry-night", "cuda:0", "fp16", 4, steady=0)
     state = made.survey(frames)
     whole = over_the_bus(made, state, frames, 4)
     head = made.stylize(frames[:first], state, 0, None, drifts(0, first))
@@ -107,7 +109,7 @@ def test_nobody_waits_for_the_gpu_before_frames_are_taken(look, frames):
     over_the_bus(made, state, frames, 1)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        begun = [made.begin(frames[:1], state, place, None, drifts(place, 1)) for place in range(COUNT)]
+        coming = list(begun(made, state, frames, 1))
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert len([arrival.take() for arrivals in begun for arrival in arrivals]) == COUNT
+    assert len([arrival.take() for arrival in coming]) == COUNT

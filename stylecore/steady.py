@@ -1,0 +1,126 @@
+"""Paint that stays on what it was laid on: a frame's strokes are the mean of its own and its neighbours'.
+
+A network sets its strokes anew in every frame, and from one to the next they move by more than the film does.
+Moved along the film's motion, what frames agree on stays and what flickers averages out. Only paint is
+averaged, never the picture, so the film keeps its own detail; where motion is not certain a frame keeps its
+own strokes. A frame depends on the few before and after it in its shot, and on nothing else.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stylecore.bus import send
+from stylecore.motion import certain, fast_flow, softened, warp
+from stylecore.shot import Look
+
+VIEW_HEIGHT_PX = 270
+"""Motion is found at this height: strokes are as long as ten of its pixels."""
+
+
+@dataclass(frozen=True)
+class Strokes:
+    """What has been painted of a frame, before it is carried to full size."""
+
+    planes: list[Tensor]
+    """The frame, on the device."""
+    small: list[Tensor]
+    """Its parts at the size at which paint is made, (1,1,h,w) each."""
+    paint: Tensor
+    """What is changed of that, (1,3,h,w)."""
+    look: Look
+    view: Any = None
+    """What motion is found in: 8-bit luma, an array of OpenCV's, `VIEW_HEIGHT_PX` high."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """From one frame to another: flow (1,2,h,w) in pixels, and how certain it is, (1,1,h,w) in 0..1."""
+
+    flow: Tensor
+    certain: Tensor
+
+    def then(self, onward: "Way") -> "Way":
+        """This way, and on along another."""
+        moved = warp(torch.cat([onward.flow, onward.certain], 1), self.flow)
+        return Way(self.flow + moved[:, :2], self.certain * moved[:, 2:])
+
+    def fitted(self, picture: Tensor) -> "Way":
+        """The same way in a picture (1,C,h,w) of another size."""
+        (height, width), (rows, columns) = picture.shape[-2:], self.flow.shape[-2:]
+        scale = self.flow.new_tensor([width / columns, height / rows])[None, :, None, None]
+        both = send(torch.cat([self.flow * scale, self.certain], 1), picture.device)
+        both = F.interpolate(both, (height, width), mode="bilinear")
+        return Way(both[:, :2], both[:, 2:])
+
+
+def ways_between(here: Any, there: Any) -> tuple[Way, Way]:
+    """From one view to another, and back."""
+    forward, backward = fast_flow(here, there), fast_flow(there, here)
+    return (
+        Way(forward, softened(certain(forward, backward).float())),
+        Way(backward, softened(certain(backward, forward).float())),
+    )
+
+
+class Steadier:
+    """Strokes of a shot's consecutive frames go in and come out, in order, `reach` frames later."""
+
+    def __init__(self, reach: int) -> None:
+        self.reach = reach
+        self._held: list[Strokes] = []
+        self._ways: list[tuple[Way, Way]] = []
+        """Between each that is held and the next, there and back."""
+        self._next = 0
+        """The place among them of the one to come out next."""
+
+    @torch.inference_mode()
+    def add(self, strokes: Iterable[Strokes]) -> list[Strokes]:
+        """Those of the next frames; what comes out now that these are known."""
+        if not self.reach:
+            return list(strokes)
+        return [steady for each in strokes for steady in self._add(each)]
+
+    @torch.inference_mode()
+    def rest(self) -> list[Strokes]:
+        """What is left when the shot is over."""
+        return [self._mean(place) for place in range(self._next, len(self._held))]
+
+    def _add(self, strokes: Strokes) -> list[Strokes]:
+        if self._held:
+            self._ways.append(ways_between(self._held[-1].view, strokes.view))
+        self._held.append(strokes)
+        if len(self._held) <= self._next + self.reach:
+            return []
+        steady = self._mean(self._next)
+        # From now on it lends its paint, and nothing else.
+        self._held[self._next] = replace(self._held[self._next], planes=[], small=[])
+        self._next += 1
+        forgotten = max(0, self._next - self.reach)
+        del self._held[:forgotten], self._ways[:forgotten]
+        self._next -= forgotten
+        return [steady]
+
+    def _mean(self, place: int) -> Strokes:
+        own = self._held[place]
+        after = [there for there, _ in self._ways[place:]]
+        before = [back for _, back in self._ways[:place][::-1]]
+        total, weight = own.paint, torch.ones_like(own.paint[:, :1])
+        for ways, others in ((after, self._held[place + 1 :]), (before, self._held[:place][::-1])):
+            for way, other in zip(_onward(ways[: self.reach]), others, strict=False):
+                there = way.fitted(own.paint)
+                total = total + there.certain * warp(other.paint, there.flow)
+                weight = weight + there.certain
+        return replace(own, paint=total / weight)
+
+
+def _onward(ways: Sequence[Way]) -> Iterable[Way]:
+    """The way to the first, on to the second, and so on."""
+    whole: Way | None = None
+    for way in ways:
+        whole = whole.then(way) if whole else way
+        yield whole
