@@ -24,7 +24,7 @@ from pipelines.media.encoding import Encoding
 from pipelines.media.frames import FrameReader
 from pipelines.media.parts import Planes, read_part, write_part
 from pipelines.overlap import behind
-from pipelines.painting import DEPTH, PAINTERS, painted_frames
+from pipelines.painting import DEPTH, PAINTERS, painted_frames, seen_for
 from pipelines.plan import SEGMENT_MIN_FRAMES, Shard
 from pipelines.prepare import FilmPlan
 from pipelines.rows import read_rows, write_rows
@@ -192,7 +192,9 @@ def _trial(film: FilmPlan, engine: EngineSpec, source: Path, run: _Run, wanted: 
     # Frames come in batches; the first batch comes with the survey.
     warm = min(engine.batch, len(frames) - 1)
     each = (times[-1] - times[warm]) / (len(frames) - warm)
-    before = max(0.0, times[warm] - times[0] - warm * each)
+    # What lies around the few is painted too, to share its strokes; around a whole shot there is nothing.
+    around = len(seen_for(film, frames)) - len(frames)
+    before = max(0.0, times[warm] - times[0] - (warm + around) * each)
     return _Trial(len(few), before, each, _sizes(kept, film.encoding, part))
 
 

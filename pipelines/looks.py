@@ -15,7 +15,6 @@ from stylecore.catalog import BUNDLED_PAINTINGS, find_style, find_styles, is_pic
 from stylecore.digest import digest, file_sha256
 from stylecore.encoders import BUNDLED_LOSS_NETWORK
 from stylecore.errors import StyleError
-from stylecore.motion import opencv
 from stylecore.spec import StyleKey, StyleSpec
 
 USUAL_STEADY = 2
@@ -69,8 +68,6 @@ def check_styles(job: TitleJob) -> None:
     for look in (job, *job.looks):
         _refuse_unfit(look)
         _digest(look, look.style)
-        if look.method != "network":
-            opencv()
     film_keys(job)
 
 

@@ -62,19 +62,24 @@ def painted_frames(
     """The planes of a shard's frames as they are delivered, in order."""
     keep_freed_memory()
     keep_convolutions_exact()
+    read_ahead = DEPTH + engine.batch
+    frames = ahead(timed(_moments(film, reader, seen_for(film, shard.frames)), clock), read_ahead)
     held = touching(film.shots, shard.frames)
-    looks = list(zip(film.shots[held], film.styles[held], strict=True))
-    seen = [_seen(shot, style, shard.frames) for shot, style in looks]
-    needed = FrameRange(seen[0].start, seen[-1].stop)
-    frames = ahead(timed(_moments(film, reader, needed), clock), DEPTH + engine.batch)
-    for (shot, style), around in zip(looks, seen, strict=True):
+    for shot, style in zip(film.shots[held], film.styles[held], strict=True):
         mine = shot.frames.overlap(shard.frames)
         assert mine is not None, "it was asked for by its frames"
-        read = islice(frames, len(around))
+        read = islice(frames, len(_seen(shot, style, mine)))
         paint = _in_order if style.method in PAINTERS else _painted
         yield from paint(film, shot, style, engine, reader, mine, read, clock)
         if film.ends_in(shot, mine):
             progress.advance(0, shots=1)
+
+
+def seen_for(film: FilmPlan, frames: FrameRange) -> FrameRange:
+    """The frames to read for a shard's own."""
+    held = touching(film.shots, frames)
+    seen = [_seen(*look, frames) for look in zip(film.shots[held], film.styles[held], strict=True)]
+    return FrameRange(seen[0].start, seen[-1].stop)
 
 
 def _seen(shot: Shot, style: StyleSpec, frames: FrameRange) -> FrameRange:

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecore.color import luma
-from stylecore.errors import StyleError
 
 _OCCLUSION = (0.01, 0.5)
 """Ruder 2016: relative and absolute (px^2) tolerance of the way there and back."""
@@ -139,11 +138,9 @@ def _gray(rgb: Tensor) -> Any:
 
 
 def opencv() -> Any:
-    """OpenCV, which measures motion; StyleError where it is not installed."""
-    try:
-        import cv2
-    except ImportError as err:
-        raise StyleError("motion is measured by OpenCV: pip install 'stylereel[metrics]'") from err
+    """OpenCV, which measures motion, in one thread: it is slow to load, and not all commands need it."""
+    import cv2
+
     # It cuts its search into stripes, one a thread, and finds other motion with another number of them.
     cv2.setNumThreads(1)
     return cv2

@@ -1,7 +1,8 @@
 """The front door: survey a shot once, then paint any of its frames, in any order, anywhere.
 
 A frame is a list of planes (H,W), see `pixels`. The survey fixes the statistics of every
-normalization layer for the whole shot; after it, a frame depends on itself and its place in the shot alone.
+normalization layer for the whole shot; after it, a frame depends on its place in the shot, on itself, and on
+the few around it that it shares strokes with.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
