@@ -3,7 +3,7 @@
     python tests/studies/ablation.py --data DIR --steps N --out rows.json [--style NAME] [--clips A,B]
 
 The bundled network learns on from where it is, twice with the same pictures and seed: as it was trained, and
-with nothing asked of motion. Then both paint the same shots, with a shot's statistics and frame by frame.
+with nothing asked of motion. Then both paint the same shots, as the product does and frame by frame.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def systems(style: str, steps: int, data: Path) -> list[System]:
     for name, spec in SPECS.items():
         torch.manual_seed(spec.seed)
         pack = trained(style, replace(spec, steps=steps), data)
-        for how, paint in (("frozen", paint_frozen), ("per frame", paint_unfrozen)):
+        for how, paint in (("as in films", paint_frozen), ("per frame", paint_unfrozen)):
             found.append(System(f"{name}, {how}", style, file, partial(paint, pack=pack, style=style)))
     return found
 

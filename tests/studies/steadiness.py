@@ -19,6 +19,7 @@ from clips import CLIPS, Clip, load_clip, load_painting, painting_of
 from microast import MicroAst
 from torch import Tensor
 
+from pipelines.looks import USUAL_STEADY
 from stylecore import metrics
 from stylecore.catalog import find_style
 from stylecore.encoders import Encoder, load_encoder
@@ -108,9 +109,9 @@ class Judge:
         return metrics.style_distance(frames, load_painting(system.painting), self.encoder)
 
 
-def paint_frozen(clip: Clip, pack: StylePack, style: str) -> list[Tensor]:
-    """The product's own way: one survey, then every frame with its constants."""
-    stylizer = Stylizer(pack, style, clip.form, EngineSpec())
+def paint_frozen(clip: Clip, pack: StylePack, style: str, steady: int = USUAL_STEADY) -> list[Tensor]:
+    """The product's own way: one survey, every frame with its constants, strokes shared with others."""
+    stylizer = Stylizer(pack, style, clip.form, EngineSpec(), steady=steady)
     positions = survey_positions([1.0] * len(clip.planes))
     state = stylizer.survey([clip.planes[position] for position in positions])
     return [to_rgb(frame, clip.form)[0] for frame in stylizer.stylize(clip.planes, state, drifts=clip.drifts)]
@@ -147,9 +148,11 @@ def systems(data: Path, styles: list[str]) -> Iterator[System]:
         pack, name = find_style(style)
         file = painting_of(data, style)
         frozen = partial(paint_frozen, pack=pack, style=name)
+        apart = partial(frozen, steady=0)
         live = partial(paint_unfrozen, pack=pack, style=name)
         theirs = partial(paint_microast, network=network, painting=load_painting(file))
-        yield System("ours, frozen per shot", style, file, frozen)
+        yield System("ours", style, file, frozen)
+        yield System("ours, strokes not shared", style, file, apart)
         yield System("ours, per frame", style, file, live)
         yield System("MicroAST", style, file, theirs)
     for file in sorted((data / "checkpoints/pytorch_examples_nc").glob("*.pth")):
