@@ -30,7 +30,7 @@ from pipelines.prepare import FilmPlan
 from pipelines.rows import read_rows, write_rows
 from pipelines.stopwatch import Clock
 from pipelines.store_errors import explained
-from pipelines.timeline import FrameRange, Shot
+from pipelines.timeline import FrameRange, Shot, touching
 from pipelines.work import Work
 from stylecore.spec import EngineSpec, StyleSpec
 
@@ -67,7 +67,7 @@ class Calibration:
 
 
 def look_of(style: StyleSpec) -> str:
-    """What looks must share to cost the same: the network, by its style, its size, and the method."""
+    """What looks must share to cost the same: the network, by style and size, how steady, and the method."""
     brush = "" if style.brush == 1 else f" brush {style.brush}"
     method = "" if style.method == "network" else f" by {style.method}, passes {style.passes}"
     return style.style + brush + method + (f" steady {style.steady}" if style.steady else "")
@@ -189,12 +189,12 @@ def _trial(film: FilmPlan, engine: EngineSpec, source: Path, run: _Run, wanted: 
     coded = FrameRange(0, max(len(frames), SEGMENT_MIN_FRAMES))
     behind(lambda made: write_part(part, [coded], _enough(made), film.encoding), noted(), DEPTH)
     times.append(time.perf_counter())
-    # Frames come in batches; the first batch comes with the survey.
-    warm = min(engine.batch, len(frames) - 1)
-    each = (times[-1] - times[warm]) / (len(frames) - warm)
-    # What lies around the few is painted too, to share its strokes; around a whole shot there is nothing.
-    around = len(seen_for(film, frames)) - len(frames)
-    before = max(0.0, times[warm] - times[0] - (warm + around) * each)
+    # Frames come in batches, the first with the survey, and painting is ahead of what comes out.
+    warm, seen = min(engine.batch, len(frames) - 1), seen_for(film, frames)
+    ahead = film.styles[touching(film.shots, frames)][0].steady
+    painted_by_then = min(len(seen) - 1, frames.start - seen.start + warm + ahead)
+    each = (times[-1] - times[warm]) / (len(seen) - painted_by_then)
+    before = max(0.0, times[warm] - times[0] - painted_by_then * each)
     return _Trial(len(few), before, each, _sizes(kept, film.encoding, part))
 
 

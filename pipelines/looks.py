@@ -77,7 +77,8 @@ def looks_of_shots(job: TitleJob, shots: Sequence[Shot]) -> list[StyleSpec]:
     base = _look(job, frames)
     keys = film_keys(job)
     if keys:
-        return [keyed_look(base, keys, shot.frames) for shot in shots]
+        along = [keyed_look(base, keys, shot.frames) for shot in shots]
+        return [replace(look, steady=_steady(job, look.style)) for look in along]
     looks = dict.fromkeys((shot.number for shot in shots), base)
     for choice in job.looks:
         spec = _look(choice, frames)
@@ -108,6 +109,8 @@ def _refuse_long(shot: Shot, look: StyleSpec) -> None:
 
 def _refuse_unfit(look: Look) -> None:
     """An element is white in a matte, and all its looks come from one painting."""
+    if look.method != "network" and look.steady:
+        raise UsageError(f"steady is for method network; {look.method} goes along the motion by itself")
     if look.method != "harmonize":
         return
     if not look.matte:
@@ -127,19 +130,15 @@ def _look(choice: TitleJob | ShotLook, frames: int) -> StyleSpec:
         matte=matte,
         method=choice.method,
         passes=choice.passes,
-        steady=_steady(choice),
+        steady=_steady(choice, choice.style),
     )
 
 
-def _steady(choice: Look) -> int:
-    if choice.method != "network":
-        return 0
-    return usual_steady(choice.style) if choice.steady is None else choice.steady
-
-
-def usual_steady(reference: str) -> int:
-    """Frames on either side that a look shares strokes with; a drawn one is steady, and sharp, as it is."""
-    pack, _ = find_style(reference)
+def _steady(choice: Look, style: str) -> int:
+    """As asked for; unless that is said, a drawn look is steady, and sharp, as it is."""
+    if choice.steady is not None or choice.method != "network":
+        return choice.steady or 0
+    pack, _ = find_style(style)
     return USUAL_STEADY if pack.network.norm_channels else 0
 
 

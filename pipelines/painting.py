@@ -42,17 +42,22 @@ Moments = tuple[VideoFrame, ...]
 """The pictures of a frame: one, or that of its top and that of its bottom field."""
 
 
-def open_stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec) -> Stylizer:
+def open_stylizer(style: StyleSpec, film: FilmPlan, engine: EngineSpec) -> Stylizer:
     """One stylizer per look and thread: it keeps what its shot is painted with. Weights are loaded once."""
-    return _stylizer(style, form, engine, get_ident())
+    return _stylizer(style, film.painted_format, engine, style.steady * moments_of(film), get_ident())
+
+
+def moments_of(film: FilmPlan) -> int:
+    """Pictures that are painted of each frame: two where fields are kept."""
+    return 2 if film.encoding.field_order else 1
 
 
 @lru_cache(maxsize=16)
-def _stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec, _thread: int) -> Stylizer:
+def _stylizer(style: StyleSpec, form: YuvFormat, engine: EngineSpec, steady: int, _thread: int) -> Stylizer:
     pack, name = find_style(style.style)
     if style.keys:
         pack, _ = find_styles(key.style for key in style.keys)
-    how = (style.strength, style.color, style.brush, style.keys, style.steady)
+    how = (style.strength, style.color, style.brush, style.keys, steady)
     return Stylizer(pack, name, form, engine, *how)
 
 
@@ -101,9 +106,8 @@ def _painted(
     clock: Clock,
 ) -> Iterator[list[PlaneArray]]:
     """This shot's frames, steady with those around them; on a GPU some travel back as others are painted."""
-    stylizer = open_stylizer(style, film.painted_format, engine)
+    stylizer, moments = open_stylizer(style, film, engine), moments_of(film)
     state = survey_shot(film, shot, reader, stylizer, clock)
-    moments = 2 if film.encoding.field_order else 1
     seen = _seen(shot, style, mine)
     strokes = _strokes(film, shot, stylizer, state, mine_read, seen, clock)
     first = (mine.start - seen.start) * moments
@@ -111,15 +115,16 @@ def _painted(
     mattes = (matte for matte in _mattes(film, style, mine) for _ in range(moments))
 
     def begun() -> Iterator[Arrival]:
-        for each, matte in zip(wanted, mattes, strict=False):
+        for each in wanted:
+            matte = next(mattes)
             with painting(clock):
                 arrival = stylizer.lay(each, matte)
             yield arrival
 
     made = late(begun(), stylizer.bus.late * engine.batch)
-    while pictures := list(islice(made, moments)):
+    for _ in mine:
         with painting(clock):
-            arrays = [painted_arrays(arrival.take()) for arrival in pictures]
+            arrays = [painted_arrays(next(made).take()) for _ in range(moments)]
         yield _as_frame(arrays)
 
 
@@ -133,15 +138,13 @@ def _strokes(
     clock: Clock,
 ) -> Iterator[Strokes]:
     """What is painted of all that is seen, picture by picture."""
-    moments = 2 if film.encoding.field_order else 1
-    at_once = max(1, stylizer.engine.batch // moments)
-    drifts, steadier = drifts_of(film, shot), Steadier(stylizer.steady * moments)
-    for first in range(seen.start - shot.frames.start, seen.stop - shot.frames.start, at_once):
-        batch = list(islice(read, at_once))
-        pictures = [planes_of(film, picture) for frame in batch for picture in frame]
-        moved = [drift for drift in drifts[first : first + len(batch)] for _ in range(moments)]
+    moments, drifts, steadier = moments_of(film), drifts_of(film, shot), Steadier(stylizer.steady)
+    for batch in seen.split(-(-len(seen) // max(1, stylizer.engine.batch // moments))):
+        pictures = [planes_of(film, picture) for frame in islice(read, len(batch)) for picture in frame]
+        places = [frame - shot.frames.start for frame in batch for _ in range(moments)]
         with painting(clock):
-            steady = steadier.add(stylizer.strokes(pictures, state, first, moved))
+            painted = stylizer.strokes(pictures, state, places, [drifts[place] for place in places])
+            steady = steadier.add(painted)
         yield from steady
     with painting(clock):
         steady = steadier.rest()

@@ -220,7 +220,8 @@ def _refuse_small_memory(job: TitleJob, info: SourceInfo, styles: Sequence[Style
         height, width = Orientation(*info.turn).upright_size(info.height, info.width)
         size = work_size(height, width, network.design_height_px, style.brush)
         try:
-            memory_bytes, waiting = job.engine_spec.memory_bytes, 2 * style.steady
+            waiting = 2 * style.steady * (2 if job.scan == "fields" else 1)
+            memory_bytes = job.engine_spec.memory_bytes
             tile_side(info.height * info.width, size, network.halo_px, memory_bytes, waiting)
         except ValueError as err:
             least = -(-int(str(err)) // (1 << 20))

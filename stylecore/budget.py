@@ -8,6 +8,8 @@ NETWORK_BYTES_PER_PX = 600
 """Of a picture inside the network, all its features at once: the hungriest of ours, and a little more."""
 WINDOW_BYTES_PER_PX = 24
 """Of a picture that waits for those around it: its parts and its paint, at the size of the network's."""
+CODED_BYTES_PER_PX = 3
+"""Of its planes: ten bits, chroma at half size."""
 _STEP_PX = 64
 _SMALLEST_PX = 128
 
@@ -18,7 +20,8 @@ def tile_side(frame_px: int, size: tuple[int, int], halo_px: int, memory_bytes: 
     `frame_px` are the pixels of the frame itself; `waiting` pictures wait beside it. ValueError, with the
     bytes that it takes at least, where not even the smallest tile fits.
     """
-    held = HELD_BYTES + FRAME_BYTES_PER_PX * frame_px + waiting * WINDOW_BYTES_PER_PX * size[0] * size[1]
+    held = HELD_BYTES + FRAME_BYTES_PER_PX * frame_px
+    held += waiting * (CODED_BYTES_PER_PX * frame_px + WINDOW_BYTES_PER_PX * size[0] * size[1])
     if held + NETWORK_BYTES_PER_PX * size[0] * size[1] <= memory_bytes:
         return 0
     for side in range(max(size) // _STEP_PX * _STEP_PX, _SMALLEST_PX - 1, -_STEP_PX):

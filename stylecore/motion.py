@@ -1,4 +1,4 @@
-"""Where each pixel of a film went, and where that can be known: what `metrics.warp_error` measures along.
+"""Where each pixel of a film went, and where that can be known: for metrics, and for paint that goes along.
 
 Flow is OpenCV's DIS (Kroeger 2016, *Fast Optical Flow using Dense Inverse Search*) on 8-bit luminance.
 Flow (N,2,H,W) is in pixels, x then y, and points from a pixel's centre here to where its content is there.
@@ -6,6 +6,7 @@ Flow (N,2,H,W) is in pixels, x then y, and points from a pixel's centre here to 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -13,9 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecore.color import luma
+from stylecore.opencv import opencv
 
 _OCCLUSION = (0.01, 0.5)
 """Ruder 2016: relative and absolute (px^2) tolerance of the way there and back."""
+_LEAST_PX = 16
+"""OpenCV's search fails in smaller pictures."""
 _BOUNDARY = (0.01, 0.002)
 """Ruder 2016: relative and absolute tolerance of the flow's squared gradient."""
 
@@ -54,9 +58,17 @@ def follow(here: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
 def warp(pictures: Tensor, flow: Tensor) -> Tensor:
     """What lies at the flow's ends, bilinear, (N,C,H,W); beyond the frame, its border."""
     height, width = flow.shape[-2:]
-    x, y = _ends(flow)
-    grid = torch.stack([x * (2 / max(width - 1, 1)) - 1, y * (2 / max(height - 1, 1)) - 1], -1)
-    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=True)
+    step = flow.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])[:, None, None]
+    grid = torch.addcmul(_places(height, width, flow.device), flow, step)
+    return F.grid_sample(pictures, grid.permute(0, 2, 3, 1), padding_mode="border", align_corners=True)
+
+
+@lru_cache(maxsize=8)
+def _places(height: int, width: int, device: torch.device) -> Tensor:
+    """Where each pixel is, (2,H,W), as `grid_sample` counts: x, then y, from -1 to 1."""
+    with torch.inference_mode(False):
+        rows = torch.linspace(-1, 1, height, device=device)[:, None].expand(height, width)
+        return torch.stack([torch.linspace(-1, 1, width, device=device).expand(height, width), rows])
 
 
 def certain(forward: Tensor, backward: Tensor) -> Tensor:
@@ -91,21 +103,13 @@ def _forward_difference(x: Tensor, axis: int) -> Tensor:
     return x.diff(dim=axis, append=last)
 
 
-def softened(certain: Tensor) -> Tensor:
-    """A mask (N,1,H,W) without hard edges and lone holes."""
-    grown = F.max_pool2d(certain, 3, stride=1, padding=1)
-    return F.avg_pool2d(grown, 5, stride=1, padding=2, count_include_pad=False)
-
-
 def gray_view(plane: Tensor, bits: int, height_px: int) -> Any:
-    """A plane (H,W) of codes as OpenCV sees motion in it: 8 bit, at most so many lines."""
+    """A plane (H,W) of codes as OpenCV sees motion in it: 8 bit, at most so many lines, none too few."""
     codes = plane.cpu() if bits == 8 else (plane.cpu() >> (bits - 8)).byte()
     height, width = codes.shape
-    if height <= height_px:
-        return codes.contiguous().numpy()
-    size = max(16, round(width * height_px / height)), height_px
-    cv2 = opencv()
-    return cv2.resize(codes.contiguous().numpy(), size, interpolation=cv2.INTER_AREA)
+    scale = min(1.0, height_px / height)
+    size = max(_LEAST_PX, round(width * scale)), max(_LEAST_PX, round(height * scale))
+    return opencv().resize(codes.contiguous().numpy(), size, interpolation=opencv().INTER_AREA)
 
 
 def fast_flow(here: Any, there: Any) -> Tensor:
@@ -135,12 +139,3 @@ class _DenseFlow:
 
 def _gray(rgb: Tensor) -> Any:
     return luma(rgb[None])[0, 0].clamp(0, 1).mul(255).round().byte().cpu().numpy()
-
-
-def opencv() -> Any:
-    """OpenCV, which measures motion, in one thread: it is slow to load, and not all commands need it."""
-    import cv2
-
-    # It cuts its search into stripes, one a thread, and finds other motion with another number of them.
-    cv2.setNumThreads(1)
-    return cv2

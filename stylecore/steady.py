@@ -11,15 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from stylecore.bus import send
-from stylecore.motion import certain, fast_flow, softened, warp
+from stylecore.motion import certain, fast_flow, warp
+from stylecore.scaling import enlarge
 from stylecore.shot import Look
 
-VIEW_HEIGHT_PX = 270
-"""Motion is found at this height: strokes are as long as ten of its pixels."""
+VIEW_HEIGHT_PX = 180
+"""Motion is found at this height: a stroke is as long as ten of its pixels, and 270 lines found no better."""
+
+ALIKE_CODES = 12
+"""Of 255: what differs by less from what it was is the same, what differs by twice as much is not."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Strokes:
     """What is changed of that, (1,3,h,w)."""
     look: Look
     view: Any = None
-    """What motion is found in: 8-bit luma, an array of OpenCV's, `VIEW_HEIGHT_PX` high."""
+    """What motion is found in: the first plane in 8 bits, an array of OpenCV's."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +52,31 @@ class Way:
         moved = warp(torch.cat([onward.flow, onward.certain], 1), self.flow)
         return Way(self.flow + moved[:, :2], self.certain * moved[:, 2:])
 
+    def on(self, device: torch.device) -> "Way":
+        """The same way on a device; the CPU does not wait."""
+        return Way(send(self.flow, device), send(self.certain, device))
+
     def fitted(self, picture: Tensor) -> "Way":
         """The same way in a picture (1,C,h,w) of another size."""
         (height, width), (rows, columns) = picture.shape[-2:], self.flow.shape[-2:]
-        scale = self.flow.new_tensor([width / columns, height / rows])[None, :, None, None]
-        both = send(torch.cat([self.flow * scale, self.certain], 1), picture.device)
-        both = F.interpolate(both, (height, width), mode="bilinear")
+        scale = self.flow.new_tensor([width / columns, height / rows])[:, None, None]
+        both = enlarge(torch.cat([self.flow * scale, self.certain], 1), (height, width), "bilinear")
         return Way(both[:, :2], both[:, 2:])
 
 
 def ways_between(here: Any, there: Any) -> tuple[Way, Way]:
     """From one view to another, and back."""
     forward, backward = fast_flow(here, there), fast_flow(there, here)
+    first, second = (torch.from_numpy(view)[None, None].float() for view in (here, there))
     return (
-        Way(forward, softened(certain(forward, backward).float())),
-        Way(backward, softened(certain(backward, forward).float())),
+        Way(forward, certain(forward, backward) * _alike(first, warp(second, forward))),
+        Way(backward, certain(backward, forward) * _alike(second, warp(first, backward))),
     )
+
+
+def _alike(here: Tensor, brought: Tensor) -> Tensor:
+    """Motion between flat pictures, or into a flash, looks certain: light must agree as well, 1 to 0."""
+    return (2 - (here - brought).abs() / ALIKE_CODES).clamp(0, 1)
 
 
 class Steadier:
@@ -92,7 +104,8 @@ class Steadier:
 
     def _add(self, strokes: Strokes) -> list[Strokes]:
         if self._held:
-            self._ways.append(ways_between(self._held[-1].view, strokes.view))
+            there, back = ways_between(self._held[-1].view, strokes.view)
+            self._ways.append((there.on(strokes.paint.device), back.on(strokes.paint.device)))
         self._held.append(strokes)
         if len(self._held) <= self._next + self.reach:
             return []
@@ -113,7 +126,7 @@ class Steadier:
         for ways, others in ((after, self._held[place + 1 :]), (before, self._held[:place][::-1])):
             for way, other in zip(_onward(ways[: self.reach]), others, strict=False):
                 there = way.fitted(own.paint)
-                total = total + there.certain * warp(other.paint, there.flow)
+                total = torch.addcmul(total, there.certain, warp(other.paint, there.flow))
                 weight = weight + there.certain
         return replace(own, paint=total / weight)
 

@@ -113,18 +113,26 @@ class Stylizer:
         mattes: Sequence[Tensor] | None = None,
         drifts: Sequence[Drift] = (),
     ) -> list[list[Tensor]]:
-        """Painted frames, in order; planes on the CPU. Steady among themselves: see `strokes`."""
-        steadier = Steadier(self.steady)
-        made = [*steadier.add(self.strokes(frames, state, first, drifts)), *steadier.rest()]
-        return [self.lay(*each).take() for each in zip(made, mattes or repeat(None), strict=False)]
+        """Painted frames of a shot, in order; planes on the CPU. `first` is the place of the first of them.
+
+        They share strokes among themselves, and each may take as much paint as its matte (H,W) allows.
+        """
+        steadier, made, allowed = Steadier(self.steady), list[list[Tensor]](), iter(mattes or repeat(None))
+        count = self._together(state)
+        for start in range(0, len(frames), count):
+            places = range(first + start, first + min(start + count, len(frames)))
+            moved = drifts[start : start + count]
+            ready = steadier.add(self.strokes(frames[start : start + count], state, places, moved))
+            made += [self.lay(each, next(allowed)).take() for each in ready]
+        return made + [self.lay(each, next(allowed)).take() for each in steadier.rest()]
 
     @torch.inference_mode()
     def strokes(
-        self, frames: Sequence[Planes], state: ShotState, first: int = 0, drifts: Sequence[Drift] = ()
+        self, frames: Sequence[Planes], state: ShotState, places: Sequence[int], drifts: Sequence[Drift] = ()
     ) -> list[Strokes]:
         """What is painted of consecutive frames, each by itself; a `Steadier` brings them together.
 
-        `first` is the place in the shot of the first of them; `drifts` say where the scene has moved by each.
+        `places` are theirs in the shot; `drifts` say where the scene has moved by each.
         """
         made: list[Strokes] = []
         count = self._together(state)
@@ -132,7 +140,7 @@ class Stylizer:
             some = frames[start : start + count]
             planes = [self.bus.carry(frame) for frame in some]
             apart = [self.small(parts_of(frame, self.form)) for frame in planes]
-            look, moved = state.at(first + start), _filled(drifts[start : start + count], count)
+            look, moved = state.at(places[start]), _filled(drifts[start : start + count], count)
             small = [torch.cat(each) for each in zip(*_filled(apart, count), strict=True)]
             seen = rgb_of(small, self.form)
             paint = self._painted(seen, look, moved, self._tile(planes[0][0], small)) - seen

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylecore.criterion import Criterion, Region, Wanted, measure_styles
 from stylecore.encoders import Encoder
-from stylecore.motion import follow, softened, warp
+from stylecore.motion import follow, warp
 from stylecore.optimize import Ask, OptimizeSpec, descend, in_palette, last_picture, optimize
 from stylecore.palette import Tint
 
@@ -107,6 +108,12 @@ class ShotPainter:
             memories.append(replace(moved, certain=fresh))
             known = torch.maximum(known, moved.certain)
         return memories
+
+
+def softened(certain: Tensor) -> Tensor:
+    """A mask (1,1,H,W) without hard edges and lone holes: a few steps would not paint over them."""
+    grown = F.max_pool2d(certain, 3, stride=1, padding=1)
+    return F.avg_pool2d(grown, 5, stride=1, padding=2, count_include_pad=False)
 
 
 def recall(frame: Tensor, source: Tensor, painted: Tensor) -> Memory:

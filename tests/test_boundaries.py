@@ -21,7 +21,7 @@ ONLY_IN = {
     ),
     "click": ("pipelines/cli.py", "pipelines/commands/"),
     "pydantic": ("pipelines/config.py", "pipelines/jobs.py"),
-    "cv2": "stylecore/motion.py",
+    "cv2": "stylecore/opencv.py",
 }
 
 

@@ -113,6 +113,6 @@ def open_stages(job: TitleJob, count: int, scratch: Path) -> Stages:
     film = plan_film(job.model_copy(update={"cuts": ()}), info, index)
     reader = FrameReader(source, film.info, film.index)
     planes = [planes_of(film, frame) for frame in reader.read(frames)]
-    stylizer = open_stylizer(film.styles[0], film.painted_format, job.engine_spec)
+    stylizer = open_stylizer(film.styles[0], film, job.engine_spec)
     state = stylizer.survey(planes[:: max(1, len(planes) // 6)])
     return Stages(job, film, source, scratch, Shard(1, (frames,)), planes, stylizer, state)

@@ -30,6 +30,22 @@ def test_a_shot_may_have_a_look_of_its_own():
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "steady"),
+    [
+        ({"style": "noir"}, [0, 0, 0]),
+        ({"style": "gris"}, [2, 2, 2]),
+        ({"style": "gris", "steady": 5}, [5, 5, 5]),
+        ({"style": "noir", "steady": 1, "looks": [{"shots": "2", "style": "gris"}]}, [1, 2, 1]),
+        ({"style": "noir", "key_frames": [{"frame": 0, "style": "gris"}]}, [2, 2, 2]),
+        ({"style": "gris", "key_frames": [{"frame": 0, "style": "noir"}]}, [0, 0, 0]),
+        ({"style": "noir", "steady": 3, "key_frames": [{"frame": 0, "style": "gris"}]}, [3, 3, 3]),
+    ],
+)
+def test_painted_shots_share_strokes_and_drawn_ones_only_if_told(options, steady):
+    assert [look.steady for look in looks_of_shots(job(**options), SHOTS)] == steady
+
+
 def test_another_style_for_a_shot_leaves_the_rest_of_its_look(tmp_path, monkeypatch):
     """A hero under a matte, or half strength: only the style was disliked."""
     monkeypatch.chdir(tmp_path)

@@ -1,5 +1,7 @@
 """Strokes that frames share: what agrees along the motion stays, what flickers goes, cuts part them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -98,22 +100,55 @@ def test_a_still_film_of_still_paint_is_left_alone():
     assert all(torch.allclose(each, paint, atol=1e-3) for each in made)
 
 
-@pytest.mark.parametrize("bits", [8, 10, 12])
-@pytest.mark.parametrize("turned", [Orientation(), Orientation(True, True)])
-def test_films_of_any_depth_and_turn_are_steadied(bits, turned):
-    """Frames of a shot share strokes through the engine's front door, and the first plane tells motion."""
-    depth = torch.uint8 if bits == 8 else torch.int16
-    frames = [
-        [
-            (panned(scene(5), place) * (200 << bits - 8)).to(depth),
-            *[torch.full((HEIGHT // 2, WIDTH // 2), 128 << bits - 8, dtype=depth)] * 2,
-        ]
-        for place in range(3)
+def film(form, places=range(3)):
+    """A pan in a form's planes, stored as it is held."""
+    depth = torch.uint8 if form.bits == 8 else torch.int16
+    chroma = torch.full((HEIGHT // 2, WIDTH // 2), 128)
+    seen = [[200 * panned(scene(5), place), chroma, chroma] for place in places]
+    return [
+        [form.orientation.stored(plane.int() << form.bits - 8).to(depth) for plane in frame] for frame in seen
     ]
-    form = YuvFormat("bt709", False, bits=bits, orientation=turned)
-    pack = blank_pack("painter", ["plain"], seed=5, width=8)
-    apart, shared = (Stylizer(pack, "plain", form, EngineSpec(), steady=steady) for steady in (0, 1))
-    state = apart.survey(frames)
-    made = [each.stylize(frames, state) for each in (apart, shared)]
-    assert [plane.shape for plane in made[1][1]] == [plane.shape for plane in frames[1]]
-    assert any(not torch.equal(*planes) for planes in zip(*(each[1] for each in made), strict=True))
+
+
+def painted(form, steady=1):
+    stylizer = Stylizer(
+        blank_pack("painter", ["plain"], 5, width=8), "plain", form, EngineSpec(), steady=steady
+    )
+    frames = film(form)
+    return stylizer.stylize(frames, stylizer.survey(frames))[1]
+
+
+UPRIGHT = YuvFormat("bt709", False)
+
+
+def test_a_film_held_another_way_is_steadied_alike():
+    turned = replace(UPRIGHT, orientation=Orientation(True, True))
+    pairs = zip(painted(turned), painted(UPRIGHT), strict=True)
+    assert all((turned.orientation.upright(a).int() - b.int()).abs().max() <= 1 for a, b in pairs)
+    assert not torch.equal(painted(UPRIGHT)[0], painted(UPRIGHT, steady=0)[0])
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_a_deeper_film_is_steadied_alike(bits):
+    pairs = zip(painted(replace(UPRIGHT, bits=bits)), painted(UPRIGHT), strict=True)
+    assert all(((a >> bits - 8).int() - b.int()).abs().max() <= 1 for a, b in pairs)
+
+
+@pytest.mark.parametrize(("lift", "own"), [(0.0, False), (0.01, False), (0.3, True)])
+def test_a_flash_keeps_its_own_paint_and_gives_none(lift, own):
+    """Motion alone looks certain when everything turns brighter."""
+    views = [0.6 * panned(scene(5), 0) + (lift if place == 1 else 0) for place in range(3)]
+    paints = [torch.full((1, 3, HEIGHT, WIDTH), float(place == 1)) for place in range(3)]
+    made = [each.mean() for each in steadied([strokes(*each) for each in zip(views, paints, strict=True)], 1)]
+    assert torch.allclose(
+        torch.stack(made), torch.tensor([0.0, 1.0, 0.0] if own else [1 / 2, 1 / 3, 1 / 2]), atol=0.02
+    )
+
+
+@pytest.mark.parametrize("size", [(16, 16), (12, 64), (64, 9), (8, 400)])
+def test_pictures_too_small_for_motion_are_painted(size):
+    frames = [[torch.full(size, 90 + 10 * place, dtype=torch.uint8)] for place in range(3)]
+    pack = blank_pack("painter", ["plain"], 5, width=8)
+    stylizer = Stylizer(pack, "plain", YuvFormat("bt709", False, gray=True), EngineSpec(), steady=1)
+    made = stylizer.stylize(frames, stylizer.survey(frames))
+    assert [plane.shape for (plane,) in made] == [size] * 3
