@@ -60,6 +60,7 @@ _DEFAULT = TrainSpec()
 @click.option("--style-weight", default=_DEFAULT.style_weight, show_default=True)
 @click.option("--palette-weight", default=_DEFAULT.palette_weight, show_default=True)
 @click.option("--content-weight", default=_DEFAULT.content_weight, show_default=True)
+@click.option("--drawing-weight", default=_DEFAULT.drawing_weight, show_default=True)
 @click.option(
     "--layer", multiple=True, metavar="NAME=WEIGHT", help="Style layers; all five alike by default."
 )
@@ -108,10 +109,10 @@ def pictures_to_learn_on(folders: Sequence[str]) -> dict[str, Tensor]:
 
 
 def _spec(options: Mapping[str, Any]) -> TrainSpec:
-    names = ("steps", "batch", "learning_rate", "style_weight", "palette_weight", "content_weight")
+    weights = ("style_weight", "palette_weight", "content_weight", "drawing_weight")
     try:
         spec = TrainSpec(
-            **{name: options[name] for name in names},
+            **{name: options[name] for name in ("steps", "batch", "learning_rate", *weights)},
             any_batch=options["any_batch"] if options["gallery"] else 0,
             crop_px=options["crop"],
             style_loss=options["style_loss"],

@@ -33,6 +33,8 @@ class TrainSpec:
     style_weight: float = 40.0
     palette_weight: float = 60.0
     tone_weight: float = 16.0
+    drawing_weight: float = 15.0
+    """Of light and shade in small windows: faces are faint beside a picture's strongest edges."""
     motion_weight: float = 60.0
     motion_noise: float = 0.008
     """Deviation of the second look's noise: film grain. Much more of it forbids strokes in plain skies."""

@@ -170,6 +170,7 @@ class Trainer:
             "style": spec.style_weight * style_wish(made, targets, spec, source, groups),
             "palette": spec.palette_weight * hunger * palette,
             "tone": spec.tone_weight * losses.tone_loss(painted, ground),
+            "drawing": spec.drawing_weight * losses.drawing_loss(painted, ground),
             "lattice": spec.lattice_weight * losses.lattice(painted, CELL_PX),
             "smooth": spec.smooth_weight * losses.total_variation(painted),
         }

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -321,3 +322,14 @@ def test_losses_are_zero_for_equals_and_grow_with_distance():
     assert (
         losses.tone_loss(picture, picture).max() == 0 and losses.total_variation(torch.ones(1, 3, 8, 8)) == 0
     )
+
+
+def test_drawing_is_asked_for_where_there_is_some():
+    torch.manual_seed(0)
+    face = F.interpolate(torch.rand(1, 3, 8, 8), (64, 64), mode="bicubic").clamp(0, 1)
+    sky, strokes = torch.full_like(face, 0.5), 0.3 * torch.randn_like(face)
+    assert losses.drawing_loss(face, face) < 0.01, "itself"
+    assert losses.drawing_loss(0.2 + 0.5 * face, face) < 0.02, "paler, and still itself"
+    assert losses.drawing_loss(1 - face, face) > 1.5, "dark for light"
+    assert 0.2 < losses.drawing_loss(face + strokes, face) < losses.drawing_loss(strokes, face)
+    assert losses.drawing_loss(sky + strokes, sky) < 1e-3, "a plain sky takes any stroke"
