@@ -123,9 +123,10 @@ def _painted(
 
     made = late(begun(), stylizer.bus.late * engine.batch)
     for _ in mine:
+        arrivals = [next(made) for _ in range(moments)]
         with painting(clock):
-            arrays = [painted_arrays(next(made).take()) for _ in range(moments)]
-        yield _as_frame(arrays)
+            frame = _as_frame([painted_arrays(arrival.take()) for arrival in arrivals])
+        yield frame
 
 
 def _strokes(

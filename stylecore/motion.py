@@ -57,18 +57,19 @@ def follow(here: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
 
 def warp(pictures: Tensor, flow: Tensor) -> Tensor:
     """What lies at the flow's ends, bilinear, (N,C,H,W); beyond the frame, its border."""
-    height, width = flow.shape[-2:]
-    step = flow.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])[:, None, None]
-    grid = torch.addcmul(_places(height, width, flow.device), flow, step)
-    return F.grid_sample(pictures, grid.permute(0, 2, 3, 1), padding_mode="border", align_corners=True)
+    places, step = _places(*flow.shape[-2:], flow.device)
+    grid = torch.addcmul(places, flow, step).permute(0, 2, 3, 1)
+    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=True)
 
 
 @lru_cache(maxsize=8)
-def _places(height: int, width: int, device: torch.device) -> Tensor:
-    """Where each pixel is, (2,H,W), as `grid_sample` counts: x, then y, from -1 to 1."""
+def _places(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Where each pixel is, (2,H,W), as `grid_sample` counts, x, then y, from -1 to 1; and a pixel's step."""
     with torch.inference_mode(False):
+        columns = torch.linspace(-1, 1, width, device=device).expand(height, width)
         rows = torch.linspace(-1, 1, height, device=device)[:, None].expand(height, width)
-        return torch.stack([torch.linspace(-1, 1, width, device=device).expand(height, width), rows])
+        step = torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=device)
+        return torch.stack([columns, rows]), step[:, None, None]
 
 
 def certain(forward: Tensor, backward: Tensor) -> Tensor:

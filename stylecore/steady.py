@@ -59,9 +59,10 @@ class Way:
     def fitted(self, picture: Tensor) -> "Way":
         """The same way in a picture (1,C,h,w) of another size."""
         (height, width), (rows, columns) = picture.shape[-2:], self.flow.shape[-2:]
-        scale = self.flow.new_tensor([width / columns, height / rows])[:, None, None]
-        both = enlarge(torch.cat([self.flow * scale, self.certain], 1), (height, width), "bilinear")
-        return Way(both[:, :2], both[:, 2:])
+        right, down = self.flow.split(1, 1)
+        scaled = torch.cat([right * (width / columns), down * (height / rows), self.certain], 1)
+        fitted = enlarge(scaled, (height, width), "bilinear")
+        return Way(fitted[:, :2], fitted[:, 2:])
 
 
 def ways_between(here: Any, there: Any) -> tuple[Way, Way]:

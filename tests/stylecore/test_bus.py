@@ -88,6 +88,20 @@ def test_a_moving_canvas_is_sent_too():
     assert sent(FILM, drift=(0.1, 0.2)) == [*whole(FILM), (torch.float32, (1, 2, 24, 40))]
 
 
+def test_motion_goes_up_with_the_frames_and_nothing_else_does():
+    stylizer = Stylizer(
+        blank_pack("painter", ["a"], 3, width=8), "a", FILM, EngineSpec(device="meta"), steady=1
+    )
+    stylizer.bus = Elsewhere()
+    frames = [frame(FILM) for _ in range(3)]
+    state = stylizer.survey(frames)
+    stylizer.stylize(frames, state)
+    with Crossings() as crossings:
+        stylizer.stylize(frames, state)
+    ways = [(torch.float32, (1, channels, 96, 160)) for channels in (2, 1)]
+    assert sorted(crossings.found, key=str) == sorted(3 * whole(FILM) + 4 * ways, key=str)
+
+
 def test_a_cpu_is_where_its_frames_are():
     here, planes = open_bus("cpu"), frame(FILM)
     assert here.late == 0
