@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from conftest import index_film
+from conftest import ffmpeg, index_film
 
 from pipelines import painting
 from pipelines.config import make_job
+from pipelines.media.frames import FrameReader
 from pipelines.painting import painted_frames
 from pipelines.plan import Shard
 from pipelines.prepare import plan_film
@@ -74,13 +75,32 @@ def test_a_late_device_gives_every_frame_whatever_the_batch(asked, monkeypatch):
         assert not any(bus.under_way for bus in buses)
 
 
-@pytest.mark.parametrize("cut", [21, 27, 29])
-def test_frames_share_strokes_over_the_border_of_shards_and_not_over_cuts(asked, cut):
+def test_frames_share_strokes_and_not_over_cuts(asked):
     film, reader = asked
     alone = replace(film, styles=tuple(replace(style, steady=0) for style in film.styles))
     whole = painted(asked, 1, Shard(1, (FrameRange(20, 34),)))
-    pieces = [Shard(1, (FrameRange(20, cut),)), Shard(2, (FrameRange(cut, 34),))]
-    assert [frame for piece in pieces for frame in painted(asked, 1, piece)] == whole
     assert painted(asked, 1, Shard(1, (FrameRange(30, 34),))) == whole[10:]
     assert all(style.steady == 2 for style in film.styles)
     assert painted((alone, reader), 1, Shard(1, (FrameRange(20, 34),)))[9] != whole[9]
+
+
+FIELDS = ["-vf", "tinterlace=interleave_top,fieldorder=tff", "-c:v", "libx264", "-x264-params", "tff=1"]
+KEYS = [{"frame": 0, "strength": 0.2}, {"frame": 40, "strength": 1.0}]
+
+
+@pytest.mark.parametrize("cut", [21, 27, 29])
+@pytest.mark.parametrize("kind", ["plain", "matte", "keys", "fields"])
+def test_the_border_of_shards_shows_nowhere(film, pack, tmp_path, kind, cut):
+    """Whole frames, under a matte that moves, on the way between key frames, and frames of two moments."""
+    source, options = film, {"matte": {"matte": str(film)}, "keys": {"key_frames": KEYS}}.get(kind, {})
+    if kind == "fields":
+        source, options = tmp_path / "fields.mkv", {"scan": "fields"}
+        ffmpeg("-i", str(film), "-an", *FIELDS, str(source))
+    style = {"style": f"{pack}#plain", "device": "cpu", "cuts": [30]}
+    job = make_job({"source": str(source), "output": str(tmp_path / "out.mkv"), **style, **options})
+    plan = plan_film(job, *index_film(source)[:2])
+    asked = plan, FrameReader(source, plan.info, plan.index)
+    whole = painted(asked, 1, Shard(1, (FrameRange(20, 34),)))
+    pieces = [Shard(1, (FrameRange(20, cut),)), Shard(2, (FrameRange(cut, 34),))]
+    for batch in (1, 2):
+        assert [frame for piece in pieces for frame in painted(asked, batch, piece)] == whole
