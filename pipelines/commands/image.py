@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from torch import Tensor
 
 from pipelines import progress
@@ -30,6 +31,11 @@ from stylecore.spec import COLOR_MODES
 from stylecore.stills import paint_still
 
 _SPEC, _WISHES = OptimizeSpec(), Wishes()
+_ALWAYS = {"picture", "output", "style", "method", "as_json"}
+_SEEN = {"show_features", "loss_network", "sha256", "pooling"}
+_STEPPED = {"snapshots", "animation", "loss_plot", "size", "steps"}
+_HEEDED = {"network": _ALWAYS | _SEEN, "harmonize": _ALWAYS | _SEEN | _STEPPED | {"matte"}}
+"""Options of methods that do not heed all; optimization has no use for a matte alone."""
 
 
 def _number(flag: str, default: float, about: str) -> Callable[..., Any]:
@@ -99,6 +105,7 @@ def image(picture: str, output: str, style: str, method: str, as_json: bool, **o
     Example: stylereel image photo.jpg painted.png --style harbour.jpg --method optimize
     """
     _refuse_odd_names(output, options["animation"])
+    _refuse_unheeded(method)
     content = _load(picture)
     studio = Studio(absolute_url(output), options["snapshots"], bool(options["animation"]))
     with Display(console()):
@@ -192,3 +199,13 @@ def _refuse_odd_names(output: str, animation: str | None) -> None:
         raise UsageError(f"{output}: a picture is called {', '.join(SUFFIXES)}")
     if animation and Path(animation).suffix.lower() not in ANIMATIONS:
         raise UsageError(f"{animation}: an animation is called {', '.join(ANIMATIONS)}")
+
+
+def _refuse_unheeded(method: str) -> None:
+    """What was asked for and would change nothing."""
+    context = click.get_current_context()
+    heeded = _HEEDED.get(method, set(context.params) - {"matte"})
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name not in heeded and source is ParameterSource.COMMANDLINE:
+            raise UsageError(f"{option.opts[0]} means nothing to --method {method}; see docs/methods.md")

@@ -34,7 +34,7 @@ def test_every_method_paints_a_picture(desk, capsys):
     for method, style, more in (
         ("network", "starry-night", ()),
         ("optimize", "one.png:0.7+two.png:0.3", SMALL),
-        ("harmonize", "one.png", ("--matte", "matte.png", *SMALL)),
+        ("harmonize", "one.png", ("--matte", "matte.png", "--size", "64", "--steps", "2")),
     ):
         assert run(["image", "photo.png", f"{method}.png", "--style", style, "--method", method, *more]) == 0
         with Image.open(f"{method}.png") as made:
@@ -84,6 +84,16 @@ def test_regions_starts_and_layers_are_heeded(desk, capsys):
         (["b.png", "--style", "one.png", "--animation", "c.avi"], "an animation is called"),
         (["b.png", "--style", "starry-night", "--method", "optimize"], "optimization looks at pictures"),
         (["b.png", "--style", "one.png", "--method", "harmonize"], "needs --matte"),
+        (["b.png", "--style", "one.png", "--color", "source"], "--color means nothing to --method network"),
+        (["b.png", "--style", "one.png", "--animation", "a.gif"], "--animation means nothing"),
+        (
+            ["b.png", "--style", "one.png", "--method", "optimize", "--matte", "matte.png"],
+            "--matte means nothing to --method optimize",
+        ),
+        (
+            ["b.png", "--style", "one.png", "--method", "harmonize", "--seed", "3"],
+            "--seed means nothing to --method harmonize",
+        ),
         (["b.png", "--style", "none.png", "--method", "optimize"], "none.png: not found"),
         (["b.png", "--style", "one.png", "--method", "optimize", "--steps", "0"], "steps must be at least 1"),
         (
