@@ -42,4 +42,4 @@ def paint_mask(light: Tensor) -> Tensor:
 
     Looks at a small neighbourhood, so that film grain in the dark does not become a pattern of dots.
     """
-    return ((window_mean(light, _BLUR_PX) - _BLACK) / (_PAINTED - _BLACK)).clamp(0, 1)
+    return window_mean(light, _BLUR_PX).sub_(_BLACK).div_(_PAINTED - _BLACK).clamp_(0, 1)

@@ -123,7 +123,7 @@ def _grey(rgb: Tensor) -> Tensor:
 
 def _numbers(plane: Tensor, scale: tuple[float, float]) -> Tensor:
     zero, excursion = scale
-    return (plane.float() - zero) / excursion
+    return plane.to(torch.float32, copy=True).sub_(zero).div_(excursion)
 
 
 def _centred(chroma: Tensor, form: YuvFormat) -> Tensor:

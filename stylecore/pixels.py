@@ -7,12 +7,12 @@ only the *change* is brought back, other sitings cost no sharpness. Alpha is car
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecore.bus import settled
 from stylecore.light import Dynamic
 from stylecore.orientation import UPRIGHT, Orientation
 
@@ -126,11 +126,16 @@ def split_rgb(rgb: Tensor, form: YuvFormat) -> list[Tensor]:
 
 def quantize(values: Tensor, form: YuvFormat) -> Tensor:
     """Code values from exact ones, dithered; whole ones stay what they are."""
-    height, width = values.shape
-    pattern = settled(_DITHER, values.device, _DITHER.dtype)
-    dither = pattern.repeat(-(-height // 8), -(-width // 8))[:height, :width]
-    whole = (values + dither).round_().clamp_(0, form.highest)
+    whole = (values + _dither(*values.shape, values.device)).round_().clamp_(0, form.highest)
     return whole.to(torch.uint8 if form.bits == 8 else torch.int16)
+
+
+@lru_cache(maxsize=8)
+def _dither(height: int, width: int, device: torch.device) -> Tensor:
+    """The pattern all over a plane (H,W)."""
+    with torch.inference_mode(False):
+        pattern = _DITHER.to(device)
+        return pattern.repeat(-(-height // 8), -(-width // 8))[:height, :width].contiguous()
 
 
 def upsample(chroma: Tensor, form: YuvFormat, size: Sequence[int]) -> Tensor:

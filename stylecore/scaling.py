@@ -50,7 +50,9 @@ def carry(change: Tensor, small: Tensor, lost: Tensor, source: Tensor) -> Tensor
     if size[0] <= small.shape[-2]:
         return resize(change, size)
     covered = enlarge(lost, size, "bilinear")
-    return torch.addcmul(enlarge(change, size, "bicubic"), covered, enlarge(small, size, "bicubic") - source)
+    return torch.addcmul(
+        enlarge(change, size, "bicubic"), covered, enlarge(small, size, "bicubic").sub_(source)
+    )
 
 
 def lost_detail(painted: Tensor, small: Tensor) -> Tensor:

@@ -201,7 +201,8 @@ class Stylizer:
         """How much of the paint arrives at each pixel, (N,1,H,W)."""
         light = luma_of(parts, self.form)
         reach = torch.ones_like(light) if self.network.keeps_black else paint_mask(light)
-        return reach * look.strength * (1.0 if allowed is None else allowed)
+        reach = reach if look.strength == 1 else reach * look.strength
+        return reach if allowed is None else reach * allowed
 
     def _parts(self, planes: Planes) -> list[Tensor]:
         return parts_of(self.bus.carry(planes), self.form)

@@ -14,7 +14,7 @@ from stylecore.pixels import RGB, YuvFormat
 from stylecore.scaling import carry, lost_detail, resize, work_size
 from stylecore.spec import EngineSpec, StyleKey, StyleSpec
 from stylecore.stylize import Stylizer
-from stylecore.window import window_mean
+from stylecore.window import by_neighbours, by_running_sums, window_mean
 
 FORM = YuvFormat("bt709", False)
 
@@ -220,7 +220,9 @@ def test_no_change_stays_no_change_and_sharp_edges_stay_sharp():
 def test_a_window_mean_is_the_mean_of_a_window(height, width, side):
     x = torch.rand(1, 2, height, width)
     padded = torch.nn.functional.pad(x, (side // 2,) * 4, mode="replicate")
-    assert torch.allclose(window_mean(x, side), torch.nn.functional.avg_pool2d(padded, side, 1), atol=1e-5)
+    wanted = torch.nn.functional.avg_pool2d(padded, side, 1)
+    for mean in (window_mean, by_running_sums, by_neighbours):
+        assert torch.allclose(mean(x, side), wanted, atol=1e-5)
 
 
 def test_strokes_keep_their_size_from_540_to_2160_lines(pack):

@@ -12,6 +12,7 @@ from stylecore.motion import gray_view
 from stylecore.orientation import Orientation
 from stylecore.pack import blank_pack
 from stylecore.pixels import YuvFormat
+from stylecore.scaling import enlarge
 from stylecore.shot import Look
 from stylecore.spec import EngineSpec
 from stylecore.steady import Steadier, Strokes
@@ -92,6 +93,13 @@ def test_a_frame_depends_on_those_within_reach_and_on_no_other(reach, count, dat
     around = range(max(0, start - reach), min(count, stop + reach))
     part = steadied([shot[place] for place in around], reach)[start - around.start :][: stop - start]
     assert all(map(torch.equal, part, whole[start:stop]))
+
+
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
+def test_a_cpu_enlarges_as_torch_does(kernel):
+    x = torch.rand(2, 3, 37, 53)
+    made = enlarge(x, (91, 120), kernel)
+    assert torch.allclose(made, F.interpolate(x, (91, 120), mode=kernel), atol=1e-5)
 
 
 def test_a_still_film_of_still_paint_is_left_alone():
