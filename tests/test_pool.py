@@ -40,9 +40,10 @@ def reel(media):
 
 @pytest.fixture(scope="module")
 def alone(farm, reel, media, pack):
-    """The film as one machine makes it."""
+    """The film as one machine makes it, at the precision that all workers have."""
     output = media / "alone.mp4"
     look = ["--style", f"{pack}#plain", "--shard-frames", "1", "--preset", "ultrafast", "--device", "cpu"]
+    look += ["--precision", "fp32"]
     assert farm.stylereel("render", str(reel), str(output), *look)["shards_rendered"] == len(SHOTS)
     return output.read_bytes()
 
