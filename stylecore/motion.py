@@ -18,10 +18,10 @@ from stylecore.opencv import opencv
 
 _OCCLUSION = (0.01, 0.5)
 """Ruder 2016: relative and absolute (px^2) tolerance of the way there and back."""
-_LEAST_PX = 16
-"""OpenCV's search fails in smaller pictures."""
 _BOUNDARY = (0.01, 0.002)
 """Ruder 2016: relative and absolute tolerance of the flow's squared gradient."""
+_LEAST_PX = 16
+"""OpenCV's search fails in smaller pictures."""
 
 
 @dataclass(frozen=True)
