@@ -56,7 +56,8 @@ class FrameByFrame:
         parts = self._parts(planes)
         reach = paint_mask(luma_of(parts, self.form)) * self.look.strength
         reach = reach if matte is None else reach * matte.to(self.device)
-        change = carried(painted, small_of(parts), parts, self.form, reach)
+        small = small_of(parts)
+        change = carried(painted - rgb_of(small, self.form), small, parts, self.form, reach)
         moved = [plane.to(self.device) for plane in planes]
         return [
             plane.cpu() for plane in add_change(moved, parts, change, self.form, self.look.color == "source")

@@ -76,7 +76,8 @@ class Inserted:
 
     def _carried(self, laid: Laid, made: Tensor) -> list[Tensor]:
         everywhere = torch.full_like(luma_of(laid.parts, self.form), self.look.strength)
-        change = carried(made, small_of(laid.pasted), laid.pasted, self.form, everywhere)
+        small = small_of(laid.pasted)
+        change = carried(made - rgb_of(small, self.form), small, laid.pasted, self.form, everywhere)
         total = [
             one + around - part for one, around, part in zip(change, laid.pasted, laid.parts, strict=True)
         ]

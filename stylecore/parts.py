@@ -67,14 +67,13 @@ def luma_of(parts: Sequence[Tensor], form: YuvFormat) -> Tensor:
 
 
 def carried(
-    painted: Tensor, small: Sequence[Tensor], parts: Sequence[Tensor], form: YuvFormat, reach: Tensor
+    paint: Tensor, small: Sequence[Tensor], parts: Sequence[Tensor], form: YuvFormat, reach: Tensor
 ) -> list[Tensor]:
-    """The change of each part when `small`, the same parts at one size, is `painted` (N,3,h,w).
+    """The change of each part when `paint` (N,3,h,w) is added to `small`, the same parts at one size.
 
     `reach` (N,1,H,W) is how much of it arrives at each pixel.
     """
-    seen = rgb_of(small, form)
-    lost, changes = lost_detail(painted, seen), split_change(painted - seen, form)
+    lost, changes = lost_detail(paint, rgb_of(small, form)), split_change(paint, form)
     reaches = {size: resize(reach, size) for size in {part.shape[-2:] for part in parts}}
     return [
         carry(change, one, lost, part) * reaches[part.shape[-2:]]

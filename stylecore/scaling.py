@@ -55,13 +55,14 @@ def carry(change: Tensor, small: Tensor, lost: Tensor, source: Tensor) -> Tensor
     )
 
 
-def lost_detail(painted: Tensor, small: Tensor) -> Tensor:
+def lost_detail(paint: Tensor, small: Tensor) -> Tensor:
     """How much of the finer detail (N,1,h,w) paint has covered: 0 where edges were kept, 1 where they went.
 
-    One less the slope of paint against source in a small window, the local linear model of the guided filter
-    (He 2013), on luma.
+    One less the slope of painted against source in a small window, the local linear model of the guided
+    filter (He 2013), on luma.
     """
-    guide, result = luma(small), luma(painted)
+    guide = luma(small)
+    result = guide + luma(paint)
     stack = torch.cat([guide, result, guide * guide, guide * result], 1)
     mean_guide, mean_result, square, product = window_mean(stack, _WINDOW_PX).split(1, 1)
     covariance = product - mean_guide * mean_result

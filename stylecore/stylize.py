@@ -143,7 +143,7 @@ class Stylizer:
             look, moved = state.at(places[start]), _filled(drifts[start : start + count], count)
             small = [torch.cat(each) for each in zip(*_filled(apart, count), strict=True)]
             seen = rgb_of(small, self.form)
-            paint = self._painted(seen, look, moved, self._tile(planes[0][0], small)) - seen
+            paint = self._paint(seen, look, moved, self._tile(planes[0][0], small))
             views = [self._view(frame) if self.steady else None for frame in some]
             alone = zip(planes, apart, paint.split(1), views, strict=False)
             made += [Strokes(stored, mine, each, look, view) for stored, mine, each, view in alone]
@@ -158,8 +158,7 @@ class Stylizer:
         parts = parts_of(strokes.planes, self.form)
         allowed = None if matte is None else self.bus.carry([matte])[0][None, None]
         reach = self._reach(parts, strokes.look, allowed)
-        seen = rgb_of(strokes.small, self.form)
-        change = carried(seen + strokes.paint, strokes.small, parts, self.form, reach)
+        change = carried(strokes.paint, strokes.small, parts, self.form, reach)
         return self.bus.bring(add_change(strokes.planes, parts, change, self.form, self.color == "source"))
 
     def _view(self, frame: Planes) -> Any:
@@ -179,9 +178,8 @@ class Stylizer:
     ) -> list[Tensor]:
         """What paint adds to each part of frames; `allowed` (N,1,H,W) is how much each pixel may take."""
         small = self.small(parts)
-        tile_px = self._tile(parts[0][0], small)
-        painted = self._painted(rgb_of(small, self.form), look, drifts, tile_px)
-        return carried(painted, small, parts, self.form, self._reach(parts, look, allowed))
+        paint = self._paint(rgb_of(small, self.form), look, drifts, self._tile(parts[0][0], small))
+        return carried(paint, small, parts, self.form, self._reach(parts, look, allowed))
 
     def _tile(self, plane: Tensor, small: Sequence[Tensor]) -> int:
         """Side of the tiles of a frame's small picture; 0 to paint it in one go."""
@@ -190,12 +188,12 @@ class Stylizer:
         size = (small[0].shape[-2], small[0].shape[-1])
         return tile_side(plane.numel(), size, self.network.halo_px, self.engine.memory_bytes, 2 * self.steady)
 
-    def _painted(self, seen: Tensor, look: Look, drifts: Sequence[Drift], tile_px: int) -> Tensor:
-        """The small picture (N,3,h,w) as it is painted."""
+    def _paint(self, seen: Tensor, look: Look, drifts: Sequence[Drift], tile_px: int) -> Tensor:
+        """What is changed of the small picture (N,3,h,w)."""
         lit = exposure(seen, look.usual)
         shown = (seen * lit).clamp(0, 1)
-        painted = seen + (self.runner.paint(self.network.prepare(shown, drifts), look, tile_px) - shown) / lit
-        return look.tint(painted) if look.tint else painted
+        paint = (self.runner.paint(self.network.prepare(shown, drifts), look, tile_px) - shown) / lit
+        return look.tint(seen + paint) - seen if look.tint else paint
 
     def _reach(self, parts: Sequence[Tensor], look: Look, allowed: Tensor | None) -> Tensor:
         """How much of the paint arrives at each pixel, (N,1,H,W)."""

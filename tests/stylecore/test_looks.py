@@ -208,10 +208,10 @@ def test_no_change_stays_no_change_and_sharp_edges_stay_sharp():
     source = torch.zeros(1, 3, 80, 120)
     source[..., 60:] = 0.8
     small = resize(source, (40, 60))
-    kept = lost_detail(small, small)
+    kept = lost_detail(torch.zeros_like(small), small)
     assert carry(small - small, small, kept, source).abs().max() < 0.01
     flat = torch.full_like(small, 0.4)
-    gone = carry(flat - small, small, lost_detail(flat, small), source)
+    gone = carry(flat - small, small, lost_detail(flat - small, small), source)
     assert (source + gone - 0.4).abs().max() < 0.02, "painted over means gone"
 
 
