@@ -73,9 +73,16 @@ def _places(height: int, width: int, device: torch.device) -> tuple[Tensor, Tens
 
 
 def certain(forward: Tensor, backward: Tensor) -> Tensor:
-    """Mask (N,1,H,W) of pixels that land in the frame, come back, and stand on no motion boundary.
+    """Mask (N,1,H,W) of pixels that are `returning` and stand on no motion boundary."""
+    bend = _squared(_forward_difference(forward, -1)) + _squared(_forward_difference(forward, -2))
+    smooth = bend <= _BOUNDARY[0] * _squared(forward) + _BOUNDARY[1]
+    return returning(forward, backward) & smooth[:, None]
 
-    The rules of Ruder 2016 (after Sundaram 2010), as Lai 2018 uses them, plus the frame's border.
+
+def returning(forward: Tensor, backward: Tensor) -> Tensor:
+    """Mask (N,1,H,W) of pixels that land in the frame and come back.
+
+    The rule of Ruder 2016 (after Sundaram 2010), as Lai 2018 uses it, plus the frame's border.
     """
     height, width = forward.shape[-2:]
     x, y = _ends(forward)
@@ -83,9 +90,7 @@ def certain(forward: Tensor, backward: Tensor) -> Tensor:
     back = warp(backward, forward)
     size, back_size = _squared(forward), _squared(back)
     returns = _squared(forward + back) < _OCCLUSION[0] * (size + back_size) + _OCCLUSION[1]
-    bend = _squared(_forward_difference(forward, -1)) + _squared(_forward_difference(forward, -2))
-    smooth = bend <= _BOUNDARY[0] * size + _BOUNDARY[1]
-    return (inside & returns & smooth)[:, None]
+    return (inside & returns)[:, None]
 
 
 def _ends(flow: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,9 +119,12 @@ def gray_view(plane: Tensor, bits: int, height_px: int) -> Any:
 
 
 def fast_flow(here: Any, there: Any) -> Tensor:
-    """Flow (1,2,h,w) from one gray view to another: DIS at its fastest, down to half of the resolution."""
+    """Flow (1,2,h,w) from one gray view to another: DIS's fast preset, down to half of the resolution.
+
+    Its last steps, over the whole picture, halve what the fastest preset leaves of flicker.
+    """
     cv2 = opencv()
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     search.setFinestScale(1)
     return _as_tensor(search.calc(here, there, None))
 

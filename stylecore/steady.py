@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from stylecore.bus import send
-from stylecore.motion import certain, fast_flow, warp
+from stylecore.motion import fast_flow, returning, warp
 from stylecore.scaling import enlarge
 from stylecore.shot import Look
 
 VIEW_HEIGHT_PX = 180
-"""Motion is found at this height: a stroke is as long as ten of its pixels, and 270 lines found no better."""
+"""Motion is found at this height, where a stroke is ten pixels long; 270 lines cost twice as much."""
 
 ALIKE_CODES = 12
 """Of 255: what differs by less from what it was is the same, what differs by twice as much is not."""
@@ -70,8 +70,8 @@ def ways_between(here: Any, there: Any) -> tuple[Way, Way]:
     forward, backward = fast_flow(here, there), fast_flow(there, here)
     first, second = (torch.from_numpy(view)[None, None].float() for view in (here, there))
     return (
-        Way(forward, certain(forward, backward) * _alike(first, warp(second, forward))),
-        Way(backward, certain(backward, forward) * _alike(second, warp(first, backward))),
+        Way(forward, returning(forward, backward) * _alike(first, warp(second, forward))),
+        Way(backward, returning(backward, forward) * _alike(second, warp(first, backward))),
     )
 
 

@@ -34,12 +34,12 @@ def test_a_shot_may_have_a_look_of_its_own():
     ("options", "steady"),
     [
         ({"style": "noir"}, [0, 0, 0]),
-        ({"style": "gris"}, [2, 2, 2]),
+        ({"style": "gris"}, [3, 3, 3]),
         ({"style": "gris", "steady": 5}, [5, 5, 5]),
-        ({"style": "noir", "steady": 1, "looks": [{"shots": "2", "style": "gris"}]}, [1, 2, 1]),
-        ({"style": "noir", "key_frames": [{"frame": 0, "style": "gris"}]}, [2, 2, 2]),
+        ({"style": "noir", "steady": 1, "looks": [{"shots": "2", "style": "gris"}]}, [1, 3, 1]),
+        ({"style": "noir", "key_frames": [{"frame": 0, "style": "gris"}]}, [3, 3, 3]),
         ({"style": "gris", "key_frames": [{"frame": 0, "style": "noir"}]}, [0, 0, 0]),
-        ({"style": "noir", "steady": 3, "key_frames": [{"frame": 0, "style": "gris"}]}, [3, 3, 3]),
+        ({"style": "noir", "steady": 1, "key_frames": [{"frame": 0, "style": "gris"}]}, [1, 1, 1]),
     ],
 )
 def test_painted_shots_share_strokes_and_drawn_ones_only_if_told(options, steady):

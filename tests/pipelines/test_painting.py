@@ -9,6 +9,7 @@ from conftest import ffmpeg, index_film
 
 from pipelines import painting
 from pipelines.config import make_job
+from pipelines.looks import USUAL_STEADY
 from pipelines.media.frames import FrameReader
 from pipelines.painting import painted_frames
 from pipelines.plan import Shard
@@ -80,7 +81,7 @@ def test_frames_share_strokes_and_not_over_cuts(asked):
     alone = replace(film, styles=tuple(replace(style, steady=0) for style in film.styles))
     whole = painted(asked, 1, Shard(1, (FrameRange(20, 34),)))
     assert painted(asked, 1, Shard(1, (FrameRange(30, 34),))) == whole[10:]
-    assert all(style.steady == 2 for style in film.styles)
+    assert all(style.steady == USUAL_STEADY for style in film.styles)
     assert painted((alone, reader), 1, Shard(1, (FrameRange(20, 34),)))[9] != whole[9]
 
 
