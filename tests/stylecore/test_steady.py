@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stylecore.motion import gray_view
+from stylecore.motion import fast_flow, gray_view, warp
 from stylecore.orientation import Orientation
 from stylecore.pack import blank_pack
 from stylecore.pixels import YuvFormat
@@ -72,6 +72,15 @@ def test_paint_that_moves_with_the_film_stays():
     ]
     unmoved = (inner(shot[3].paint) - inner(shot[2].paint)).abs().mean()
     assert max(moved) < 0.1 * unmoved
+
+
+@pytest.mark.parametrize("moved_px", [(0.5, 0.0), (1.3, -0.7), (4.25, 2.5)])
+def test_motion_is_found_to_hundredths_of_a_pixel(moved_px):
+    flow = torch.tensor(moved_px).view(1, 2, 1, 1).expand(1, 2, HEIGHT, WIDTH)
+    here = scene(5)[None, None, :, :WIDTH]
+    views = [gray_view((255 * picture[0, 0]).byte(), 8, HEIGHT) for picture in (here, warp(here, flow))]
+    error = (fast_flow(*views) + flow).norm(dim=1)[:, 12:-12, 12:-12]
+    assert error.quantile(0.95) < 0.06
 
 
 def test_across_a_cut_that_nobody_found_paint_is_its_own():
