@@ -1,10 +1,13 @@
 """What the machine and its user's environment say. The only reader of os.environ."""
 
+import math
 import os
 from pathlib import Path
 
 from pipelines import schema
 from pipelines.credentials import masked
+
+CGROUP = Path("/sys/fs/cgroup")
 
 
 def recall_urls() -> None:
@@ -14,11 +17,21 @@ def recall_urls() -> None:
 
 
 def cores() -> int:
-    """Processors that this process may use; OMP_NUM_THREADS means to limit them."""
+    """Processors that this process may use; OMP_NUM_THREADS and a container's quota limit them."""
     wished = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if wished.isdecimal() and int(wished):
         return int(wished)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(found, _quota() or found)
+
+
+def _quota() -> int | None:
+    """Processors' worth of time that a container is given, rounded up; more threads hold each other up."""
+    for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):  # cgroup 2, then 1
+        if all((CGROUP / file).is_file() for file in files):
+            allowed, period = " ".join((CGROUP / file).read_text() for file in files).split()
+            return math.ceil(int(allowed) / int(period)) if allowed.isdecimal() else None
+    return None
 
 
 def cache_folder() -> Path:

@@ -4,7 +4,8 @@ import hashlib
 from pathlib import Path
 
 from pipelines import manifest, progress
-from pipelines.media.index import FilmIndex, Indexing
+from pipelines.media.index import FilmIndex
+from pipelines.media.indexing import Indexing
 from pipelines.media.probe import SourceInfo
 from pipelines.storage import Store
 

@@ -14,7 +14,8 @@ import torch
 
 from pipelines.flows.server import START_SECONDS, EmbeddedServer, answers, pointed_at
 from pipelines.media.frames import FrameReader
-from pipelines.media.index import FilmIndex, Indexing
+from pipelines.media.index import FilmIndex
+from pipelines.media.indexing import Indexing
 from pipelines.media.probe import SourceInfo, probe
 from stylecore.encoders import LAYOUTS, Encoder
 from stylecore.pack import blank_pack, save_pack

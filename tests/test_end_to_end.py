@@ -231,7 +231,7 @@ def test_a_shard_that_fails_does_not_stop_the_others(film, tmp_path, pack, monke
 
 # Where to pull the plug: function, at which call, for which argument; and how many shards are then left.
 MOMENTS = {
-    "indexing": ("pipelines.media.index:Indexing._note_frame", 20, "", 3),
+    "indexing": ("pipelines.media.indexing:Indexing._note_frame", 20, "", 3),
     "index half stored": ("pipelines.storage:Store.write", 1, "frames.parquet", 3),
     "planning": ("pipelines.storage:Store.write", 1, "shots.parquet", 3),
     "first shard": ("pipelines.media.parts:_frame", 25, "", 3),

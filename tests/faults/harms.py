@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.kill_at import at_call
 
 MOMENTS = {
-    "indexing": ("pipelines.media.index:Indexing._note_frame", 20, ""),
+    "indexing": ("pipelines.media.indexing:Indexing._note_frame", 20, ""),
     "index half stored": ("pipelines.storage:Store.write", 1, "frames.parquet"),
     "planning": ("pipelines.storage:Store.write", 1, "shots.parquet"),
     "claiming": ("pipelines.manifest:claim", 3, ""),

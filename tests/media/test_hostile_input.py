@@ -9,7 +9,7 @@ from conftest import draw, ffmpeg, index_film
 from pipelines.config import make_job
 from pipelines.errors import InputError
 from pipelines.flows.run import run_title
-from pipelines.media import index
+from pipelines.media import indexing
 from pipelines.media.decoding import checksum
 from pipelines.media.probe import probe
 
@@ -53,7 +53,7 @@ def test_too_many_streams_are_refused(film, tmp_path):
 
 
 def test_too_many_frames_are_refused(film, monkeypatch):
-    monkeypatch.setattr(index, "MAX_FRAMES", 20)
+    monkeypatch.setattr(indexing, "MAX_FRAMES", 20)
     with pytest.raises(InputError, match="film.mp4: has over 20 frames; split the film"):
         index_film(film)
 
