@@ -35,7 +35,7 @@ from pipelines.work import Work
 from stylecore.spec import EngineSpec, StyleSpec
 
 Picture = TypeVar("Picture")
-VERSION = 4
+VERSION = 5
 MOST_SHARE = 0.01
 """Of the film's frames; but two are needed, since the first of an encoder run is unlike the others."""
 _RUN_FRAMES = 8

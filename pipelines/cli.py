@@ -21,6 +21,7 @@ from pipelines.commands.styles import styles
 from pipelines.commands.train import train
 from pipelines.commands.work import clean, report, status
 from pipelines.credentials import scrub
+from pipelines.device import share_cores
 from pipelines.environment import cache_folder
 from pipelines.errors import StylereelError
 from stylecore.errors import StyleError
@@ -42,6 +43,7 @@ for _command in (*_LOOKING, *_WORKING):
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code. Every expected failure is one line on standard error."""
     keep_freed_memory()
+    share_cores(1)
     try:
         code = stylereel.main(arguments, prog_name="stylereel", standalone_mode=False)
     except click.ClickException as err:

@@ -2,6 +2,7 @@
 
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from pipelines import schema
@@ -17,7 +18,7 @@ def recall_urls() -> None:
 
 
 def cores() -> int:
-    """Processors that this process may use; OMP_NUM_THREADS and a container's quota limit them."""
+    """Processors that this process may use: OMP_NUM_THREADS, or as many as its container's quota allows."""
     wished = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if wished.isdecimal() and int(wished):
         return int(wished)
@@ -28,9 +29,9 @@ def cores() -> int:
 def _quota() -> int | None:
     """Processors' worth of time that a container is given, rounded up; more threads hold each other up."""
     for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):  # cgroup 2, then 1
-        if all((CGROUP / file).is_file() for file in files):
+        with suppress(OSError, ValueError):  # none here, or none set: "max", -1
             allowed, period = " ".join((CGROUP / file).read_text() for file in files).split()
-            return math.ceil(int(allowed) / int(period)) if allowed.isdecimal() else None
+            return math.ceil(int(allowed) / int(period)) if int(allowed) > 0 else None
     return None
 
 

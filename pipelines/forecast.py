@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from heapq import heapreplace
 
 from pipelines.calibration import Calibration, look_of
+from pipelines.painting import seen_of
 from pipelines.plan import Shard
 from pipelines.prepare import FilmPlan
 from pipelines.timeline import Shot, touching
+from stylecore.spec import StyleSpec
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,14 @@ def _wall_seconds(shards: Sequence[float], at_once: int) -> float:
 
 def _shard_seconds(film: FilmPlan, rows: Sequence[Calibration], shard: Shard) -> float:
     shown = touching(film.shots, shard.frames)
-    shots = zip(film.shots[shown], rows[shown], strict=True)
-    return sum(_shot_seconds(shot, row, shard) for shot, row in shots)
+    shots = zip(film.shots[shown], film.styles[shown], rows[shown], strict=True)
+    return sum(_shot_seconds(shot, style, row, shard) for shot, style, row in shots)
 
 
-def _shot_seconds(shot: Shot, row: Calibration, shard: Shard) -> float:
+def _shot_seconds(shot: Shot, style: StyleSpec, row: Calibration, shard: Shard) -> float:
+    """Frames that only lend their strokes are painted like the rest."""
     mine = shot.frames.overlap(shard.frames)
-    return row.shot_seconds + len(mine) * row.frame_seconds if mine else 0.0
+    return row.shot_seconds + len(seen_of(shot, style, mine)) * row.frame_seconds if mine else 0.0
 
 
 def _part_bytes(film: FilmPlan, rows: Sequence[Calibration], shard: Shard) -> float:

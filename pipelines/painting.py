@@ -73,7 +73,7 @@ def painted_frames(
     for shot, style in zip(film.shots[held], film.styles[held], strict=True):
         mine = shot.frames.overlap(shard.frames)
         assert mine is not None, "it was asked for by its frames"
-        read = islice(frames, len(_seen(shot, style, mine)))
+        read = islice(frames, len(seen_of(shot, style, mine)))
         paint = _in_order if style.method in PAINTERS else _painted
         yield from paint(film, shot, style, engine, reader, mine, read, clock)
         if film.ends_in(shot, mine):
@@ -83,11 +83,11 @@ def painted_frames(
 def seen_for(film: FilmPlan, frames: FrameRange) -> FrameRange:
     """The frames to read for a shard's own."""
     held = touching(film.shots, frames)
-    seen = [_seen(*look, frames) for look in zip(film.shots[held], film.styles[held], strict=True)]
+    seen = [seen_of(*look, frames) for look in zip(film.shots[held], film.styles[held], strict=True)]
     return FrameRange(seen[0].start, seen[-1].stop)
 
 
-def _seen(shot: Shot, style: StyleSpec, frames: FrameRange) -> FrameRange:
+def seen_of(shot: Shot, style: StyleSpec, frames: FrameRange) -> FrameRange:
     """The frames of a shot that must be seen to paint some: those around them lend their strokes."""
     wide = FrameRange(max(0, frames.start - style.steady), frames.stop + style.steady)
     seen = shot.frames.overlap(wide)
@@ -108,7 +108,7 @@ def _painted(
     """This shot's frames, steady with those around them; on a GPU some travel back as others are painted."""
     stylizer, moments = open_stylizer(style, film, engine), moments_of(film)
     state = survey_shot(film, shot, reader, stylizer, clock)
-    seen = _seen(shot, style, mine)
+    seen = seen_of(shot, style, mine)
     strokes = _strokes(film, shot, stylizer, state, mine_read, seen, clock)
     first = (mine.start - seen.start) * moments
     wanted = islice(strokes, first, first + len(mine) * moments)

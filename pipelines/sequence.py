@@ -1,7 +1,6 @@
 """A delivery of numbered pictures: the RGB of every frame, in a folder with their clock and the sound."""
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pipelines import progress
+from pipelines.environment import cores
 from pipelines.media.assemble import PartFile
 from pipelines.media.carry import write_sidecar
 from pipelines.media.pictures import Pictures, Rgb, write_picture
@@ -30,7 +30,7 @@ def write_sequence(
     """Fill a new folder: a picture for every frame, sound and subtitles, and last their index."""
     folder.mkdir(parents=True)
     progress.begin("pictures", len(film.frames))
-    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(_MOST_THREADS, cores())) as pool:
         list(pool.map(lambda part: _write_pictures(film, form, part, folder), parts))
     sidecar = form.sidecar_name(film.fates)
     if sidecar:

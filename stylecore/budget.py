@@ -6,8 +6,8 @@ FRAME_BYTES_PER_PX = 150
 """Of a frame at its own size: what paint is carried with, and frames that wait to be painted or encoded."""
 NETWORK_BYTES_PER_PX = 600
 """Of a picture inside the network, all its features at once: the hungriest of ours, and a little more."""
-WINDOW_BYTES_PER_PX = 24
-"""Of a picture that waits for those around it: its parts and its paint, at the size of the network's."""
+WINDOW_BYTES_PER_PX = 28
+"""Of a picture that waits for those around it: parts, paint, the way to the next; at the network's size."""
 CODED_BYTES_PER_PX = 3
 """Of its planes: ten bits, chroma at half size."""
 _STEP_PX = 64

@@ -1,6 +1,6 @@
 """Where each pixel of a film went, and where that can be known: for metrics, and for paint that goes along.
 
-Flow is OpenCV's DIS (Kroeger 2016, *Fast Optical Flow using Dense Inverse Search*) on 8-bit luminance.
+Flow is OpenCV's DIS (Kroeger 2016, *Fast Optical Flow using Dense Inverse Search*) on 8-bit pictures.
 Flow (N,2,H,W) is in pixels, x then y, and points from a pixel's centre here to where its content is there.
 """
 
@@ -121,7 +121,7 @@ def gray_view(plane: Tensor, bits: int, height_px: int) -> Any:
 def fast_flow(here: Any, there: Any) -> Tensor:
     """Flow (1,2,h,w) from one gray view to another: DIS's fast preset, down to half of the resolution.
 
-    Its last steps, over the whole picture, halve what the fastest preset leaves of flicker.
+    Its refinement over the whole picture takes out a fifth of the flicker that its fastest preset leaves.
     """
     cv2 = opencv()
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)

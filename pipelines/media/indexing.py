@@ -1,8 +1,8 @@
 """The exact index of a film: one sequential decode, every packet and every frame with its checksum.
 
-A frame's identity is carried through the decoder in `packet.pts`. A damaged film is gone through again with a
-decoder of one thread, since several conceal at random; what it lacks is counted, and nothing that follows
-shifts in time.
+The ordinal of its packet is carried through the decoder in `packet.pts`. A damaged film is gone through again
+with a decoder of one thread, since several conceal at random; what it lacks is counted, and nothing that
+follows shifts in time.
 """
 
 import json

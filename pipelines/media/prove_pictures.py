@@ -1,7 +1,6 @@
 """Prove a folder of pictures: every frame of the parts is there as RGB, and nothing else is."""
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -10,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from pipelines.environment import cores
 from pipelines.errors import ConformError
 from pipelines.excerpt import Window
 from pipelines.media.assemble import PartFile
@@ -45,7 +45,7 @@ def conform_pictures(
     sidecar, first = form.sidecar_name(fates), window.first_frame
     _prove_names(folder, {form.name(first + place) for place in range(len(timeline))}, form, sidecar)
     _prove_clock(folder / form.index_name, first, timeline)
-    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(_MOST_THREADS, cores())) as pool:
         list(pool.map(lambda part: _prove_part(folder, form, part, first, encoding, info), parts))
     held = folder / sidecar
     made = scan(held) if sidecar else []
