@@ -1,9 +1,7 @@
 """Light, and where paint may go: black stays black."""
 
-import torch
 from torch import Tensor
 
-from stylecore.bus import settled
 from stylecore.window import window_mean
 
 _BLACK = 0.012
@@ -16,12 +14,12 @@ _FADED = 0.8
 """Share of the shot's usual brightness below which a frame counts as faded."""
 _BOOST = 8.0
 LUMA = (0.2126, 0.7152, 0.0722)
-_WEIGHTS = torch.tensor(LUMA, dtype=torch.float64).view(1, 3, 1, 1)
 
 
 def luma(rgb: Tensor) -> Tensor:
     """BT.709 luma of (N,3,H,W): (N,1,H,W)."""
-    return (rgb * settled(_WEIGHTS, rgb.device, rgb.dtype)).sum(1, keepdim=True)
+    red, green, blue = rgb.split(1, 1)
+    return (LUMA[0] * red).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
 
 
 def brightness(rgb: Tensor) -> Tensor:
@@ -29,7 +27,8 @@ def brightness(rgb: Tensor) -> Tensor:
 
     A quantile of every fourth pixel's luma: a dark room with a lamp in it is no fade.
     """
-    return torch.quantile(luma(rgb)[..., ::4, ::4].flatten(1).float(), _LIGHT_PARTS, dim=1)
+    light = luma(rgb[..., ::4, ::4]).flatten(1).float()
+    return light.kthvalue(1 + round(_LIGHT_PARTS * (light.shape[1] - 1)), dim=1).values
 
 
 def exposure(rgb: Tensor, usual: Tensor) -> Tensor:

@@ -48,11 +48,9 @@ class Tint:
 
     def __call__(self, rgb: Tensor) -> Tensor:
         # Pixel by pixel in plain arithmetic: a product of matrices would round differently in a tile.
-        moved = self.offset[..., None, None]
-        for channel in range(3):
-            gain = self.matrix[..., channel, None, None]
-            moved = torch.addcmul(moved, gain, rgb[:, channel : channel + 1])
-        return moved.clamp(0, 1)
+        red, green, blue = (self.matrix[..., channel, None, None] for channel in range(3))
+        moved = torch.addcmul(self.offset[..., None, None], red, rgb[:, :1])
+        return moved.addcmul_(green, rgb[:, 1:2]).addcmul_(blue, rgb[:, 2:]).clamp_(0, 1)
 
 
 def palette_of(pictures: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from stylecore.pixels import (
     RGB,
     YuvFormat,
     coded_rgb,
-    quantize,
+    moved_codes,
     rgb_from_yuv,
     split_rgb,
     standard_rgb,
@@ -49,7 +49,7 @@ def rgb_of(parts: Sequence[Tensor], form: YuvFormat) -> Tensor:
     if form.gray:
         return parts[0].expand(-1, 3, -1, -1).clamp(0, 1)
     y, u, v = parts
-    return torch.cat(rgb_from_yuv(y, u, v, form.matrix), 1).clamp(0, 1)
+    return torch.cat(rgb_from_yuv(y, u, v, form.matrix), 1).clamp_(0, 1)
 
 
 def split_change(rgb: Tensor, form: YuvFormat) -> list[Tensor]:
@@ -104,7 +104,7 @@ def add_change(
         shares = [stored[0] * form.luma[1]]
         shares += [_sited(part, form) * form.chroma[1] for part in stored[1:]]
     shares = shares[:1] if keep_color and form.matrix != RGB else shares
-    made = [quantize(plane + share, form) for plane, share in zip(planes, shares, strict=False)]
+    made = [moved_codes(plane, share, form) for plane, share in zip(planes, shares, strict=False)]
     return [*made, *planes[len(made) :]]
 
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecore.light import Dynamic
+from stylecore.opencv import opencv
 from stylecore.orientation import UPRIGHT, Orientation
 
 # Kr and Kb of ITU-R BT.709, BT.601 and BT.2020 (non-constant luminance).
@@ -102,15 +103,15 @@ def rgb_from_yuv(y: Tensor, u: Tensor, v: Tensor, matrix: str) -> tuple[Tensor, 
     """R, G and B of Y and of U and V about 0, by the matrix of that name."""
     kr, kb = MATRICES[matrix]
     kg = 1 - kr - kb
-    green = y - 2 * kb * (1 - kb) / kg * u - 2 * kr * (1 - kr) / kg * v
-    return y + 2 * (1 - kr) * v, green, y + 2 * (1 - kb) * u
+    green = torch.add(y, u, alpha=-2 * kb * (1 - kb) / kg).add_(v, alpha=-2 * kr * (1 - kr) / kg)
+    return torch.add(y, v, alpha=2 * (1 - kr)), green, torch.add(y, u, alpha=2 * (1 - kb))
 
 
 def yuv_from_rgb(red: Tensor, green: Tensor, blue: Tensor, matrix: str) -> tuple[Tensor, Tensor, Tensor]:
     """The way back."""
     kr, kb = MATRICES[matrix]
-    y = kr * red + (1 - kr - kb) * green + kb * blue
-    return y, (blue - y) / (2 * (1 - kb)), (red - y) / (2 * (1 - kr))
+    y = (kr * red).add_(green, alpha=1 - kr - kb).add_(blue, alpha=kb)
+    return y, (blue - y).div_(2 * (1 - kb)), (red - y).div_(2 * (1 - kr))
 
 
 def split_rgb(rgb: Tensor, form: YuvFormat) -> list[Tensor]:
@@ -122,6 +123,17 @@ def split_rgb(rgb: Tensor, form: YuvFormat) -> list[Tensor]:
     if form.gray:
         return [y * form.luma[1]]
     return [y * form.luma[1], *(_downsample(part, form) * form.chroma[1] for part in differences)]
+
+
+def moved_codes(plane: Tensor, change: Tensor, form: YuvFormat) -> Tensor:
+    """Codes (H,W) and a change of them, dithered; where nothing changes they stay what they are."""
+    if form.bits > 8 or plane.device.type != "cpu":
+        return quantize(plane + change, form)
+    # In one pass: it adds, rounds half to even, and saturates.
+    cv2, made = opencv(), torch.empty(plane.shape, dtype=torch.uint8)
+    moved = (change + _dither(*change.shape, change.device)).contiguous()
+    cv2.add(plane.contiguous().numpy(), moved.numpy(), made.numpy(), dtype=cv2.CV_8U)
+    return made
 
 
 def quantize(values: Tensor, form: YuvFormat) -> Tensor:

@@ -31,7 +31,7 @@ class Runner:
         network, norm = self._folded(look), FoldedNorm(look.ground)
 
         def run(box: Tensor) -> Tensor:
-            return network(box.contiguous(memory_format=torch.channels_last), norm)
+            return network(laid_out(box), norm)
 
         if not tile_px or tile_px >= max(prepared.shape[-2:]):
             return run(prepared)
@@ -60,6 +60,11 @@ class Runner:
             network = self._folding.folded(_shifted(look), DTYPES[look.precision], look.exact_layers)
             self._last = look, network
         return self._last[1]
+
+
+def laid_out(prepared: Tensor) -> Tensor:
+    """Channels last, as convolutions want it; a frame with its canvas is taken apart into cells first."""
+    return prepared if prepared.shape[1] > 3 else prepared.contiguous(memory_format=torch.channels_last)
 
 
 def _shifted(look: Look) -> Constants:

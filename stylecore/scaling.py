@@ -8,6 +8,7 @@ of the source's own fine detail as the paint has left standing there.
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -37,7 +38,22 @@ def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     """(N,C,H,W) at another size, antialiased; the same tensor if the size is the same."""
     if x.shape[-2:] == tuple(size):
         return x
+    twice = x.shape[-2:] == (2 * size[0], 2 * size[1]) and min(size) > 1
+    if twice and x.device.type == "cpu" and not x.requires_grad:
+        return _halved(x)
     return F.interpolate(x, tuple(size), mode="bilinear", antialias=True)
+
+
+def _halved(x: Tensor) -> Tensor:
+    """The same by OpenCV, in a third of the time: weights of 1, 3, 3, 1, without what lies outside."""
+    cv2, made = opencv(), x.new_empty(*x.shape[:2], x.shape[-2] // 2, x.shape[-1] // 2)
+    mix = np.array([0.25, 0.5, 0.25], np.float32)
+    for large, half in zip(x.flatten(0, 1).numpy(), made.flatten(0, 1).numpy(), strict=True):
+        soft = cv2.sepFilter2D(large, -1, mix, mix, borderType=cv2.BORDER_CONSTANT)
+        cv2.resize(soft, half.shape[::-1], half, interpolation=cv2.INTER_AREA)
+    for edge in (made[..., 0, :], made[..., -1, :], made[..., 0], made[..., -1]):
+        edge.mul_(8 / 7)
+    return made
 
 
 def carry(change: Tensor, small: Tensor, lost: Tensor, source: Tensor) -> Tensor:
@@ -65,9 +81,9 @@ def lost_detail(paint: Tensor, small: Tensor) -> Tensor:
     result = guide + luma(paint)
     stack = torch.cat([guide, result, guide * guide, guide * result], 1)
     mean_guide, mean_result, square, product = window_mean(stack, _WINDOW_PX).split(1, 1)
-    covariance = product - mean_guide * mean_result
-    variance = square - mean_guide * mean_guide
-    return 1 - (covariance / (variance + _NOISE)).clamp(0, 1)
+    covariance = product.addcmul_(mean_guide, mean_result, value=-1)
+    variance = square.addcmul_(mean_guide, mean_guide, value=-1)
+    return 1 - covariance.div_(variance.add_(_NOISE)).clamp_(0, 1)
 
 
 def enlarge(x: Tensor, size: Sequence[int], kernel: str) -> Tensor:

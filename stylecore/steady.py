@@ -123,13 +123,16 @@ class Steadier:
         own = self._held[place]
         after = [there for there, _ in self._ways[place:]]
         before = [back for _, back in self._ways[:place][::-1]]
-        total, weight = own.paint, torch.ones_like(own.paint[:, :1])
+        total, shares = own.paint.clone(), list[Tensor]()
         for ways, others in ((after, self._held[place + 1 :]), (before, self._held[:place][::-1])):
             for way, other in zip(_onward(ways[: self.reach]), others, strict=False):
                 there = way.fitted(own.paint)
-                total = torch.addcmul(total, there.certain, warp(other.paint, there.flow))
-                weight = weight + there.certain
-        return replace(own, paint=total / weight)
+                total.addcmul_(there.certain, warp(other.paint, there.flow))
+                shares.append(way.certain)
+        if not shares:
+            return own
+        theirs = enlarge(torch.cat(shares, 1).sum(1, keepdim=True), own.paint.shape[-2:], "bilinear")
+        return replace(own, paint=total.div_(theirs.add_(1)))
 
 
 def _onward(ways: Sequence[Way]) -> Iterable[Way]:

@@ -101,7 +101,7 @@ class Painter(nn.Module):
         layer = 1 + 2 * len(self.blocks)
         x = norm.activated(layer, self.to_half, x)
         strokes = self._strokes(x, norm, layer + 1)[..., :height, :width].to(ground.dtype)
-        return torch.sigmoid(torch.logit(ground, eps=_THIN) + strokes)
+        return torch.logit(ground, eps=_THIN).add_(strokes).sigmoid_()
 
     def settle(self) -> None:
         """Weights are final, statistics inside: pixels can take their places after the last layer."""
