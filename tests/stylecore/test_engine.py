@@ -9,7 +9,7 @@ from stylecore.catalog import identity_pack
 from stylecore.normalize import FrozenNorm, LiveNorm, NormPrior, SurveyNorm
 from stylecore.pack import blank_pack
 from stylecore.parts import apply_change
-from stylecore.pixels import MATRICES, YuvFormat, to_rgb
+from stylecore.pixels import MATRICES, YuvFormat, moved_codes, quantize, to_rgb
 from stylecore.refit import refit
 from stylecore.spec import EngineSpec
 from stylecore.stylize import SURVEY_PX, Stylizer, slit_scan, survey_positions
@@ -90,6 +90,19 @@ def test_a_small_change_survives_as_dither(bits):
     change = torch.full((1, 3, 64, 64), 0.1 / (2**bits - 1))
     (made,) = apply_change([code], change, form, keep_color=False)
     assert 0.05 < (made.float() - 100).mean() < 0.15
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.0, 0.3, 20.0, 400.0]), st.booleans())
+def test_codes_move_by_one_pass_as_by_many(height, width, size, turned):
+    form = YuvFormat("bt709", True, gray=True)
+    codes = torch.randint(0, 256, (height, width), dtype=torch.uint8)
+    change = size * torch.randn(height, width)
+    if turned:
+        codes, change = codes.T.contiguous().T, change.T.contiguous().T
+    made = moved_codes(codes, change, form)
+    assert torch.equal(made, quantize(codes + change, form))
+    assert size or torch.equal(made, codes)
 
 
 def test_refitting_to_the_same_is_the_same_and_deeper_and_back_too():

@@ -12,7 +12,7 @@ from stylecore.motion import fast_flow, gray_view, warp
 from stylecore.orientation import Orientation
 from stylecore.pack import blank_pack
 from stylecore.pixels import YuvFormat
-from stylecore.scaling import enlarge
+from stylecore.scaling import enlarge, resize
 from stylecore.shot import Look
 from stylecore.spec import EngineSpec
 from stylecore.steady import Steadier, Strokes, ways_between
@@ -123,6 +123,13 @@ def test_a_cpu_enlarges_as_torch_does(kernel):
     x = torch.rand(2, 3, 37, 53)
     made = enlarge(x, (91, 120), kernel)
     assert torch.allclose(made, F.interpolate(x, (91, 120), mode=kernel), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(2, 3), (17, 23), (90, 160)])
+def test_a_cpu_halves_as_torch_does(size):
+    x = torch.rand(2, 3, 2 * size[0], 2 * size[1])
+    expected = F.interpolate(x, size, mode="bilinear", antialias=True)
+    assert torch.allclose(resize(x, size), expected, atol=1e-5)
 
 
 def test_a_still_film_of_still_paint_is_left_alone():
