@@ -11,6 +11,7 @@ import fsspec
 import imageio_ffmpeg
 import pytest
 import torch
+from hypothesis import settings
 
 from pipelines.flows.server import START_SECONDS, EmbeddedServer, answers, pointed_at
 from pipelines.media.frames import FrameReader
@@ -19,6 +20,10 @@ from pipelines.media.indexing import Indexing
 from pipelines.media.probe import SourceInfo, probe
 from stylecore.encoders import LAYOUTS, Encoder
 from stylecore.pack import blank_pack, save_pack
+
+# How long a machine takes is no fact about the code: benchmarks time, tests do not.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker has a core; threads of two would only wait for each other.
