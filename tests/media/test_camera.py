@@ -25,7 +25,7 @@ def window(top, left, noise=1.0):
     return picture.clip(0, 255).astype(np.uint8)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(-25, 25), st.integers(-25, 25))
 def test_a_pan_is_measured(down, right):
     move = move_between(view(window(100, 200)), view(window(100 - down, 200 - right)))
@@ -64,7 +64,7 @@ def test_flat_pictures_stand_still(value):
     assert move_between(view(flat), view(flat)) == STILL
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from([16, 17, 33, 600]), st.sampled_from([16, 19, 40, 700]), st.integers(0, 99))
 def test_pictures_that_have_nothing_in_common_give_a_motion_within_reach(height, width, seed):
     noise = np.random.default_rng(seed).integers(0, 256, (2, height, width), dtype=np.uint8)

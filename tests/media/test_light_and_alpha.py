@@ -179,7 +179,7 @@ def test_greys_are_where_reinhards_curve_puts_them(nits, standard):
     assert Dynamic("pq", 1000.0).standard(grey).flatten().tolist() == pytest.approx([standard] * 3, abs=2e-3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     curve=st.sampled_from(["pq", "hlg"]),
     peak=st.sampled_from([203.0, 1000.0, 4000.0]),

@@ -4,7 +4,7 @@ import random
 from math import ceil
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.batches import BATCH_SECONDS, plan_batches, seconds_per_frame
@@ -36,7 +36,6 @@ def test_batches(lengths, frame_seconds, batches):
     assert plan_batches(shards_of(lengths), frame_seconds, BATCH_SECONDS) == batches
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=300), st.floats(0.001, 5))
 def test_every_shard_is_in_one_batch_of_ten_to_twenty_minutes(lengths, frame_seconds):
     shards = shards_of(lengths)

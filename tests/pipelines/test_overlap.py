@@ -2,7 +2,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.overlap import ahead, behind, late
@@ -65,7 +65,6 @@ def test_a_consumer_in_another_thread_gets_everything_in_order():
     assert made_in == {here} and here not in eaten_in
 
 
-@settings(deadline=None)
 @given(st.integers(0, 40), st.integers(0, 5))
 def test_late_items_are_given_out_once_enough_have_been_begun_and_all_at_the_end(count, depth):
     begun = []

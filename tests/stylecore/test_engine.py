@@ -27,7 +27,7 @@ def planes(height, width, steps=(2, 2), seed=0, bits=8):
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(16, 61),
     st.integers(16, 61),
@@ -92,7 +92,7 @@ def test_a_small_change_survives_as_dither(bits):
     assert 0.05 < (made.float() - 100).mean() < 0.15
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.0, 0.3, 20.0, 400.0]), st.booleans())
 def test_codes_move_by_one_pass_as_by_many(height, width, size, turned):
     form = YuvFormat("bt709", True, gray=True)

@@ -215,7 +215,7 @@ def test_no_change_stays_no_change_and_sharp_edges_stay_sharp():
     assert (source + gone - 0.4).abs().max() < 0.02, "painted over means gone"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3, 5, 7, 9, 11, 13, 21]))
 def test_a_window_mean_is_the_mean_of_a_window(height, width, side):
     x = torch.rand(1, 2, height, width)

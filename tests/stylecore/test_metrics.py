@@ -178,7 +178,7 @@ def test_flow_against_the_ground_truth_of_sintel():
 # Flicker
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 99), st.integers(2, 5), st.floats(0, 0.3))
 def test_flicker_is_the_step_in_codes_and_the_same_backwards(seed, count, amplitude):
     source = texture(seed, 32, 32).expand(count, 3, 32, 32)

@@ -116,7 +116,7 @@ def test_looks_without_weights_are_always_painted_in_full():
     assert made.survey_parts([pictures()[0].split(1, 1)]).at(0).precision == EXACT
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(64, 2160), st.integers(64, 3840), st.integers(1, 4), st.integers(500, 4000))
 def test_a_tile_is_the_largest_that_memory_allows(height, width, larger, limit_mib):
     halo, limit, frame_px = 84, limit_mib << 20, height * width * larger**2

@@ -105,7 +105,7 @@ def test_across_a_cut_that_nobody_found_paint_is_its_own():
     assert made[2].mean() < 0.1 and made[3].mean() > 0.9
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 3), st.integers(1, 8), st.data())
 def test_a_frame_depends_on_those_within_reach_and_on_no_other(reach, count, data):
     shot = [strokes(panned(scene(5), place), paint) for place, paint in enumerate(noise(count))]
