@@ -12,7 +12,7 @@ from pipelines.errors import UsageError
 from pipelines.jobs import TitleJob
 from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import ConformReport, conform
-from pipelines.media.pictures import index_name, is_sequence
+from pipelines.media.pictures import index_name, is_left_by_systems, is_of_delivery, is_sequence
 from pipelines.media.prove_pictures import conform_pictures
 from pipelines.prepare import FilmPlan
 from pipelines.sequence import write_sequence
@@ -21,17 +21,21 @@ from stylecore.digest import file_sha256
 
 
 def refuse_foreign_folder(job: TitleJob) -> None:
-    """Raise if the folder that pictures are to fill holds anything but an earlier delivery of them."""
-    store, name = split_url(job.place)
+    """Raise if the folder that pictures are to fill, and whose content they replace, holds anything else."""
     if not is_sequence(job.output):
         return
+    store, name = split_url(job.place)
     index = f"{name}/{index_name(job.output)}"
     ours = any(store.size(known) is not None for known in (index, f"{index}{PARTIAL}"))
-    if store.names(name) and not ours:
-        pattern = job.output.rpartition("/")[2]
+    held = (found.rpartition("/")[2] for found in store.names(name))
+    foreign = [each for each in held if not is_left_by_systems(each)]
+    if ours:
+        foreign = [each for each in foreign if not is_of_delivery(job.output, each)]
+    if foreign:
+        place, pattern = hide_secrets(job.place), job.output.rpartition("/")[2]
         raise UsageError(
-            f"{hide_secrets(job.place)}: holds other things, and pictures need a folder of their own; "
-            f"name the output {hide_secrets(job.place)}/frames/{pattern}"
+            f"{place}: holds {foreign[0]}, and pictures need a folder of their own; "
+            f"move it away, or name the output {place}/frames/{pattern}"
         )
 
 
@@ -83,7 +87,7 @@ class Published:
 
 def publish_delivery(job: TitleJob, film: FilmPlan, delivery: Path) -> Published:
     """Put a proved delivery in its place."""
-    sha256, size = _fingerprint(delivery)
+    sha256, size = fingerprint(delivery)
     store, name = split_url(job.place)
     if film.pictures:
         store.publish_folder(delivery, name, last=film.pictures.index_name)
@@ -98,7 +102,7 @@ def stands(job: TitleJob, facts: Mapping[str, Any]) -> bool:
     folder = store.local_folder()
     if folder is None:
         return bool(facts.get("mark")) and facts["mark"] == _mark(job)
-    return store.size(name) is not None and _fingerprint(folder / name) == (facts["sha256"], facts["bytes"])
+    return store.size(name) is not None and fingerprint(folder / name) == (facts["sha256"], facts["bytes"])
 
 
 def _mark(job: TitleJob) -> str:
@@ -109,12 +113,14 @@ def _mark(job: TitleJob) -> str:
     return hashlib.sha256("\n".join(f"{file.url} {file.version}" for file in found).encode()).hexdigest()
 
 
-def _fingerprint(path: Path) -> tuple[str, int]:
+def fingerprint(path: Path) -> tuple[str, int]:
     """SHA-256 and bytes of a file; of a folder, over its files by name."""
     if path.is_file():
         return file_sha256(path), path.stat().st_size
     digest, size = hashlib.sha256(), 0
     for file in sorted(path.iterdir()):
+        if is_left_by_systems(file.name):
+            continue
         digest.update(f"{file.name} {file_sha256(file)}\n".encode())
         size += file.stat().st_size
     return digest.hexdigest(), size

@@ -21,6 +21,8 @@ class Window:
     origin: Fraction = Fraction(0)
     """What becomes time 0."""
     first_frame: int = 0
+    elapsed: Fraction = Fraction(0)
+    """How long after the film's first frame that one is shown."""
     early: bool = True
     """Whether a packet that begins before the start goes along when it lasts into the window."""
 
@@ -66,6 +68,7 @@ def excerpt(timeline: Timeline, frames: FrameRange) -> tuple[Timeline, Window]:
         stop=None if closes else timeline.pts[frames.stop] * timeline.time_base,
         origin=first * timeline.time_base,
         first_frame=frames.start,
+        elapsed=(timeline.pts[frames.start] - timeline.pts[0]) * timeline.time_base,
     )
     return cut, window
 

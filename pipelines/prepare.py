@@ -95,9 +95,9 @@ class FilmPlan:
             return ""
         names = [self.pictures.name(frame) for frame in (self.frames.start, self.frames.stop - 1)]
         held = self.pictures.sidecar_name(self.fates) or "no sound or subtitles, chapters are lost"
-        return (
-            f"pictures {names[0]} to {names[1]}: {self.pictures.samples}; {self.pictures.index_name}, {held}"
-        )
+        lost = ", alpha is left out" if self.encoding.layout.alpha else ""
+        told = f"{self.pictures.samples}{lost}; {self.pictures.index_name}, {held}"
+        return f"pictures {names[0]} to {names[1]}: {told}"
 
     @property
     def yuv_format(self) -> YuvFormat:

@@ -19,7 +19,7 @@ from pipelines.media.carry import write_sidecar
 from pipelines.media.pictures import Pictures, Rgb, write_picture
 from pipelines.planes import frame_planes
 from pipelines.prepare import FilmPlan
-from stylecore.pixels import to_rgb
+from stylecore.pixels import coded_upright
 
 _MOST_THREADS = 8
 
@@ -41,7 +41,7 @@ def write_sequence(
 def _write_pictures(film: FilmPlan, form: Pictures, part: PartFile, folder: Path) -> None:
     with av.open(str(part.path)) as container:
         for place, frame in enumerate(container.decode(video=0), start=part.frames.start):
-            rgb = to_rgb(frame_planes(frame), film.painted_format)
+            rgb = coded_upright(frame_planes(frame), film.painted_format)
             target = folder / form.name(film.frames.start + place)
             write_picture(target, _samples(rgb, form), form, _pixel_aspect(film))
             progress.advance()

@@ -51,6 +51,10 @@ def _make_parent(fs: Any, path: str) -> None:
         fs.makedirs(path.rpartition("/")[0], exist_ok=True)
 
 
+def _last(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
 def _is_local(fs: Any) -> bool:
     return isinstance(fs, LocalFileSystem)
 
@@ -178,12 +182,8 @@ class Store:
             found = self._insist("listing", folder, lambda fs, path: fs.ls(path, detail=True))
         except MissingError:
             return {}
-        sizes = {
-            f"{folder}/{facts['name'].rstrip('/').rpartition('/')[2]}": int(facts["size"] or 0)
-            for facts in found
-            if disk.PARTIAL not in facts["name"]
-        }
-        return dict(sorted(sizes.items()))
+        sizes = {_last(facts["name"]): int(facts["size"] or 0) for facts in found}
+        return {f"{folder}/{name}": sizes[name] for name in sorted(sizes) if disk.PARTIAL not in name}
 
     def names(self, folder: str) -> list[str]:
         """Names directly in a folder, sorted; nothing when there is no such folder."""
@@ -191,9 +191,8 @@ class Store:
             found = self._insist("listing", folder, lambda fs, path: fs.ls(path, detail=False))
         except MissingError:
             return []
-        return sorted(
-            f"{folder}/{path.rstrip('/').rpartition('/')[2]}" for path in found if disk.PARTIAL not in path
-        )
+        names = sorted(map(_last, found))
+        return [f"{folder}/{name}" for name in names if disk.PARTIAL not in name]
 
     def size(self, name: str) -> int | None:
         """Bytes, or None when there is no such thing."""
@@ -307,7 +306,7 @@ def _listed(fs: Any, path: str) -> dict[str, Any]:
     """By path, what a file system says of the files there."""
     if fs.isfile(path):
         return {path: fs.info(path)}
-    if not is_pattern(path):
+    if not is_pattern(path) or fs.isdir(path):
         return fs.find(path, detail=True)
     return {name: facts for name, facts in fs.glob(path, detail=True).items() if facts["type"] == "file"}
 

@@ -132,9 +132,11 @@ class Counting:
         return bisect_right(self.timeline.pts, tick) - 1
 
 
-def counted_at(text: str, rate: Fraction) -> str:
-    """A first timecode as it may be written at another rate: frames are dropped at 29.97 and 59.94 only."""
-    head, mark, frames = text.rpartition(";")
-    if not mark or (rate.denominator == 1001 and rate.numerator % 30_000 == 0):
+def counted_at(text: str, source_rate: Fraction, rate: Fraction) -> str:
+    """A first timecode as it is written at another rate: frames are dropped at 29.97 and 59.94 only."""
+    found = _TIMECODE.fullmatch(text)
+    if found is None:
         return text
-    return f"{head}:{int(frames) * round(rate) // 30:02d}"
+    mark = found[4] if rate in _DROPPED else ":"
+    count = int(found[5]) * counted_rate(rate) // counted_rate(source_rate)
+    return f"{text[: found.start(4)]}{mark}{count:02}"

@@ -80,6 +80,11 @@ def to_rgb(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
     return form.orientation.upright(standard_rgb(coded_rgb(planes, form), form))
 
 
+def coded_upright(planes: Sequence[Tensor], form: YuvFormat) -> Tensor:
+    """R, G and B as the film codes them, (1,3,H,W) in 0..1, upright."""
+    return form.orientation.upright(coded_rgb(planes, form))
+
+
 def standard_rgb(coded: Tensor, form: YuvFormat) -> Tensor:
     """Coded R, G and B (1,3,H,W) as the standard picture."""
     return form.dynamic.standard(coded) if form.dynamic else coded

@@ -52,7 +52,7 @@ def distill(teachers: tuple[str, ...], content: tuple[str, ...], out: str, **opt
     recipe = {
         **asdict(spec),
         "teachers": [Path(each).name for each in teachers],
-        "contents": sorted(pictures),
+        "contents": sorted(Path(name).name for name in pictures),
         "unexplained": {name: round(share, 4) for name, share in distiller.unexplained().items()},
     }
     store, name = split_url(absolute_url(out))

@@ -8,6 +8,7 @@ from torch import Tensor
 from pipelines import progress
 from pipelines.commands.common import console, json_option, print_result
 from pipelines.config import absolute_style, make_job
+from pipelines.credentials import hide_secrets
 from pipelines.device import resolve_device
 from pipelines.display import Display
 from pipelines.environment import cache_folder
@@ -45,7 +46,7 @@ def look(
     references = [absolute_style(name.strip()) for name in names]
     for reference in references:
         style_digest(reference)
-    target = Path(out or f"{Path(source).stem}-look.jpg")
+    target = Path(out or f"{Path(hide_secrets(source)).stem}-look.jpg")
     with Display(console()):
         pictures = _pictures(source, count)
         rows = [Row("source", pictures)]
@@ -63,7 +64,7 @@ def _pictures(source: str, count: int) -> list[Tensor]:
     """The frames to paint, (3,H,W), no larger than they will be painted."""
     if is_picture(source):
         return [_at_most(load_picture(Path(source)))]
-    work = cache_folder() / "plans" / Path(source).stem
+    work = cache_folder() / "plans" / Path(hide_secrets(source)).stem
     places = {"source": source, "output": f"{work}.mkv", "work": str(work)}
     job = resolve_device(make_job({**places, "style": "identity"}))
     opened = open_work(job.work)

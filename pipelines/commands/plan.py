@@ -14,6 +14,7 @@ from pipelines.calibration import calibrate, calibrations
 from pipelines.commands.common import console, json_option, print_result, span, style_options
 from pipelines.commands.render import JOB_SUFFIXES, job_from_arguments
 from pipelines.delivery import refuse_foreign_folder
+from pipelines.credentials import hide_secrets
 from pipelines.device import shards_at_once
 from pipelines.display import Display
 from pipelines.environment import cache_folder
@@ -43,8 +44,8 @@ def plan(
     """
     if output is None and not source.endswith(JOB_SUFFIXES):
         # Nothing is to be left beside the source; the index is worth keeping all the same.
-        output = f"{Path(source).stem}-stylized.mkv"
-        options["work"] = options["work"] or str(cache_folder() / "plans" / Path(source).stem)
+        output = f"{Path(hide_secrets(source)).stem}-stylized.mkv"
+        options["work"] = options["work"] or str(cache_folder() / "plans" / Path(hide_secrets(source)).stem)
     job = job_from_arguments(source, output, options)
     check_styles(job)
     refuse_foreign_folder(job)

@@ -83,7 +83,7 @@ def train(pictures: tuple[str, ...], content: tuple[str, ...], out: str, **optio
     trainer = _trainer(paintings, list(contents.values()), _spec(options), options)
     losses = _run(trainer, list(contents.values()), Path(options["checkpoints"]))
     recipe = {
-        "contents": sorted(contents),
+        "contents": sorted(Path(name).name for name in contents),
         "loss_network": Path(options["loss_network"]).name,
         "losses": {name: round(value, 4) for name, value in losses.items()},
         "gallery": options["gallery"],
@@ -100,7 +100,8 @@ def train(pictures: tuple[str, ...], content: tuple[str, ...], out: str, **optio
 def pictures_to_learn_on(folders: Sequence[str]) -> dict[str, Tensor]:
     """Pictures to learn on, by name: those of the folders, or scenes drawn by the demo."""
     if folders:
-        return {path.name: load_picture(path) for folder in folders for path in _pictures_in(Path(folder))}
+        found = [path for folder in folders for path in _pictures_in(Path(folder))]
+        return {str(path): load_picture(path) for path in found}
     drawn = {}
     for scene, _ in SCENES:
         for number, moment in enumerate((0.1, 0.4, 0.7, 0.95)):
@@ -179,7 +180,10 @@ def _named(pictures: tuple[str, ...]) -> dict[str, Path]:
     for item in pictures:
         name, mark, file = item.partition("=")
         path = Path(file if mark else item)
-        named[name if mark else path.stem] = path
+        name = name if mark else path.stem
+        if name in named:
+            raise UsageError(f"{path}: a second style called {name}; name it, such as other={path}")
+        named[name] = path
     return named
 
 

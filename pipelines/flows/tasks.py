@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import shutil
 import socket
 import time
 from collections.abc import Sequence
@@ -191,6 +192,7 @@ def assemble_title(job: TitleJob, source: Path) -> Assembled:
         manifest.compact(work.store)
         found = finished_parts(work, film)
     with explained("writing", str(target)):
+        shutil.rmtree(target.parent, ignore_errors=True)  # what an interrupted run left of it
         target.parent.mkdir(parents=True, exist_ok=True)
         await_space(target.parent, sum(row.part_bytes for row, _ in found))
         assemble_delivery(film, _part_files(film, found), source, target)

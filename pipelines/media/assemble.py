@@ -57,9 +57,10 @@ def assemble(
             picture.set_display_matrix(info.display_matrix)
         others = carry_tracks(stack, out, original, info, fates, window, target)
         copy_head(out, original, filmed, window)
+        counted = nominal_rate(filmed.average_rate or rate)
         for tags in (picture.metadata, out.metadata):
             if "timecode" in tags:
-                tags["timecode"] = counted_at(tags["timecode"], rate)
+                tags["timecode"] = counted_at(tags["timecode"], counted, rate)
         mux(out, [_picture_packets(parts, timeline, picture), *others])
 
 

@@ -158,11 +158,11 @@ def copy_head(out: OutputContainer, original: InputContainer, picture: Stream, w
 
 def _at_start(tags: dict[str, str], window: Window, picture: Stream) -> dict[str, str]:
     """Tags whose timecode, if there is one, is that of the excerpt's first frame."""
-    if not window.first_frame or "timecode" not in tags or not picture.average_rate:
+    if not window.elapsed or "timecode" not in tags or not picture.average_rate:
         return tags
     rate, first = nominal_rate(picture.average_rate), tags["timecode"]
     try:
-        moved = parse_timecode(first, rate) + window.first_frame
+        moved = parse_timecode(first, rate) + round(window.elapsed * rate)
         return {**tags, "timecode": format_timecode(moved, rate, drop=";" in first)}
     except ValueError:
         return {key: value for key, value in tags.items() if key != "timecode"}

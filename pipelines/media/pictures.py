@@ -85,6 +85,19 @@ def index_name(output: str) -> str:
     return f"{_stem(output)}.json"
 
 
+def is_of_delivery(output: str, name: str) -> bool:
+    """Whether a file of this name is one of those that a delivery of pictures to `output` consists of."""
+    before, digits, after = _NUMBER.split(Path(output).name)
+    numbered = rf"{re.escape(before)}\d{{{digits or 1},}}{re.escape(after)}"
+    beside = (index_name(output), f"{_stem(output)}.mkv", f"{_stem(output)}.mka")
+    return name in beside or bool(re.fullmatch(numbered, name))
+
+
+def is_left_by_systems(name: str) -> bool:
+    """Whether it is one of those files that desktops and file servers leave in every folder."""
+    return name.startswith((".", "@")) or name.lower() in ("thumbs.db", "desktop.ini")
+
+
 def is_sequence(output: str) -> bool:
     """Whether an output's name asks for pictures."""
     return Path(output).suffix.lower() in SUFFIXES
@@ -114,7 +127,7 @@ def make_pictures(output: str, encoding: Encoding, last_frame: int) -> Pictures:
         ".png": ("png", "rgb24" if encoding.layout.bits == 8 else "rgb48be", {"pred": "up"}),
         ".exr": ("exr", "gbrpf32le", {"format": "half", "compression": "zip16"}),
     }.get(suffix, ("tiff", "rgb48le", {"compression_algo": "deflate"}))
-    curve = _CURVES.get(transfer, "bt709")
+    curve = encoding.colour.curve or _CURVES.get(transfer, "bt709")
     return Pictures(pattern, codec, pixels, tuple(options.items()), suffix == ".exr", curve)
 
 

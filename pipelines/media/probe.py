@@ -16,7 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from PIL import Image, UnidentifiedImageError
 
-from pipelines.errors import InputError
+from pipelines.errors import InputError, UnreadError
 from pipelines.media.child import Message, limit_memory, read_in_child
 from pipelines.media.colour import CHROMA_SITES, Colour, read_colour
 from pipelines.media.decoding import frames_of, packets_of
@@ -122,7 +122,8 @@ def open_source(path: Path) -> Iterator[InputContainer]:
     try:
         container = av.open(str(path.absolute()), container_options=_OPEN, buffer_size=1 << 20)
     except (av.FFmpegError, OSError, ValueError) as err:
-        raise InputError(_why_unreadable(path, err)) from err
+        kind = InputError if path.exists() else UnreadError
+        raise kind(_why_unreadable(path, err)) from err
     with container:
         yield container
 

@@ -4,7 +4,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.media.layouts import PlaneArray, known_layout, plane_arrays
+from pipelines.media.layouts import PlaneArray, known_layout, planar_name, plane_arrays
 from pipelines.media.probe import Colour, Turn
 
 # Kr and Kb of ITU-R BT.709, BT.601 and BT.2020 (H.273, 8.3).
@@ -15,13 +15,16 @@ Picture = NDArray[np.float32]
 
 def rgb_of(frame: av.VideoFrame, colour: Colour, turn: Turn) -> Picture:
     """A frame as coded RGB in 0..1, (H,W,3), held upright."""
-    layout, planes = known_layout(frame.format.name), plane_arrays(frame)
+    layout, planes = known_layout(planar_name(frame.format.name)), plane_arrays(frame)
     unit, highest = np.float32(2 ** (layout.bits - 8)), np.float32(2**layout.bits - 1)
     low, swing, wide = (0, highest, highest) if colour.full_range else (16 * unit, 219 * unit, 224 * unit)
+    if layout.rgb:
+        green, blue, red = ((plane - low) / swing for plane in planes[:3])
+        return _held(np.stack([red, green, blue], 2).clip(0, 1), turn)
     luma = (planes[0] - low) / swing
     parts = [luma, *(np.zeros_like(luma) for _ in range(2))]
     if not layout.gray:
-        parts[1:] = [(_at_luma(plane, luma.shape) - 128 * unit) / wide for plane in planes[1:]]
+        parts[1:] = [(_at_luma(plane, luma.shape) - 128 * unit) / wide for plane in planes[1:3]]
     coded = np.stack(parts, 2) @ _to_rgb(colour.meant_matrix).T
     return _held(coded.clip(0, 1), turn)
 

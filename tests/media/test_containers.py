@@ -100,17 +100,24 @@ def test_a_timecode_track_is_kept_whatever_the_codec(tmp_path, codec):
         assert [each.metadata.get("timecode") for each in made.streams] == ["01:00:00;00"] * 2
 
 
+NTSC, FILM = Fraction(30000, 1001), Fraction(24000, 1001)
+
+
 @pytest.mark.parametrize(
-    ("text", "rate", "told"),
+    ("text", "source_rate", "rate", "told"),
     [
-        ("01:00:00;10", Fraction(30000, 1001), "01:00:00;10"),
-        ("01:00:00;50", Fraction(60000, 1001), "01:00:00;50"),
-        ("01:00:00;20", Fraction(24000, 1001), "01:00:00:16"),
-        ("01:00:00:20", Fraction(24000, 1001), "01:00:00:20"),
+        ("01:00:00;10", NTSC, NTSC, "01:00:00;10"),
+        ("01:00:00;50", 2 * NTSC, 2 * NTSC, "01:00:00;50"),
+        ("01:00:00;20", NTSC, FILM, "01:00:00:16"),
+        ("01:00:00:28", NTSC, FILM, "01:00:00:22"),
+        ("01:00:00:20", FILM, FILM, "01:00:00:20"),
+        ("00:01:00;02", NTSC, 2 * NTSC, "00:01:00;04"),
+        ("01:00:00:119", Fraction(120), Fraction(120), "01:00:00:119"),
+        ("nothing of the kind", NTSC, FILM, "nothing of the kind"),
     ],
 )
-def test_frames_are_dropped_only_where_counting_drops_them(text, rate, told):
-    assert counted_at(text, rate) == told
+def test_a_first_timecode_is_counted_as_the_film_is(text, source_rate, rate, told):
+    assert counted_at(text, source_rate, rate) == told
 
 
 CAPTION = bytes.fromhex("000001b2") + b"GA94" + bytes.fromhex("03c1fffc9420ff")

@@ -7,7 +7,7 @@ import pytest
 from conftest import draw, ffmpeg, index_film
 
 from pipelines.config import make_job
-from pipelines.errors import InputError
+from pipelines.errors import InputError, UnreadError
 from pipelines.flows.run import run_title
 from pipelines.media import indexing
 from pipelines.media.decoding import checksum
@@ -33,6 +33,11 @@ def test_scripts_that_lead_to_other_files_are_refused(film, tmp_path, script, su
     path.write_text(SCRIPTS[script].format(film=film))
     with pytest.raises(InputError, match="not a film"):
         probe(path)
+
+
+def test_what_is_not_there_now_may_be_there_later(tmp_path):
+    with pytest.raises(UnreadError, match="not found"):
+        probe(tmp_path / "away.mp4")
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", "its own"])

@@ -13,7 +13,13 @@ from PIL import Image
 
 from pipelines import transfer
 from pipelines.config import make_job
-from pipelines.delivery import assemble_delivery, conform_delivery, refuse_foreign_folder, stands
+from pipelines.delivery import (
+    assemble_delivery,
+    conform_delivery,
+    fingerprint,
+    refuse_foreign_folder,
+    stands,
+)
 from pipelines.errors import ConformError, UsageError
 from pipelines.flows.run import run_title
 from pipelines.media.assemble import PartFile
@@ -34,6 +40,13 @@ def clips(media: Path) -> Path:
     draw(folder / "plain.mp4", **short, video=[*lossless, "-bf", "2"])
     draw(folder / "ten.mkv", **short, video=["-pix_fmt", "yuv422p10le", *lossless], sound=False)
     draw(folder / "full.mkv", **short, video=["-pix_fmt", "yuvj444p", "-colorspace", "bt709", *lossless])
+    draw(folder / "rgb.mkv", **short, video=["-c:v", "libx264rgb", "-qp", "0", "-pix_fmt", "bgr24"])
+    draw(folder / "rgb10.mkv", **short, video=["-c:v", "ffv1", "-pix_fmt", "gbrp10le"])
+    curve = "setparams=color_primaries=bt2020:colorspace=bt2020nc:color_trc=smpte2084"
+    filters = {"alpha.mkv": "format=yuva420p,lutyuv=a=val/2", "pq.mkv": f"format=yuv420p10le,{curve}"}
+    for name, filtered in filters.items():
+        made_of = ["-i", str(folder / "plain.mp4"), "-vf", filtered]
+        ffmpeg(*made_of, "-c:v", "ffv1", "-c:a", "copy", str(folder / name))
     draw(folder / "odd.mkv", size="121x81", shots=(12, 14), video=["-c:v", "ffv1"], sound=False)
     (folder / "s.srt").write_text("1\n00:00:00,100 --> 00:00:00,700\nHello\n\n")
     inputs = ["-i", str(folder / "plain.mp4"), "-i", str(folder / "s.srt")]
@@ -82,6 +95,10 @@ KINDS = {
     "odd size": ("odd.mkv", "f_%06d.png", np.uint8),
     "tiff": ("plain.mp4", "f%04d.tif", np.uint16),
     "exr": ("plain.mp4", "f.%d.exr", np.float16),
+    "RGB": ("rgb.mkv", "f_%06d.png", np.uint8),
+    "RGB of 10 bits": ("rgb10.mkv", "f_%06d.png", np.uint16),
+    "alpha, which is left out": ("alpha.mkv", "f_%06d.png", np.uint8),
+    "high dynamic range": ("pq.mkv", "f_%06d.tif", np.uint16),
     "held sideways": ("held.mp4", "%06d.png", np.uint8),
 }
 
@@ -193,9 +210,36 @@ def test_pictures_on_their_way_when_a_run_was_killed_are_known_for_ours(tmp_path
 
 def test_a_folder_with_other_things_is_not_touched(clips, tmp_path, prefect_api):
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match="a folder of their own; name the output .*/frames/f_%06d.png"):
+    with pytest.raises(UsageError, match="holds mine.txt, .* name the output .*/frames/f_%06d.png"):
         run_title(job_for(clips / "plain.mp4", tmp_path / "f_%06d.png"), page=False)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+# What lies beside the pictures, and what is said of it.
+BESIDE = {
+    "comp.nk": "holds comp.nk, ",
+    "f_1.png": "holds f_1.png, ",
+    ".DS_Store": "",
+    "@eaDir/f": "",
+    "f.mka": "",
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_what_was_put_beside_the_pictures_is_not_lost(beside, tmp_path):
+    folder = tmp_path / "out"
+    job = job_for("film.mp4", folder / "f_%06d.png")
+    (folder / beside).parent.mkdir(parents=True)
+    for name in ("f.json", "f_000000.png", "f_1000000.png"):
+        (folder / name).write_text(name)
+    before = fingerprint(folder)
+    (folder / beside).write_text("mine")
+    if BESIDE[beside]:
+        with pytest.raises(UsageError, match=BESIDE[beside]):
+            refuse_foreign_folder(job)
+    else:
+        refuse_foreign_folder(job)
+        assert beside == "f.mka" or fingerprint(folder) == before
 
 
 FAULTS = {

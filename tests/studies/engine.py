@@ -13,13 +13,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 
 import av
 import imageio_ffmpeg
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pipelines.bench.stages import Stages, open_stages
@@ -68,6 +71,36 @@ def shards(film: str, frames: int) -> None:
         for name, timing in times.items():
             print(f"{name:<28}{1000 * timing.wall_seconds:8.0f} ms{1000 * timing.cpu_seconds:8.0f} ms of CPU")
         print("same frames:", len(seen) == 1)
+    _cores()
+
+
+def _cores() -> None:
+    """What two cores do of pure work, of what one does: shards at once cannot gain more than that."""
+    torch.set_num_threads(1)
+    features = torch.rand(1, 64, 137, 242, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)
+    kernel = torch.rand(64, 64, 3, 3, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)
+    works: dict[str, Callable[[], object]] = {
+        "convolution": lambda: F.conv2d(features, kernel),
+        "copy": torch.ones(1 << 24).clone,
+    }
+    for name, work in works.items():
+        alone, both = (median(_turns(work, count) for _ in range(5)) for count in (1, 2))
+        print(f"{name}: two cores do {both / alone:.2f} times what one does")
+
+
+def _turns(work: Callable[[], object], cores: int) -> int:
+    """How often all of some cores together do it in half a second."""
+
+    def repeat(_: int) -> int:
+        done, end = 0, time.perf_counter() + 0.5
+        with torch.inference_mode():
+            while time.perf_counter() < end:
+                work()
+                done += 1
+        return done
+
+    with ThreadPoolExecutor(cores) as pool:
+        return sum(pool.map(repeat, range(cores)))
 
 
 def _rendered(stages: Stages, shard: Shard) -> str:
