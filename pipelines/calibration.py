@@ -15,10 +15,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import TypeVar
 
+import torch
 from av import VideoFrame
 
 from pipelines import progress
 from pipelines.device import painting_threads, shards_at_once
+from pipelines.environment import cores
 from pipelines.jobs import TitleJob
 from pipelines.media.encoding import Encoding
 from pipelines.media.frames import FrameReader
@@ -35,7 +37,7 @@ from pipelines.work import Work
 from stylecore.spec import EngineSpec, StyleSpec
 
 Picture = TypeVar("Picture")
-VERSION = 5
+VERSION = 6
 MOST_SHARE = 0.01
 """Of the film's frames; but two are needed, since the first of an encoder run is unlike the others."""
 _RUN_FRAMES = 8
@@ -52,6 +54,7 @@ class Calibration:
     look: str
     """See `look_of`."""
     device_class: str
+    """See `kind_of`."""
     at_once: int
     """Shards that were rendered at the same time; seconds are those of each."""
     frames: int
@@ -71,6 +74,17 @@ def look_of(style: StyleSpec) -> str:
     brush = "" if style.brush == 1 else f" brush {style.brush}"
     method = "" if style.method == "network" else f" by {style.method}, passes {style.passes}"
     return style.style + brush + method + (f" steady {style.steady}" if style.steady else "")
+
+
+def kind_of(engine: EngineSpec) -> str:
+    """What a device and its settings must share to be as fast."""
+    if engine.device_class == "cpu":
+        device = f"cpu of {cores()} cores with {torch.backends.cpu.get_cpu_capability()}"
+    else:
+        device = torch.cuda.get_device_name(engine.device)
+    tile = f", tiles of {engine.tile_px} px" if engine.tile_px else ""
+    memory = f", {engine.memory_bytes >> 20} MiB" if engine.memory_bytes else ""
+    return f"{device}, {engine.precision}, batch {engine.batch}{tile}{memory}"
 
 
 def calibrations(work: Work, film: FilmPlan) -> list[Calibration]:
@@ -96,7 +110,8 @@ def calibrate(work: Work, film: FilmPlan, job: TitleJob, source: Path) -> list[C
         for part in parts:
             part.unlink()
     made = [_calibration(look, engine, looks[look], found) for look, found in trials.items()]
-    name = f"calibration/{engine.device_class}-{_key(film)}.parquet"
+    kind = hashlib.sha256(kind_of(engine).encode()).hexdigest()[:8]
+    name = f"calibration/{engine.device_class}-{kind}-{_key(film)}.parquet"
     write_rows(work.store, name, Calibration, made, VERSION)
     return made
 
@@ -223,7 +238,7 @@ def _calibration(
     first = fmean(trial.sizes[0] for trial in trials)
     return Calibration(
         look=look,
-        device_class=engine.device_class,
+        device_class=kind_of(engine),
         at_once=len(beside),
         frames=sum(trial.few for trial in beside[0]),
         shot_seconds=fmean(trial.shot_seconds for trial in trials),

@@ -90,6 +90,15 @@ def move_folder(folder: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def mark(path: Path) -> tuple[int, int] | None:
+    """Which content a file has just now, as far as the disk tells: bytes and time; None without one."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_size, facts.st_mtime_ns
+
+
 def free_bytes(folder: Path) -> int:
     """Free space where a folder is, or will be."""
     while not folder.exists():

@@ -7,9 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from pipelines.config import absolute_style
+from pipelines.disk import mark
 from pipelines.errors import UsageError
 from pipelines.jobs import Look, LookKey, ShotLook, TitleJob
-from pipelines.mattes import make_matte
+from pipelines.mattes import make_matte, matte_mark
 from pipelines.timeline import FrameRange, Shot, parse_numbers
 from stylecore.catalog import BUNDLED_PAINTINGS, find_style, find_styles, is_picture, parse_reference
 from stylecore.digest import digest, file_sha256
@@ -22,9 +23,26 @@ LONGEST_IN_ORDER_FRAMES = 240
 """A shard in the middle of a shot paints the shot from its first frame."""
 
 
-@lru_cache(maxsize=64)
+def looks_mark(job: TitleJob) -> tuple[object, ...]:
+    """Another one whenever a file that the job's looks name is replaced."""
+    choices = (job, *job.looks)
+    references = [look.style for look in choices] + [key.style or "" for key in job.key_frames]
+    return *map(_marks, references), *(matte_mark(look.matte) for look in choices)
+
+
+def _marks(reference: str) -> tuple[object, ...]:
+    """Of each file that a style's reference names."""
+    files = [part.reference.partition("#")[0] for part in parse_reference(reference) if part.is_file]
+    return tuple(mark(Path(file)) for file in files)
+
+
 def style_digest(reference: str) -> str:
     """Identity of a style's weights; an unknown style is a UsageError."""
+    return _style_digest(reference, _marks(reference))
+
+
+@lru_cache(maxsize=64)
+def _style_digest(reference: str, _marks: object) -> str:
     try:
         pack, name = find_style(reference)
     except StyleError as err:
@@ -44,9 +62,13 @@ def _part_digest(reference: str) -> str:
     return pack.style_digest(name)
 
 
-@lru_cache(maxsize=64)
 def pictures_digest(reference: str) -> str:
     """Identity of the pictures that optimization looks at, and of the loss network that looks."""
+    return _pictures_digest(reference, _marks(reference))
+
+
+@lru_cache(maxsize=64)
+def _pictures_digest(reference: str, _marks: object) -> str:
     found = hashlib.sha256(BUNDLED_LOSS_NETWORK.read_bytes())
     for part in parse_reference(reference):
         if not is_picture(part.reference):

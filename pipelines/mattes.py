@@ -1,5 +1,6 @@
 """Mattes: where a film may be painted, from a greyscale picture or a film that runs beside it."""
 
+import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import repeat
@@ -8,6 +9,8 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor
 
+from pipelines.credentials import hide_secrets
+from pipelines.disk import mark
 from pipelines.environment import cache_folder
 from pipelines.errors import InputError
 from pipelines.indexed import ensure_index, source_key
@@ -19,6 +22,7 @@ from pipelines.storage import Store, fetch_source
 from pipelines.timeline import FrameRange
 from stylecore.catalog import is_picture
 from stylecore.color import luma
+from stylecore.digest import file_sha256
 from stylecore.images import load_picture
 from stylecore.pixels import to_rgb
 from stylecore.spec import Matte
@@ -37,7 +41,8 @@ def make_matte(url: str, outside: bool, frames: int) -> Matte:
             raise InputError(
                 f"matte {url}: has {found} frames, the film has {frames}; they must run together"
             )
-    return Matte(url, source_key(path), outside)
+    # A few pixels that were touched up are another matte; of a film, the index proves every frame.
+    return Matte(url, file_sha256(path) if is_picture(url) else source_key(path), outside)
 
 
 def read_matte(matte: Matte, frames: FrameRange, height: int, width: int) -> Iterator[Tensor]:
@@ -54,8 +59,15 @@ def read_matte(matte: Matte, frames: FrameRange, height: int, width: int) -> Ite
         yield from map(sized, _moving(path, frames))
 
 
+def matte_mark(url: str) -> object:
+    """Another one whenever the matte at a URL is replaced."""
+    return mark(_local(url)) if url else None
+
+
 def _local(url: str) -> Path:
-    return fetch_source(url, cache_folder() / "mattes" / "files")
+    # Titles of a season have mattes of the same name, each in a folder of its own.
+    own = hashlib.sha256(hide_secrets(url).encode()).hexdigest()[:16]
+    return fetch_source(url, cache_folder() / "mattes" / "files" / own)
 
 
 def _moving(path: Path, frames: FrameRange) -> Iterator[Tensor]:
@@ -65,8 +77,12 @@ def _moving(path: Path, frames: FrameRange) -> Iterator[Tensor]:
         yield luma(to_rgb(frame_planes(frame), form))
 
 
-@lru_cache(maxsize=4)
 def _open_film(path: Path) -> FrameReader:
+    return _opened(path, mark(path))
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path, _mark: object) -> FrameReader:
     info = probe(path)
     index = as_shown(ensure_index(Store(str(cache_folder() / "mattes")), path, info))
     return FrameReader(path, info, index)

@@ -24,7 +24,7 @@ from pipelines.planes import painted_format, yuv_format
 from pipelines.timecode import Counting
 from pipelines.timeline import FrameRange, Shot, Timeline, shots_from_cuts, touching
 from stylecore.budget import tile_side
-from stylecore.catalog import find_style
+from stylecore.catalog import find_style, is_picture
 from stylecore.orientation import Orientation
 from stylecore.pixels import YuvFormat
 from stylecore.scaling import work_size
@@ -192,6 +192,8 @@ def _shard_key(
         made,
         [(segment.start - first, len(segment)) for segment in shard.segments],
         [(shot.frames.start - first, len(shot.frames), style.digest) for shot, style in touched],
+        # A film as a matte runs beside the whole title: a scene shown twice meets other frames of it.
+        first if any(style.matte and not is_picture(style.matte.file) for _, style in touched) else 0,
         encoding.digest,
         asdict(yuv_format(info)),
         job.engine_spec.device_class,

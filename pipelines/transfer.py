@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from fsspec.callbacks import Callback
 
 from pipelines import disk, progress
@@ -66,10 +67,16 @@ def download(fs: Any, path: str, url: str, target: Path, stage: str = "") -> Non
 
     Beside it lies its identity, written only when it is whole.
     """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Two workers of one machine may want it at the same time: the second waits, and finds it there.
+    with FileLock(target.with_name(f".{target.name}.lock")):
+        _download(fs, path, url, target, stage)
+
+
+def _download(fs: Any, path: str, url: str, target: Path, stage: str) -> None:
     found, note = identity(fs, path, url), target.with_name(f"{target.name}.identity")
     if target.exists() and note.exists() and note.read_text() == _text(found):
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial_of(target, found)
     _stream(fs, path, partial, found, stage)
     if identity(fs, path, url) != found:

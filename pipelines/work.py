@@ -14,10 +14,13 @@ from filelock import FileLock, Timeout
 from pipelines import manifest
 from pipelines.config import make_job
 from pipelines.credentials import hide_secrets
+from pipelines.device_lock import is_taken
+from pipelines.disk import mark
 from pipelines.environment import cache_folder
 from pipelines.errors import EngineError, UsageError
 from pipelines.indexed import ensure_index
 from pipelines.jobs import TitleJob
+from pipelines.looks import looks_mark
 from pipelines.manifest import OK, WITHDRAWN, ShardResult
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan, plan_film
@@ -94,11 +97,15 @@ def _strange(work: Work) -> list[str]:
 
 
 def forget_others(work: Work, unused_seconds: float = 86_400) -> None:
-    """Delete copies of what lies elsewhere, of works that nobody on this machine has used for a day."""
+    """Delete copies of what lies elsewhere, of works that nobody on this machine has used for a day.
+
+    A title on a pool writes nothing here while others paint it, for days maybe: it holds its lock.
+    """
     if work.store.local_folder() is not None or not work.scratch.parent.is_dir():
         return
     for other in work.scratch.parent.iterdir():
-        if other != work.scratch and _last_used(other) < time.time() - unused_seconds:
+        unused = other != work.scratch and _last_used(other) < time.time() - unused_seconds
+        if unused and not is_taken(other / "lock"):
             shutil.rmtree(other, ignore_errors=True)
 
 
@@ -140,12 +147,11 @@ def load_film(job: TitleJob, work: Work, source: Path) -> FilmPlan:
     """Everything that has to be done, from the stored index; planned once per process."""
     if not source.exists():
         probe(source)
-    facts = source.stat()
-    return _cached_film(job, work, source, facts.st_size, facts.st_mtime_ns)
+    return _cached_film(job, work, source, mark(source), looks_mark(job))
 
 
 @lru_cache(maxsize=4)
-def _cached_film(job: TitleJob, work: Work, source: Path, _size: int, _mtime_ns: int) -> FilmPlan:
+def _cached_film(job: TitleJob, work: Work, source: Path, _mark: object, _looks: object) -> FilmPlan:
     info = probe(source)
     return plan_film(job, info, ensure_index(work.store, source, info))
 

@@ -151,14 +151,10 @@ def read_picture(path: Path) -> tuple[StylePack, str]:
 
 
 def read_vector(reader: StyleReader, picture: Tensor) -> Tensor:
-    """The style vector (2, channels) that a reader sees in (3,H,W).
-
-    Rounded, so that machines that differ in the last bit agree on the style's identity.
-    """
+    """The style vector (2, channels) that a reader sees in (3,H,W)."""
     shown = _middle(resize_short_side(picture, READ_SHORT_SIDE_PX))[None]
     with torch.no_grad():
-        vector = torch.cat([reader(shown), palette_of(shown)], 2)[0]
-    return (vector * 1024).round() / 1024
+        return torch.cat([reader(shown), palette_of(shown)], 2)[0]
 
 
 def picture_vector(pack: StylePack, picture: Tensor) -> Tensor:
@@ -176,8 +172,7 @@ def picture_vector(pack: StylePack, picture: Tensor) -> Tensor:
     weights = torch.softmax(-apart.square().mean(1) / _LIKENESS, 0)
     mixed = sum(weight * pack.vectors[name] for weight, name in zip(weights, pack.described, strict=True))
     columns = sum(pack.prior.channels)
-    vector = torch.cat([mixed[:, :columns], palette_of(shown)[0]], 1)
-    return (vector * 1024).round() / 1024
+    return torch.cat([mixed[:, :columns], palette_of(shown)[0]], 1)
 
 
 def _middle(picture: Tensor) -> Tensor:

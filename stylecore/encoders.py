@@ -167,6 +167,9 @@ def published_encoder(name: str, pooling: str = "max") -> Encoder:
 
     WeightsError when it can neither be found nor fetched, or is not what its name's hash says.
     """
+    kept = Path(torch.hub.get_dir(), "checkpoints", PUBLISHED[name].rpartition("/")[2])
+    if kept.exists():
+        _check_published(kept)
     try:
         state = load_state_dict_from_url(
             PUBLISHED[name], progress=False, check_hash=True, map_location="cpu", weights_only=True
@@ -176,7 +179,6 @@ def published_encoder(name: str, pooling: str = "max") -> Encoder:
             f"torchvision's {name} is neither in torch's cache nor to be fetched ({err}); "
             "--loss-network bundled works offline, and so does a file"
         ) from err
-    _check_published(Path(torch.hub.get_dir(), "checkpoints", PUBLISHED[name].rpartition("/")[2]))
     return Encoder(LAYOUTS[name], state, pooling)
 
 
@@ -195,7 +197,7 @@ def load_encoder(
     try:
         data = path.read_bytes()
         weights = load(data)
-    except (OSError, SafetensorError) as err:
+    except (OSError, SafetensorError, KeyError) as err:  # KeyError: of a type that torch has not
         raise WeightsError(f"{path}: not a loss network in safetensors form ({err})") from err
     found = hashlib.sha256(data).hexdigest()
     if sha256 and found != sha256:
@@ -208,6 +210,8 @@ def load_encoder(
         encoder(torch.zeros(1, 3, 64, 64), encoder.layers)
     except (KeyError, IndexError, RuntimeError) as err:
         raise WeightsError(f"{path}: its weights do not fit the layout {name} ({err})") from err
+    if not all(each.isfinite().all() for each in encoder.buffers()):
+        raise WeightsError(f"{path}: holds NaN or infinity; it is damaged, or its training broke")
     return encoder
 
 

@@ -1,7 +1,8 @@
 """A shot painted by optimization as a film's frames: planes in, planes out, in the shot's own order.
 
 Painted at a small height, where it is affordable, and carried to full size as networks' paint is. A frame
-depends on all before it in its shot (on the whole shot with more than one pass), and on nothing else.
+depends on all before it in its shot (on the whole shot with more than one pass), and on nothing else; but a
+GPU adds up gradients in any order, so there it may come out a little otherwise.
 """
 
 from collections import deque
@@ -23,6 +24,8 @@ from stylecore.scaling import resize, work_size
 from stylecore.spec import EngineSpec, StyleSpec
 from stylecore.temporal import TemporalSpec, paint_shot
 
+LEAST_PX = 48
+"""A side is never less: there would be nothing left for the deeper layers of a loss network."""
 WORK_HEIGHT_PX = 270
 
 
@@ -70,5 +73,6 @@ class FrameByFrame:
 def small_of(parts: Sequence[Tensor]) -> list[Tensor]:
     """The parts at the one size at which a shot is painted."""
     height, width = parts[0].shape[-2:]
-    size = work_size(height, width, WORK_HEIGHT_PX, 1.0)
+    rows, columns = work_size(height, width, WORK_HEIGHT_PX, 1.0)
+    size = max(LEAST_PX, rows), max(LEAST_PX, columns)
     return [resize(part, size) for part in parts]

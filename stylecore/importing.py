@@ -73,7 +73,7 @@ def _parse(data: bytes, suffix: str) -> Weights:
 def _parse_safetensors(data: bytes) -> Any:
     try:
         return load_safetensors(data)
-    except SafetensorError as err:
+    except (SafetensorError, KeyError) as err:  # KeyError: of a type that torch has not
         raise PackError(f"not a safetensors file, or a damaged one ({err})") from err
 
 

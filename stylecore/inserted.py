@@ -1,7 +1,7 @@
 """A shot laid into a painting, as a film's frames: its element harmonized, and the painting around it.
 
 Harmonized at a small height, and the change carried to full size, where the painting itself is never scaled
-down. A frame depends on all before it in its shot, and on nothing else.
+down. A frame depends on all before it in its shot, and on nothing else (see `frame_by_frame` on GPUs).
 """
 
 from collections import deque
@@ -75,11 +75,12 @@ class Inserted:
         return [resize(each, part.shape[-2:]) for each, part in zip(whole, parts, strict=True)]
 
     def _carried(self, laid: Laid, made: Tensor) -> list[Tensor]:
-        everywhere = torch.full_like(luma_of(laid.parts, self.form), self.look.strength)
+        everywhere = torch.ones_like(luma_of(laid.parts, self.form))
         small = small_of(laid.pasted)
         change = carried(made - rgb_of(small, self.form), small, laid.pasted, self.form, everywhere)
         total = [
-            one + around - part for one, around, part in zip(change, laid.pasted, laid.parts, strict=True)
+            (one + around - part) * self.look.strength
+            for one, around, part in zip(change, laid.pasted, laid.parts, strict=True)
         ]
         moved = [plane.to(self.device) for plane in laid.planes]
         return [plane.cpu() for plane in add_change(moved, laid.parts, total, self.form, keep_color=False)]

@@ -79,9 +79,12 @@ def save_pack(pack: StylePack, path: Path) -> None:
         metadata={"stylereel": json.dumps(head)},
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_pack(path: Path) -> StylePack:
@@ -90,7 +93,7 @@ def load_pack(path: Path) -> StylePack:
         with safe_open(path, framework="pt") as opened:
             head = json.loads((opened.metadata() or {}).get("stylereel", "null"))
             tensors = {key: opened.get_tensor(key).float() for key in opened.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as err:
+    except (OSError, SafetensorError, ValueError, RuntimeError) as err:
         raise PackError(f"{path}: not a style pack ({err})") from err
     if not isinstance(head, dict) or head.get("version") != FORMAT_VERSION:
         found = head.get("version") if isinstance(head, dict) else None
@@ -106,9 +109,9 @@ def _build(head: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> StylePack:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise ValueError(f"{name} holds NaN or infinity: the training broke; take an earlier checkpoint")
-    network = _network(head, _group(tensors, "network."))
+    network = _network(head, group(tensors, "network."))
     prior = NormPrior(network.norm_channels, tensors["prior.mean"], tensors["prior.var"])
-    vectors = _group(tensors, "style.")
+    vectors = group(tensors, "style.")
     _check_columns(network, prior, vectors)
     return StylePack(
         network,
@@ -118,8 +121,8 @@ def _build(head: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> StylePack:
         vectors,
         {**head["cards"]},
         {**head["recipe"]},
-        _reader(network, _group(tensors, "reader.")),
-        _group(tensors, "described."),
+        _reader(network, group(tensors, "reader.")),
+        group(tensors, "described."),
     )
 
 
@@ -159,7 +162,8 @@ def _reader(network: StyleNetwork, tensors: Mapping[str, Tensor]) -> StyleReader
     return reader.eval().requires_grad_(False)
 
 
-def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those whose names begin so, by the rest of their names."""
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 

@@ -63,7 +63,7 @@ def carry(change: Tensor, small: Tensor, lost: Tensor, source: Tensor) -> Tensor
     working size, stays where the paint followed the source and goes where it did not.
     """
     size = source.shape[-2:]
-    if size[0] <= small.shape[-2]:
+    if size[0] <= small.shape[-2] and size[1] <= small.shape[-1]:
         return resize(change, size)
     covered = enlarge(lost, size, "bilinear")
     return torch.addcmul(

@@ -209,7 +209,8 @@ def test_plan_renders_nothing(film, tmp_path, capsys):
     )
     code, out, err = result(capsys, *arguments)
     (told,), (disk,) = (json.loads(out)[name] for name in ("forecasts", "disks"))
-    assert code == 0 and told["device_class"] == "cpu" and told["cost"] == pytest.approx(told["seconds"])
+    assert code == 0 and told["device_class"].startswith("cpu of ")
+    assert told["cost"] == pytest.approx(told["seconds"])
     assert disk["needed_bytes"] > 0 and "calibrate" not in err, "what was learnt is kept with the work"
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from pipelines import manifest
-from pipelines.calibration import calibrate, calibrations
+from pipelines.calibration import calibrate, calibrations, kind_of
 from pipelines.commands.common import console, json_option, print_result, span, style_options
 from pipelines.commands.render import JOB_SUFFIXES, job_from_arguments
-from pipelines.delivery import refuse_foreign_folder
 from pipelines.credentials import hide_secrets
+from pipelines.delivery import refuse_foreign_folder
 from pipelines.device import shards_at_once
 from pipelines.display import Display
 from pipelines.environment import cache_folder
@@ -67,7 +67,7 @@ def _forecasts(
     job: TitleJob, work: Work, film: FilmPlan, source: Path, left: Sequence[int]
 ) -> list[Forecast]:
     """By class of device: this one first, then the others that this film has been calibrated on."""
-    known, mine = calibrations(work, film), job.engine_spec.device_class
+    known, mine = calibrations(work, film), kind_of(job.engine_spec)
     here = [row for row in known if row.device_class == mine]
     if {row.at_once for row in here} != {shards_at_once(job, film)}:
         here = calibrate(work, film, job, source)

@@ -9,11 +9,12 @@ import click
 from pipelines.commands.common import drawn_picture, json_option, print_result
 from pipelines.demo.scenes import sea
 from stylecore.artefacts import check_style
+from stylecore.averaging import average as mean_of
 from stylecore.catalog import PREVIEWS, find_style, style_names
 from stylecore.exporting import export_onnx
 from stylecore.images import load_picture, resize_short_side, to_image
 from stylecore.importing import import_checkpoint
-from stylecore.pack import save_pack
+from stylecore.pack import load_pack, save_pack
 from stylecore.stills import paint_still
 
 
@@ -99,6 +100,19 @@ def previews(picture: str | None, out: str, as_json: bool) -> None:
         made.append(str(folder / f"{name}.jpg"))
         to_image(paint_still(shown, pack, key)).save(made[-1], quality=88)
     print_result({"previews": made}, made, as_json)
+
+
+@styles.command()
+@click.argument("packs", nargs=-1, required=True, metavar="PACK PACK...")
+@click.option("--out", required=True, metavar="PACK", help="The style pack to write.")
+@json_option
+def average(packs: tuple[str, ...], out: str, as_json: bool) -> None:
+    """Take the mean of packs that were trained from one start: half-way between bold and careful.
+
+    Example: stylereel styles average bold.safetensors careful.safetensors --out both.safetensors
+    """
+    save_pack(mean_of([load_pack(Path(pack)) for pack in packs]), Path(out))
+    print_result({"pack": out}, [out], as_json)
 
 
 @styles.command(name="import")

@@ -22,6 +22,7 @@ from stylecore.catalog import BUNDLED_PAINTINGS, picture_vector
 from stylecore.digest import digest
 from stylecore.images import SUFFIXES, load_picture, resize_short_side
 from stylecore.losses import STYLE_LOSSES
+from stylecore.networks.painter import Painter
 from stylecore.pack import StylePack, blank_pack, load_pack, save_pack
 from stylecore.sheet import Row, draw_sheet
 from stylecore.stills import paint_still
@@ -144,6 +145,10 @@ def _starting_pack(start: str, paintings: Mapping[str, Tensor], seed: int) -> St
     if start == "blank":
         return blank_pack("painter", list(paintings), seed)
     pack = load_pack(BUNDLED_PAINTINGS if start == "bundled" else Path(start))
+    if not isinstance(pack.network, Painter):
+        raise UsageError(
+            f"--start {start}: holds a {pack.network_name} network; training goes on from painters"
+        )
     average = torch.stack(list(pack.vectors.values())).mean(0)
     vectors = {}
     for name, painting in paintings.items():

@@ -21,7 +21,7 @@ from stylecore.images import resize_short_side
 from stylecore.networks.painter import CELL_PX
 from stylecore.networks.reader import StyleReader
 from stylecore.normalize import LiveNorm, NormPrior
-from stylecore.pack import StylePack
+from stylecore.pack import StylePack, group
 from stylecore.palette import Tint, palette_of
 from stylecore.training.batches import Batch, Batches
 from stylecore.training.gallery import Gallery
@@ -107,8 +107,8 @@ class Trainer:
     def advance(self, batch: Batch) -> TrainStep:
         """One optimizer step."""
         parts = self._parts(batch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate() * group["pace"]
+        for each in self.optimizer.param_groups:
+            each["lr"] = self.learning_rate() * each["pace"]
         self.optimizer.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 10.0)
@@ -123,7 +123,7 @@ class Trainer:
         frames = crops[..., :side, :side]
         first = frames[:, :3]
         vectors, targets, parts = self._styles(batch)
-        moved = self.step % len(first)
+        moved = crop_asked_to_be_steady(self.step, len(self.names), len(first))
         second = crops[moved : moved + 1, :, top : top + side, left : left + side]
         grain = self.spec.motion_noise * torch.randn_like(second[:, :3])
         second = torch.cat([(second[:, :3] + grain).clamp(0, 1), second[:, 3:]], 1)
@@ -205,12 +205,12 @@ class Trainer:
         """The averaged weights as a pack."""
         average = {name: value.cpu() for (name, _), value in zip(self._named(), self.average, strict=True)}
         network = type(self.network)(**self.pack.network_arguments)
-        network.load_state_dict({**self.network.state_dict(), **_group(average, "network.")})
+        network.load_state_dict({**self.network.state_dict(), **group(average, "network.")})
         reader = self.pack.reader
         described = {name: each for name, each in self.pack.described.items() if name in self.names}
         if self.reader is not None:
             reader = StyleReader(self.reader.channels)
-            reader.load_state_dict({**self.reader.state_dict(), **_group(average, "reader.")})
+            reader.load_state_dict({**self.reader.state_dict(), **group(average, "reader.")})
             reader.eval().requires_grad_(False)
             described = {
                 name: reader.describe(picture[None])[0]
@@ -251,8 +251,9 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+def crop_asked_to_be_steady(step: int, styles: int, crops: int) -> int:
+    """Which crop of a step is looked at twice: styles take turns, and each comes to each of its crops."""
+    return step // styles % crops
 
 
 def train(trainer: Trainer, contents: Sequence[Tensor]) -> Iterator[TrainStep]:

@@ -63,7 +63,7 @@ def test_a_calibration_paints_a_hundredth_and_is_kept(film, tmp_path, codec, at_
     work = open_work(job.work)
     plan = load_film(job, work, film)
     (made,) = calibrate(work, plan, job, film)
-    assert made.frames == 2 and made.device_class == "cpu" and made.frame_seconds > 0
+    assert made.frames == 2 and made.device_class.startswith("cpu of ") and made.frame_seconds > 0
     assert made.at_once == at_once
     assert 0 < made.next_bytes < made.first_bytes
     assert calibrations(work, plan) == [made]

@@ -2,14 +2,12 @@
 
 import pytest
 import torch
-from conftest import draw
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.config import make_job
-from pipelines.errors import InputError, UsageError
-from pipelines.looks import film_keys, keyed_look, looks_of_shots, style_digest, with_style
-from pipelines.mattes import make_matte, read_matte
+from pipelines.errors import UsageError
+from pipelines.looks import _style_digest, film_keys, keyed_look, looks_of_shots, style_digest, with_style
 from pipelines.timeline import FrameRange, shots_from_cuts
 from stylecore.images import to_image
 from stylecore.spec import StyleKey, StyleSpec
@@ -69,7 +67,8 @@ def test_a_picture_is_known_by_what_is_in_it_and_not_by_how_it_was_read(tmp_path
     assert len({one, *(style_digest(f"{names[0]}:{weight}+seurat:0.5") for weight in (0.5, 0.7))}) == 3
     monkeypatch.setattr("stylecore.catalog.read_vector", lambda *_: torch.zeros(1))
     monkeypatch.setattr("stylecore.catalog.picture_vector", lambda pack, _: pack.vectors["seurat"] + 1 / 1024)
-    assert style_digest.__wrapped__(str(names[0])) == one
+    _style_digest.cache_clear()
+    assert style_digest(str(names[0])) == one
 
 
 def test_keys_follow_the_film_through_its_shots():
@@ -130,35 +129,3 @@ def test_packs_and_pictures_are_found_from_anywhere(monkeypatch, tmp_path):
     made = job(style="a.safetensors#x:1+scream:1", matte="m.png", looks=[{"shots": "1", "style": "p.jpg"}])
     assert made.style == f"{tmp_path}/a.safetensors#x:0.5+scream:0.5"
     assert made.matte == f"{tmp_path}/m.png" and made.looks[0].style == f"{tmp_path}/p.jpg"
-
-
-@pytest.fixture
-def cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("STYLEREEL_CACHE", str(tmp_path / "cache"))
-
-
-def test_a_picture_may_be_the_matte(cache, tmp_path):
-    grey = torch.zeros(3, 10, 20)
-    grey[..., 10:] = 1
-    to_image(grey).save(tmp_path / "m.png")
-    inside, outside = (make_matte(str(tmp_path / "m.png"), side, 96) for side in (False, True))
-    first, second = (list(read_matte(matte, FrameRange(3, 5), 40, 80)) for matte in (inside, outside))
-    assert len(first) == 2 and first[0].shape == (40, 80)
-    assert first[0][:, :30].max() == 0 and first[0][:, 50:].min() == 1
-    assert torch.allclose(first[0] + second[0], torch.ones(40, 80))
-    assert inside.digest == outside.digest
-
-
-def test_a_film_may_be_the_matte_frame_by_frame(cache, tmp_path):
-    path = draw(tmp_path / "m.mp4", shots=(12,), sound=False)
-    matte = make_matte(str(path), False, 12)
-    whole = list(read_matte(matte, FrameRange(0, 12), 48, 80))
-    part = list(read_matte(matte, FrameRange(7, 9), 48, 80))
-    assert all(map(torch.equal, whole[7:9], part)) and not torch.equal(whole[0], whole[11])
-    with pytest.raises(InputError, match="has 12 frames, the film has 96"):
-        make_matte(str(path), False, 96)
-
-
-def test_a_missing_matte_is_told(cache, tmp_path):
-    with pytest.raises(InputError, match="none.png"):
-        make_matte(str(tmp_path / "none.png"), False, 96)

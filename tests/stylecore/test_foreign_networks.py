@@ -1,5 +1,6 @@
 """Other people's networks come in equal to their definition, or not at all; ours go out equal to ours."""
 
+import json
 import os
 import pickle
 import sys
@@ -13,7 +14,8 @@ from conftest import checkpoint
 from safetensors.torch import save_file
 
 from stylecore import exporting, importing
-from stylecore.errors import ExportError, PackError
+from stylecore.encoders import load_encoder
+from stylecore.errors import ExportError, PackError, WeightsError
 from stylecore.exporting import export_onnx
 from stylecore.images import load_picture, resize_short_side
 from stylecore.importing import import_checkpoint
@@ -176,8 +178,16 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path, fault):
     assert "\n" not in str(refusal.value) and not (tmp_path / "sprung").exists()
 
 
-def test_damaged_safetensors_are_refused(tmp_path):
-    (tmp_path / "odd.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0nothing!")
+def _of_type(kind):
+    head = json.dumps({"x": {"dtype": kind, "shape": [2], "data_offsets": [0, 2]}}).encode()
+    return len(head).to_bytes(8, "little") + head + b"\0\0"
+
+
+@pytest.mark.parametrize("content", [b"\x08\0\0\0\0\0\0\0nothing!", _of_type("F8_E8M0")])
+def test_damaged_safetensors_are_refused(tmp_path, content):
+    (tmp_path / "odd.safetensors").write_bytes(content)
+    with pytest.raises(WeightsError, match="odd.safetensors: not a loss network"):
+        load_encoder(tmp_path / "odd.safetensors")
     with pytest.raises(PackError, match="odd.safetensors: not a safetensors file"):
         import_checkpoint(tmp_path / "odd.safetensors", "net")
 

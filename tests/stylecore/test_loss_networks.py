@@ -121,6 +121,25 @@ def test_weights_that_do_not_fit_are_refused_before_they_look(tmp_path, missing)
         load_encoder(tmp_path / "odd.safetensors")
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
+    weights = loss_weights("compact")
+    weights["conv3_1.bias"][1] = value
+    save_file(weights, tmp_path / "odd.safetensors")
+    with pytest.raises(WeightsError, match="odd.safetensors: holds NaN or infinity"):
+        load_encoder(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>sign in to this network</html>"])
+def test_what_is_no_network_in_torch_s_cache_is_refused_before_it_is_read(tmp_path, monkeypatch, content):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = tmp_path / "hub" / "checkpoints" / "vgg16-397923af.pth"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    with pytest.raises(WeightsError, match="expected 397923af.*remove it"):
+        published_encoder("vgg16")
+
+
 def test_what_lies_in_torch_s_cache_is_proved_by_its_name(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     file = tmp_path / "hub" / "checkpoints" / "vgg16-397923af.pth"

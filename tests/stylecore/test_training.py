@@ -1,20 +1,18 @@
 """Training on small real networks: it learns, it resumes to the bit, its packs travel."""
 
-import json
 from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
 from safetensors.torch import save_file
 
-from pipelines.commands.train import _resume, _save_checkpoint
+from pipelines.commands.train import _named, _resume, _save_checkpoint, _starting_pack, pictures_to_learn_on
 from pipelines.errors import UsageError
 from stylecore import losses
-from stylecore.catalog import bundled_styles, find_style, picture_vector, read_vector
+from stylecore.catalog import find_style, picture_vector, read_vector
 from stylecore.encoders import LAYOUTS, load_encoder
-from stylecore.errors import PackError, PictureError, WeightsError
+from stylecore.errors import PictureError, WeightsError
 from stylecore.images import load_picture, to_image
 from stylecore.networks.reader import StyleReader
 from stylecore.pack import blank_pack, load_pack, save_pack
@@ -24,7 +22,7 @@ from stylecore.training.contents import ContentCrops
 from stylecore.training.gallery import READ_PX, Gallery
 from stylecore.training.spec import TrainSpec
 from stylecore.training.targets import Targets
-from stylecore.training.trainer import Trainer, train
+from stylecore.training.trainer import Trainer, crop_asked_to_be_steady, train
 from stylecore.training.wishes import appetite, style_wish
 
 SPEC = TrainSpec(steps=6, crop_px=64, painting_short_side_px=64)
@@ -228,65 +226,25 @@ def test_a_pack_comes_back_as_it_went(pictures, encoder_file, tmp_path):
     assert pack.style_digest("two") == again.style_digest("two") != again.style_digest("one")
 
 
-def _edited(**changes):
-    """What makes a sound file of a pack's head and tensors, with some of them changed or (None) left out."""
-
-    def save(path):
-        whole = blank_pack("painter", ["one"], 4, width=8)
-        save_pack(whole, path)
-        with safe_open(path, framework="pt") as opened:
-            head = json.loads(opened.metadata()["stylereel"])
-            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
-        for name, value in changes.items():
-            place = tensors if name.replace("__", ".") in tensors else head
-            place[name.replace("__", ".")] = value
-        kept = {key: value for key, value in tensors.items() if value is not None}
-        save_file(kept, path, {"stylereel": json.dumps({k: v for k, v in head.items() if v is not None})})
-
-    return save
+def test_pictures_of_one_name_in_several_folders_are_all_learned_on(pictures, tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "0.png").write_bytes(pictures[len(folder) % 2].read_bytes())
+    assert len(pictures_to_learn_on([str(tmp_path / "one"), str(tmp_path / "two")])) == 2
+    with pytest.raises(UsageError, match="two/0.png: a second style called 0; name it"):
+        _named((f"{tmp_path}/one/0.png", f"{tmp_path}/two/0.png"))
 
 
-@pytest.mark.parametrize(
-    "save",
-    [
-        lambda path: save_file({"x": torch.ones(1)}, path, {"stylereel": "{broken"}),
-        _edited(network=None),
-        _edited(network="nosuch"),
-        _edited(cards=None),
-        _edited(arguments={"width": 10**9}),
-        _edited(arguments={"depth": 3}),
-        _edited(prior__mean=torch.zeros(3)),
-        _edited(prior__var=-torch.ones(sum(blank_pack("painter", [], 4, width=8).prior.channels))),
-        _edited(style__one=None),
-        _edited(style__one=torch.ones(2, 5)),
-        _edited(style__one=torch.full((2, 6), torch.nan)),
-    ],
-)
-def test_a_pack_that_is_not_whole_is_refused_before_it_paints(tmp_path, save):
-    path = tmp_path / "odd.safetensors"
-    save(path)
-    with pytest.raises(PackError, match="odd.safetensors: not a (whole )?style pack"):
-        load_pack(path)
+def test_every_style_is_asked_to_be_steady_in_every_crop():
+    """By the step alone, of twelve styles and six crops some would never be."""
+    asked = {(step % 12, crop_asked_to_be_steady(step, 12, 6)) for step in range(72)}
+    assert len(asked) == 72
 
 
-@pytest.mark.parametrize("content", [b"", b"not a pack", b"\x08\0\0\0\0\0\0\0{}      "])
-def test_what_is_no_pack_is_refused_by_name(tmp_path, content):
-    path = tmp_path / "odd.safetensors"
-    path.write_bytes(content)
-    with pytest.raises(PackError, match="odd.safetensors"):
-        load_pack(path)
-
-
-def test_an_unknown_style_names_the_known_ones():
-    with pytest.raises(PackError, match="identity"):
-        find_style("nosuch")
-
-
-def test_every_bundled_style_loads_and_tells_its_origin():
-    assert len(bundled_styles()) >= 2
-    for name, path in bundled_styles().items():
-        card = load_pack(path).cards[name]
-        assert card["artist"] and card["work"]
+def test_only_painters_are_trained_on(tmp_path):
+    save_pack(blank_pack("johnson", ["a"], 1, width=4), tmp_path / "classic.safetensors")
+    with pytest.raises(UsageError, match="classic.safetensors: holds a johnson network"):
+        _starting_pack(str(tmp_path / "classic.safetensors"), {"a": torch.rand(3, 64, 64)}, 1)
 
 
 def test_wrong_weights_are_refused(encoder_file, tmp_path):
