@@ -151,6 +151,16 @@ def test_nothing_that_is_kept_holds_a_secret(rendered, prefect_home, capsys):
         assert [secret for secret in SECRETS if secret.encode() in data] == [], path
 
 
+@pytest.mark.parametrize("command", ["plan", "look"])
+def test_what_is_planned_leaves_no_secret_in_names(rendered, tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STYLEREEL_CACHE", str(tmp_path / "cache"))
+    rest = {"look": ["--styles", "noir", "--frames", "1", "--height", "40"], "plan": ["--style", "noir"]}
+    assert run([command, SOURCE, *rest[command], "--json"]) == 0
+    told = "".join(capsys.readouterr()) + " ".join(map(str, tmp_path.rglob("*")))
+    assert not [secret for secret in SECRETS if secret in told]
+
+
 def test_a_retry_asks_for_what_is_not_stored_and_takes_it_from_the_environment(rendered, monkeypatch, capsys):
     _, work = rendered
     monkeypatch.setattr(credentials, "_users", {})

@@ -14,7 +14,7 @@ from pipelines.disk import PARTIAL
 from pipelines.errors import InputError, OutageError, StorageError
 from pipelines.faults import patient
 from pipelines.progress import LOGGER, Advance, Stage
-from pipelines.storage import Store, fetch_source
+from pipelines.storage import Store, fetch_source, find_files
 from pipelines.work import forget_others, open_work
 
 CONTENT = bytes(range(256)) * 40_000
@@ -133,6 +133,16 @@ def test_large_files_go_up_in_pieces_and_whole(s3, tmp_path):
     assert store.size("film.mp4") == 120_000_000 and not file.exists()
     assert "-3" in store.identity("film.mp4").version  # the mark of a whole made of three pieces
     assert store.read("film.mp4")[59_999_999:60_000_001] == bytes([59, 60])
+
+
+def test_a_folder_may_be_called_what_a_pattern_or_a_half_is_called(tmp_path):
+    folder = tmp_path / "Show [1080p].partial"
+    store = Store(str(folder))
+    store.write("parts/one.mkv", b"one")
+    store.write(f"parts/two.mkv{PARTIAL}", b"tw")
+    assert store.names("parts") == ["parts/one.mkv"] and store.sizes("parts") == {"parts/one.mkv": 3}
+    (found,) = (each for each in find_files(str(folder)) if PARTIAL not in Path(each.url).name)
+    assert found.url == f"{folder}/parts/one.mkv"
 
 
 def test_copies_of_what_nobody_has_used_for_a_day_are_forgotten(s3, tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ SHOWN = (
     ("clips/androidx_dog_720p30_live.mp4", 72),
     ("clips/bbb_720p24_30s_vp8_vorbis.webm", 402),
 )
-FILMS = ("starry-night", "great-wave", "scream")
+FILMS = ("starry-night", "wheat-field", "kandinsky")
 GAP_PX = 6
 
 

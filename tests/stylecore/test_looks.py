@@ -204,6 +204,14 @@ def test_a_change_is_carried_as_it_is_at_its_own_size():
     assert torch.equal(carry(change, source, lost, source), change)
 
 
+@pytest.mark.parametrize("size", [(40, 120), (80, 60)])
+def test_what_is_painted_over_is_gone_where_one_side_alone_is_larger(size):
+    source = torch.rand(1, 1, *size)
+    small = resize(source, (40, 60))
+    covered = carry(0.5 - small, small, torch.ones_like(small), source)
+    assert (source + covered - 0.5).abs().max() < 0.05
+
+
 def test_no_change_stays_no_change_and_sharp_edges_stay_sharp():
     source = torch.zeros(1, 3, 80, 120)
     source[..., 60:] = 0.8

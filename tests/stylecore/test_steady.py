@@ -190,3 +190,5 @@ def test_pictures_too_small_for_motion_are_painted(size):
     stylizer = Stylizer(pack, "plain", YuvFormat("bt709", False, gray=True), EngineSpec(), steady=1)
     made = stylizer.stylize(frames, stylizer.survey(frames))
     assert [plane.shape for (plane,) in made] == [size] * 3
+    assert all((plane != frame).any() for (plane,), (frame,) in zip(made, frames, strict=True))
+    assert all(plane.float().std() < 40 for (plane,) in made), "of flat frames nothing wild is made"

@@ -66,6 +66,7 @@ def test_a_place_is_asked_to_agree_with_the_nearest_that_knows_it(shot, regions,
 
 def test_a_shot_begins_as_if_nothing_had_been_before(shot, regions, encoder):
     once = list(paint_shot(shot[:2], regions, encoder, SPEC))
+    list(paint_shot([frame.flip(-1) for frame in shot[:2]], regions, encoder, SPEC))
     again = list(paint_shot(shot[:2], regions, encoder, SPEC))
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
 
