@@ -119,7 +119,7 @@ def fingerprint(path: Path) -> tuple[str, int]:
         return file_sha256(path), path.stat().st_size
     digest, size = hashlib.sha256(), 0
     for file in sorted(path.iterdir()):
-        if is_left_by_systems(file.name):
+        if is_left_by_systems(file.name) or not file.is_file():
             continue
         digest.update(f"{file.name} {file_sha256(file)}\n".encode())
         size += file.stat().st_size

@@ -1,7 +1,7 @@
 """Mattes: where a film may be painted, from a greyscale picture or a film that runs beside it."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import repeat
 from pathlib import Path
@@ -13,12 +13,12 @@ from pipelines.credentials import hide_secrets
 from pipelines.disk import mark
 from pipelines.environment import cache_folder
 from pipelines.errors import InputError
-from pipelines.indexed import ensure_index, source_key
+from pipelines.indexed import ensure_index
 from pipelines.media.frames import FrameReader
 from pipelines.media.probe import probe
 from pipelines.media.scan import as_shown
 from pipelines.planes import frame_planes, yuv_format
-from pipelines.storage import Store, fetch_source
+from pipelines.storage import Store, fetch_source, local_file
 from pipelines.timeline import FrameRange
 from stylecore.catalog import is_picture
 from stylecore.color import luma
@@ -41,8 +41,7 @@ def make_matte(url: str, outside: bool, frames: int) -> Matte:
             raise InputError(
                 f"matte {url}: has {found} frames, the film has {frames}; they must run together"
             )
-    # A few pixels that were touched up are another matte; of a film, the index proves every frame.
-    return Matte(url, file_sha256(path) if is_picture(url) else source_key(path), outside)
+    return Matte(url, file_sha256(path), outside)
 
 
 def read_matte(matte: Matte, frames: FrameRange, height: int, width: int) -> Iterator[Tensor]:
@@ -60,14 +59,26 @@ def read_matte(matte: Matte, frames: FrameRange, height: int, width: int) -> Ite
 
 
 def matte_mark(url: str) -> object:
-    """Another one whenever the matte at a URL is replaced."""
-    return mark(_local(url)) if url else None
+    """Another one whenever the matte at a URL is replaced, or fetched anew; no store is asked."""
+    if not url:
+        return None
+    return mark(local_file(url) or _folder_of(url) / hide_secrets(url).rpartition("/")[2])
+
+
+def fetch_mattes(urls: Iterable[str]) -> None:
+    """Have those that lie elsewhere on this machine as they are now."""
+    for url in filter(None, urls):
+        _local(url)
 
 
 def _local(url: str) -> Path:
+    return fetch_source(url, _folder_of(url))
+
+
+def _folder_of(url: str) -> Path:
     # Titles of a season have mattes of the same name, each in a folder of its own.
     own = hashlib.sha256(hide_secrets(url).encode()).hexdigest()[:16]
-    return fetch_source(url, cache_folder() / "mattes" / "files" / own)
+    return cache_folder() / "mattes" / "files" / own
 
 
 def _moving(path: Path, frames: FrameRange) -> Iterator[Tensor]:

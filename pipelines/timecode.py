@@ -15,6 +15,7 @@ from pipelines.timeline import FrameRange, Timeline
 
 _DROPPED = {Fraction(30000, 1001): 2, Fraction(60000, 1001): 4}
 """Names skipped at the start of a minute, for the rates that have drop-frame counting."""
+_RECOUNTED = (Fraction(4, 5), Fraction(2, 5), Fraction(2))
 _TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d)([:;])(\d\d+)")
 
 
@@ -133,10 +134,16 @@ class Counting:
 
 
 def counted_at(text: str, source_rate: Fraction, rate: Fraction) -> str:
-    """A first timecode as it is written at another rate: frames are dropped at 29.97 and 59.94 only."""
+    """A first timecode as it is written at another rate: frames are dropped at 29.97 and 59.94 only.
+
+    It is counted anew where film was won from video, or a picture made of each field; any other difference
+    of rates may be a container's guess.
+    """
     found = _TIMECODE.fullmatch(text)
     if found is None:
         return text
     mark = found[4] if rate in _DROPPED else ":"
-    count = int(found[5]) * counted_rate(rate) // counted_rate(source_rate)
+    count = int(found[5])
+    if rate / source_rate in _RECOUNTED:
+        count = count * counted_rate(rate) // counted_rate(source_rate)
     return f"{text[: found.start(4)]}{mark}{count:02}"

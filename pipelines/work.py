@@ -14,7 +14,6 @@ from filelock import FileLock, Timeout
 from pipelines import manifest
 from pipelines.config import make_job
 from pipelines.credentials import hide_secrets
-from pipelines.device_lock import is_taken
 from pipelines.disk import mark
 from pipelines.environment import cache_folder
 from pipelines.errors import EngineError, UsageError
@@ -104,8 +103,9 @@ def forget_others(work: Work, unused_seconds: float = 86_400) -> None:
     if work.store.local_folder() is not None or not work.scratch.parent.is_dir():
         return
     for other in work.scratch.parent.iterdir():
-        unused = other != work.scratch and _last_used(other) < time.time() - unused_seconds
-        if unused and not is_taken(other / "lock"):
+        if other == work.scratch or not other.is_dir() or _last_used(other) >= time.time() - unused_seconds:
+            continue
+        with suppress(Timeout, OSError), FileLock(other / "lock").acquire(timeout=0):
             shutil.rmtree(other, ignore_errors=True)
 
 

@@ -26,6 +26,7 @@ from pipelines.flows.server import EmbeddedServer, answers, given_server, pointe
 from pipelines.indexed import source_key
 from pipelines.jobs import Season, TitleJob
 from pipelines.looks import check_styles
+from pipelines.mattes import fetch_mattes
 from pipelines.media.encoding import container_of
 from pipelines.media.pictures import is_sequence
 from pipelines.media.probe import probe
@@ -61,6 +62,7 @@ def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dic
         source = find_source(job, work)
         probe(source)
         with _signals_stop(), _server() as api_url:
+            fetch_mattes(look.matte for look in (job, *job.looks))
             film = load_film(job, work, source)
             facts = _delivered(job, work, film, source) or _in_thread(api_url, lambda: _run_flow(job, pool))
         if page and facts["sha256"].encode() not in (work.store.read(PAGE) or b""):

@@ -17,7 +17,7 @@ from pipelines import manifest, progress
 from pipelines.credentials import scrub
 from pipelines.delivery import Published, assemble_delivery, conform_delivery, publish_delivery
 from pipelines.device import shards_at_once, share_cores
-from pipelines.errors import OutageError, StorageError
+from pipelines.errors import OutageError, StorageError, UnreadError
 from pipelines.faults import Fault, fault_of, message, patient, transient_pauses, trust_in
 from pipelines.jobs import TitleJob
 from pipelines.manifest import FAILED, OK, ShardResult
@@ -74,15 +74,16 @@ def render_title_shard(job: TitleJob, source: Path, shard: int) -> str:
         while not trust.refusal:
             try:
                 failed = _attempt(job, source, shard)
-            except StorageError as err:  # not even the manifest could be written
-                trust.note(f"shard {shard}", fault_of(err), str(err))
-                return str(err)
-            if failed is None:
-                return ""
-            pause = next(pauses, None) if failed.fault == Fault.TRANSIENT else None
+            except (StorageError, UnreadError) as err:  # no manifest to write to, or no film to plan
+                key, fault, text = f"shard {shard}", fault_of(err), str(err)
+            else:
+                if failed is None:
+                    return ""
+                key, fault, text = failed.key, Fault(failed.fault), failed.error_text
+            pause = next(pauses, None) if fault == Fault.TRANSIENT else None
             if pause is None:
-                trust.note(failed.key, Fault(failed.fault), failed.error_text)
-                return failed.error_text
+                trust.note(key, fault, text)
+                return text
             time.sleep(pause)
     return trust.refusal
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ SUFFIXES = (".png", ".tif", ".tiff", ".exr")
 Rgb = NDArray[Any]
 """A picture (H,W,3): uint8, uint16, or float16 and float32 in linear light."""
 
+_LEFT_BY_SYSTEMS = (
+    *(".ds_store", "._*", ".directory", ".nfs*", ".fuse_hidden*", ".trash-*", ".thumbnails"),
+    *("@eadir", "@recycle", "thumbs.db", "desktop.ini"),
+)
 _NUMBER = re.compile(r"%0?(\d*)d")
 # Codes of H.273 and the curve by which light is coded; what is not said is taken for BT.709.
 _CURVES = {1: "bt709", 2: "bt709", 6: "bt709", 11: "bt709", 12: "bt709", 14: "bt709", 15: "bt709"} | {
@@ -95,7 +100,7 @@ def is_of_delivery(output: str, name: str) -> bool:
 
 def is_left_by_systems(name: str) -> bool:
     """Whether it is one of those files that desktops and file servers leave in every folder."""
-    return name.startswith((".", "@")) or name.lower() in ("thumbs.db", "desktop.ini")
+    return any(fnmatch(name.lower(), pattern) for pattern in _LEFT_BY_SYSTEMS)
 
 
 def is_sequence(output: str) -> bool:

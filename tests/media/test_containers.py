@@ -113,6 +113,7 @@ NTSC, FILM = Fraction(30000, 1001), Fraction(24000, 1001)
         ("01:00:00:20", FILM, FILM, "01:00:00:20"),
         ("00:01:00;02", NTSC, 2 * NTSC, "00:01:00;04"),
         ("01:00:00:119", Fraction(120), Fraction(120), "01:00:00:119"),
+        ("01:00:00:20", Fraction(50), Fraction(25), "01:00:00:20"),
         ("nothing of the kind", NTSC, FILM, "nothing of the kind"),
     ],
 )

@@ -323,6 +323,16 @@ def test_the_timecode_of_a_range_is_that_of_its_first_frame(film, tmp_path):
             assert container.streams.video[0].metadata["timecode"] == wanted
 
 
+def test_the_timecode_of_a_range_of_film_in_video_is_counted_as_film(tmp_path):
+    """Its 20th frame is shown 25 frames of the video later."""
+    draw(tmp_path / "film.mkv", size="64x48", rate="24000/1001", shots=(24, 24), sound=False)
+    carried = ["-vf", "telecine=pattern=23,setfield=tff", "-c:v", "ffv1", "-timecode", "01:00:00:00"]
+    ffmpeg("-i", str(tmp_path / "film.mkv"), *carried, str(tmp_path / "tc.mov"))
+    target, *_ = delivered(tmp_path / "tc.mov", FrameRange(20, 40), ".mov", tmp_path)
+    with av.open(str(target)) as container:
+        assert container.streams.video[0].metadata["timecode"] == "01:00:00:20"
+
+
 def job_for(source, output, pack, **options):
     defaults = {"style": f"{pack}#plain", "device": "cpu", "shard_frames": 20, "preset": "ultrafast"}
     return make_job({"source": str(source), "output": str(output), **defaults, **options})

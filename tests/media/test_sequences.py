@@ -218,6 +218,8 @@ def test_a_folder_with_other_things_is_not_touched(clips, tmp_path, prefect_api)
 # What lies beside the pictures, and what is said of it.
 BESIDE = {
     "comp.nk": "holds comp.nk, ",
+    ".git/HEAD": "holds .git, ",
+    ".env": "holds .env, ",
     "f_1.png": "holds f_1.png, ",
     ".DS_Store": "",
     "@eaDir/f": "",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from filelock import FileLock
 
 from pipelines import transfer
 from pipelines.disk import PARTIAL
@@ -153,8 +154,12 @@ def test_copies_of_what_nobody_has_used_for_a_day_are_forgotten(s3, tmp_path, mo
         (work.scratch / "source" / "film.mp4").write_bytes(b"film")
         for each in (*work.scratch.rglob("*"), work.scratch):
             os.utime(each, (1, 1))
-    (busy.scratch / "lock").touch()
-    forget_others(mine)
+    (mine.scratch.parent / ".DS_Store").touch()
+    os.utime(mine.scratch.parent / ".DS_Store", (1, 1))
+    with FileLock(busy.scratch / "lock"):  # painted by others, it writes nothing here
+        os.utime(busy.scratch / "lock", (1, 1))
+        os.utime(busy.scratch, (1, 1))
+        forget_others(mine)
     assert mine.scratch.exists() and busy.scratch.exists() and not old.scratch.exists()
     forget_others(open_work(str(tmp_path)))
 
