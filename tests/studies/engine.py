@@ -77,15 +77,17 @@ def shards(film: str, frames: int) -> None:
 def _cores() -> None:
     """What two cores do of pure work, of what one does: shards at once cannot gain more than that."""
     torch.set_num_threads(1)
-    features = torch.rand(1, 64, 137, 242, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)
-    kernel = torch.rand(64, 64, 3, 3, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)
+    shapes = ((1, 64, 137, 242), (64, 64, 3, 3))
+    exact = [torch.rand(shape).contiguous(memory_format=torch.channels_last) for shape in shapes]
+    rounded = [each.bfloat16() for each in exact]
     works: dict[str, Callable[[], object]] = {
-        "convolution": lambda: F.conv2d(features, kernel),
+        "convolution in bf16": lambda: F.conv2d(*rounded),
+        "convolution in fp32": lambda: F.conv2d(*exact),
         "copy": torch.ones(1 << 24).clone,
     }
     for name, work in works.items():
-        alone, both = (median(_turns(work, count) for _ in range(5)) for count in (1, 2))
-        print(f"{name}: two cores do {both / alone:.2f} times what one does")
+        shares = [_turns(work, 2) / _turns(work, 1) for _ in range(7)]
+        print(f"{name}: two cores do {median(shares):.2f} times what one does")
 
 
 def _turns(work: Callable[[], object], cores: int) -> int:
