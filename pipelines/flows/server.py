@@ -109,6 +109,10 @@ def pointed_at(url: str) -> Iterator[None]:
     """Flows of this process, and of its children, use the server at `url`."""
     before = os.environ.get("PREFECT_API_URL")
     os.environ["PREFECT_API_URL"] = url
+    if "prefect" in sys.modules:  # it has read its settings when it was loaded
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
     try:
         yield
     finally:
