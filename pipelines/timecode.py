@@ -16,6 +16,7 @@ from pipelines.timeline import FrameRange, Timeline
 _DROPPED = {Fraction(30000, 1001): 2, Fraction(60000, 1001): 4}
 """Names skipped at the start of a minute, for the rates that have drop-frame counting."""
 _RECOUNTED = (Fraction(4, 5), Fraction(2, 5), Fraction(2))
+"""A film's rate of its video's: won back from telecine at 29.97 or 59.94, or a picture of each field."""
 _TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d)([:;])(\d\d+)")
 
 

@@ -144,7 +144,7 @@ def find_source(job: TitleJob, work: Work) -> Path:
 
 
 def load_film(job: TitleJob, work: Work, source: Path) -> FilmPlan:
-    """Everything that has to be done, from the stored index; planned once per process."""
+    """Everything that has to be done, from the stored index; planned once per process and content."""
     if not source.exists():
         probe(source)
     return _cached_film(job, work, source, mark(source), looks_mark(job))

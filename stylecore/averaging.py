@@ -1,7 +1,7 @@
 """One pack out of several that were trained from one start: the mean of their weights.
 
-Runs that began alike end in one valley of the loss, and its middle is better than its rims (Wortsman 2022,
-*Model soups*): half-way between a judge that wants bold strokes and one that wants faces.
+Runs that began alike end in one valley of the loss, and its middle is often better than its rims (Wortsman
+2022, *Model soups*): half-way between a judge that wants bold strokes and one that wants faces.
 """
 
 from collections.abc import Mapping, Sequence

@@ -44,8 +44,9 @@ def plan(
     """
     if output is None and not source.endswith(JOB_SUFFIXES):
         # Nothing is to be left beside the source; the index is worth keeping all the same.
-        output = f"{Path(hide_secrets(source)).stem}-stylized.mkv"
-        options["work"] = options["work"] or str(cache_folder() / "plans" / Path(hide_secrets(source)).stem)
+        name = Path(hide_secrets(source)).stem
+        output = f"{name}-stylized.mkv"
+        options["work"] = options["work"] or str(cache_folder() / "plans" / name)
     job = job_from_arguments(source, output, options)
     check_styles(job)
     refuse_foreign_folder(job)
