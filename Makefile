@@ -9,7 +9,7 @@ demo: $(READY)
 	$(VENV)/bin/stylereel demo
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest -n 3 --dist loadfile
+	$(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-long: $(READY)
 	$(VENV)/bin/python -m pytest -m long

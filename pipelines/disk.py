@@ -1,5 +1,6 @@
 """This machine's disk: files and folders that appear whole or not at all."""
 
+import ctypes
 import errno
 import os
 import shutil
@@ -83,11 +84,25 @@ def move_folder(folder: Path, target: Path) -> None:
             raise
         shutil.copytree(folder, new)
         shutil.rmtree(folder)
-    os.sync()  # once, rather than for each of many thousand files
+    _sync_disk_of(new)  # once, rather than for each of many thousand files
     if target.exists():
         os.rename(target, old)
     os.rename(new, target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync_disk_of(folder: Path) -> None:
+    """Other disks of this machine are let be: one that does not answer would hold us for ever."""
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:  # not Linux
+        os.sync()
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if syncfs(handle):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+    finally:
+        os.close(handle)
 
 
 def mark(path: Path) -> tuple[int, int] | None:

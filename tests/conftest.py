@@ -21,9 +21,10 @@ from pipelines.media.probe import SourceInfo, probe
 from stylecore.encoders import LAYOUTS, Encoder
 from stylecore.pack import blank_pack, save_pack
 
-# How long a machine takes is no fact about the code: benchmarks time, tests do not.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# How long a machine takes is no fact about the code: benchmarks time, tests do not. And what is red today
+# is red tomorrow.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker has a core; threads of two would only wait for each other.
@@ -36,7 +37,7 @@ SCENES = ("testsrc2", "mandelbrot=end_scale=0.3", "smptehdbars", "cellauto=rule=
 def ffmpeg(*arguments: str) -> None:
     """Run the packaged ffmpeg."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y", *arguments]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=120)
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=600)
 
 
 def draw(
@@ -64,6 +65,12 @@ def draw(
     codec = video or ["-c:v", "libx264", "-crf", "20", "-g", "24", "-bf", "2"]
     ffmpeg(*inputs, *tone, "-filter_complex", graph, *maps, *codec, "-threads", "2", str(path))
     return path
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Noise is the same whichever tests a worker ran before."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
@@ -131,18 +138,23 @@ _SERVER, _SERVER_HOME = "STYLEREEL_TEST_SERVER", "STYLEREEL_TEST_SERVER_HOME"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start one Prefect server for all workers, while they collect: a new one takes many seconds."""
-    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
-        config.server_home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        config.shared_server = EmbeddedServer(Path(config.server_home.name))
-        os.environ |= {_SERVER: config.shared_server.url, _SERVER_HOME: config.server_home.name}
+    """Give the run a cache of its own, and its workers one Prefect server: a new one takes many seconds."""
+    if hasattr(config, "workerinput"):
+        return
+    config.run_folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    folder = Path(config.run_folder.name)
+    os.environ["STYLEREEL_CACHE"] = str(folder / "cache")
+    if getattr(config.option, "numprocesses", None):
+        config.shared_server = EmbeddedServer(folder / "prefect")
+        os.environ |= {_SERVER: config.shared_server.url, _SERVER_HOME: str(folder / "prefect")}
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop it."""
+    """Stop it and leave nothing."""
     if hasattr(config, "shared_server"):
         config.shared_server.stop()
-        config.server_home.cleanup()
+    if hasattr(config, "run_folder"):
+        config.run_folder.cleanup()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -191,9 +203,23 @@ def s3() -> Iterator[str]:
     server.stop()
 
 
+def gone(pid: int) -> bool:
+    """Whether a process ends within a minute; one that waits to be buried has ended."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
 def await_server(url: str) -> None:
     """Return once a server that is starting answers."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + 3 * START_SECONDS
     while not answers(url):
         assert time.monotonic() < deadline, f"{url} does not answer"
         time.sleep(0.1)

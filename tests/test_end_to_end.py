@@ -117,7 +117,7 @@ def test_kill_nine_while_two_shards_are_painted(film, tmp_path, pack, uninterrup
         [sys.executable, str(HERE / "kill_at.py"), json.dumps(job.model_dump()), place, "2", argument],
         start_new_session=True,
         capture_output=True,
-        timeout=120,
+        timeout=600,
     )
     assert killed.returncode == -9, killed.stderr.decode()[-2000:]
     facts = run_title(job, page=False)
@@ -266,7 +266,7 @@ def test_kill_nine_at_any_moment_costs_at_most_one_shard(film, tmp_path, pack, u
         start_new_session=True,
         env=dict(os.environ),
         capture_output=True,
-        timeout=120,
+        timeout=600,
     )
     assert killed.returncode == -9, killed.stderr.decode()[-2000:]
     output = Path(job.output)

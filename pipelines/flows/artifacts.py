@@ -33,7 +33,7 @@ from pipelines.work import open_work
 
 UPDATE_SECONDS = 2.0
 """An artifact is updated at most this often."""
-_LAST_WORD_SECONDS = 10.0
+_LAST_WORD_SECONDS = 30.0
 """No film waits longer for a server that has gone away."""
 
 
@@ -165,6 +165,13 @@ class _Listener(logging.Handler):
         return min(100.0, 100 * self.done / self.stage.total) if self.stage.total else 0.0
 
     def _tell(self) -> None:
+        try:
+            self._keep_telling()
+        except RuntimeError:  # of a client that was closed
+            if not self.over.is_set():
+                raise
+
+    def _keep_telling(self) -> None:
         artifact, told, last = None, 0.0, False
         key, what = _key("progress", self.job), f"Frames of {self.job.name}"
         while not last:

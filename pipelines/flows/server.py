@@ -10,11 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import httpx
 
 from pipelines.credentials import hide_secrets
 from pipelines.environment import prefect_server_given
@@ -22,8 +22,8 @@ from pipelines.errors import EngineError, OutageError, UsageError
 from pipelines.faults import wait_out
 
 START_SECONDS = 180
-ANSWER_SECONDS = 20
-"""A busy server takes its time; one that is not there refuses at once."""
+_PATIENCE = httpx.Timeout(120, connect=10)
+"""A busy server takes its time, in seconds; one that is not there is soon known."""
 _QUIET = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
@@ -36,12 +36,14 @@ _QUIET = {
 
 def quiet_prefect(home: Path | None) -> Mapping[str, str]:
     """Settings under which Prefect neither chats nor calls home; to be in place before it is imported."""
-    settings = dict(_QUIET)
-    if home is not None:
-        settings |= {"PREFECT_HOME": str(home), "PREFECT_PROFILES_PATH": str(home / "profiles.toml")}
+    settings = dict(_QUIET) if home is None else {**_QUIET, **_home_settings(home)}
     for name, value in settings.items():
         os.environ.setdefault(name, value)
     return settings
+
+
+def _home_settings(home: Path) -> Mapping[str, str]:
+    return {"PREFECT_HOME": str(home), "PREFECT_PROFILES_PATH": str(home / "profiles.toml")}
 
 
 class EmbeddedServer:
@@ -50,14 +52,20 @@ class EmbeddedServer:
     def __init__(self, home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True)
         quiet_prefect(home)
-        self.port = _free_port()
-        self.child = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.flows.server", str(self.port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self.log = home / "server.log"
+        # Bound here: a port that was only looked up may be taken before the child has started.
+        with socket.socket() as door, self.log.open("wb") as log:
+            door.bind(("127.0.0.1", 0))
+            self.port = door.getsockname()[1]
+            self.child = subprocess.Popen(
+                [sys.executable, "-m", "pipelines.flows.server", str(door.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=[door.fileno()],
+                env={**os.environ, **_home_settings(home)},  # whatever home others here were told of
+            )
 
     @property
     def url(self) -> str:
@@ -70,7 +78,8 @@ class EmbeddedServer:
         while not answers(self.url):
             if self.child.poll() is not None:
                 raise EngineError(
-                    f"Prefect's server ended with status {self.child.returncode}; try `stylereel doctor`"
+                    f"Prefect's server ended with status {self.child.returncode} ({self.log}); "
+                    "try `stylereel doctor`"
                 )
             if time.monotonic() > deadline:
                 raise EngineError(
@@ -125,16 +134,10 @@ def pointed_at(url: str) -> Iterator[None]:
 def answers(url: str) -> bool:
     """Whether a Prefect API is there."""
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=ANSWER_SECONDS) as answer:
-            return answer.status == 200
-    except (OSError, ValueError, urllib.error.URLError):
+        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=_PATIENCE, follow_redirects=True)
+    except (httpx.HTTPError, httpx.InvalidURL):
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return answer.status_code == 200
 
 
 def _end_with_parent() -> None:
@@ -142,20 +145,14 @@ def _end_with_parent() -> None:
     os._exit(0)
 
 
-def _serve(port: int) -> None:
+def _serve(door: socket.socket) -> None:
     import uvicorn
 
     os.environ["PREFECT__SERVER_EPHEMERAL"] = "1"
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    uvicorn.run(
-        "prefect.server.api.server:create_app",
-        factory=True,
-        host="127.0.0.1",
-        port=port,
-        log_level="critical",
-        lifespan="on",
-    )
+    app = "prefect.server.api.server:create_app"
+    uvicorn.Server(uvicorn.Config(app, factory=True, log_level="critical", lifespan="on")).run([door])
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -14,12 +14,12 @@ from typing import TypeAlias
 import ffmpeg
 import imageio_ffmpeg
 
-from pipelines.errors import AssemblyError, UsageError
+from pipelines.errors import AssemblyError, InputError, UsageError
 
 Graph: TypeAlias = ffmpeg.nodes.OutputStream
 MINIMUM = (5, 1)
 _STOP_SECONDS = 5
-_DESCRIBE_SECONDS = 20
+_ANSWER_SECONDS = 120
 _WHITELIST = ("-protocol_whitelist", "file")
 
 
@@ -45,7 +45,9 @@ def find_ffmpeg() -> Binary:
 
 def _version(path: str) -> tuple[int, int] | None:
     try:
-        text = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30).stdout
+        text = subprocess.run(
+            [path, "-version"], capture_output=True, text=True, timeout=_ANSWER_SECONDS
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r"ffmpeg version \D{0,2}(\d+)\.(\d+)", text)
@@ -60,10 +62,12 @@ def described(source: Path) -> str:
             [find_ffmpeg().path, *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_DESCRIBE_SECONDS,
+            timeout=_ANSWER_SECONDS,
         )
-    except subprocess.TimeoutExpired:
-        return ""
+    except subprocess.TimeoutExpired as err:
+        raise InputError(
+            f"{source.name}: ffmpeg did not describe it in {_ANSWER_SECONDS} s; is its disk away?"
+        ) from err
     return done.stderr.decode(errors="replace")
 
 

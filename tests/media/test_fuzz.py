@@ -13,7 +13,7 @@ from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.tracks import decide
 
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 300
 FORMS = {
     "film.mp4": [],
     "film.mkv": ["-c", "copy"],

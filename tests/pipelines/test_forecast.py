@@ -4,7 +4,6 @@ import os
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from conftest import index_film
@@ -90,17 +89,16 @@ def test_a_lossless_part_may_be_as_large_as_its_samples(film, tmp_path, facts):
     assert likely_bytes(lossy.encoding, 10) < likely_bytes(lossless.encoding, 10) / 4
 
 
-def test_a_shard_waits_until_there_is_room():
+def test_a_shard_waits_until_there_is_room(tmp_path):
     """A large file fills the disk; when it goes, work goes on."""
-    folder = Path("/dev/shm") if os.path.isdir("/dev/shm") else Path("/tmp")
-    ballast = folder / f"stylereel-ballast-{os.getpid()}"
+    ballast = tmp_path / "ballast"
     with ballast.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, 256 << 20)
     try:
-        needed = free_bytes(folder) - SPARE_BYTES + (128 << 20)
+        needed = free_bytes(tmp_path) - SPARE_BYTES + (128 << 20)
         with pytest.raises(StorageError, match="waited for 0 s"):
-            await_space(folder, needed, every_seconds=0.01, patience_seconds=0)
-        waiter = threading.Thread(target=await_space, args=(folder, needed, 0.01))
+            await_space(tmp_path, needed, every_seconds=0.01, patience_seconds=0)
+        waiter = threading.Thread(target=await_space, args=(tmp_path, needed, 0.01))
         waiter.start()
         time.sleep(0.1)
         assert waiter.is_alive()

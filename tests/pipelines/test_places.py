@@ -193,7 +193,7 @@ def test_an_outage_is_waited_out_up_to_a_limit(failures, comes, tmp_path, monkey
             if comes:
                 assert store.read("film") == b"film"
             else:
-                with pytest.raises(OutageError, match=r"no answer \(.*503.*gave up after \d s, run again"):
+                with pytest.raises(OutageError, match=r"no answer \(.*503.*gave up after \d+ s, run again"):
                     store.read("film")
         assert any("does not answer; waiting for it" in event.text for event in events)
     finally:
