@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from pipelines.flows.server import _free_port, answers
+from pipelines.flows.server import answers
 
 ROOT = Path(__file__).parents[1]
 QUIETED = ("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_TO_API_ENABLED", "PREFECT_API_URL")
@@ -22,7 +23,9 @@ class Farm:
     """A server of its own; workers are added and killed as one likes. Nothing outlives `stop`."""
 
     def __init__(self, folder: Path) -> None:
-        port = _free_port()
+        with socket.socket() as door:
+            door.bind(("127.0.0.1", 0))
+            port = door.getsockname()[1]
         self.folder, self.url = folder, f"http://127.0.0.1:{port}/api"
         kept = {name: value for name, value in os.environ.items() if name not in QUIETED}
         self.env = {
