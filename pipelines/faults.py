@@ -28,6 +28,8 @@ TRANSIENT_TRIES = 4
 WORKER_FAULTS = 3
 """Different shards that fail for a worker's sake before it takes no more."""
 _NOTED_AFTER_SECONDS = 5.0
+_AT_WORK_SECONDS = 900.0
+"""A call that takes longer than any patience with an answer has worked before it failed."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WORKER_ERRNOS = {*_FULL, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EACCES}
 _WORKER_NAMES = {"OutOfMemoryError", "AcceleratorError", "MemoryError", "ImportError"}
@@ -105,11 +107,13 @@ def wait_out(call: Callable[[], Value], place: str) -> Value:
     """What `call` gives, called again while it raises OutageError; it must be safe to repeat."""
     limit, away_since, noted = _limit_seconds.get(), 0.0, False
     for pause in backoff():
+        began = time.monotonic()
         try:
             return call()
         except OutageError as err:
-            away_since = away_since or time.monotonic()  # a long call may have worked until now
-            waited = time.monotonic() - away_since
+            now = time.monotonic()
+            away_since = now if not away_since or now - began > _AT_WORK_SECONDS else away_since
+            waited = now - away_since
             if waited + pause > limit:
                 raise OutageError(f"{err}; gave up after {_duration(waited)}, run again later") from err
             if not noted and waited > _NOTED_AFTER_SECONDS:

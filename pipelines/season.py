@@ -56,7 +56,9 @@ def take_stock(season: Season, again: bool = False) -> list[Title]:
     """All titles of a season by name, and what is due; with `again`, refused sources too."""
     history = runs(Store(season.catalogue))
     last, made = latest(history), {run.output for run in history}
+    places = [run.work for run in history if run.work]
     titles = [title for title in expand(season) if hide_secrets(title.source) not in made]
+    titles = [title for title in titles if not _inside(title.source, places)]
     return [_judged(replace(title, last=last.get(hide_secrets(title.source))), again) for title in titles]
 
 
@@ -70,8 +72,14 @@ def expand(season: Season) -> list[Title]:
             options[url] = {**options.get(url, {}), **entry.options}
     titles = [_title(season, url, files[url], options[url]) for url in sorted(files)]
     outputs = [title.job.output for title in titles if title.job]
-    sources = [title for title in titles if title.source not in outputs]
+    works = [title.job.work for title in titles if title.job]
+    sources = [title for title in titles if title.source not in outputs and not _inside(title.source, works)]
     return [_refused_if_shared(title, sources) for title in sources]
+
+
+def _inside(url: str, folders: Sequence[str]) -> bool:
+    """Whether a file lies in one of the folders: parts of films are films, and no titles."""
+    return any(hide_secrets(url).startswith(f"{hide_secrets(folder).rstrip('/')}/") for folder in folders)
 
 
 def _films(place: str) -> dict[str, Found | None]:

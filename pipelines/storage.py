@@ -250,20 +250,28 @@ def local_file(url: str) -> Path | None:
 
 def fetch_source(url: str, folder: Path) -> Path:
     """The film as a local file; a missing one is an InputError."""
-    shown = hide_secrets(url)
+    name = hide_secrets(url).rpartition("/")[2]
 
     def call(fs: Any, path: str) -> Path:
         if _is_local(fs):
             fs.info(path)
             return Path(path)
-        target = folder / shown.rpartition("/")[2]
-        transfer.download(fs, path, url, target, stage="fetch")
-        return target
+        transfer.download(fs, path, url, folder / name, stage="fetch")
+        return folder / name
 
+    return _of_source(url, call)
+
+
+def check_source(url: str) -> None:
+    """An InputError unless the film is there."""
+    _of_source(url, lambda fs, path: fs.info(path))
+
+
+def _of_source(url: str, call: Callable[[Any, str], Value]) -> Value:
     try:
         return _insist("reading", url, call)
     except MissingError:
-        raise UnreadError(f"{shown}: not found") from None
+        raise UnreadError(f"{hide_secrets(url)}: not found") from None
     except UsageError as err:
         raise InputError(str(err)) from err
 

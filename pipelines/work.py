@@ -29,7 +29,7 @@ from stylecore.digest import file_sha256
 
 _OURS = (
     *("index", "plan", "claims", "results", "snapshots", "parts", "steadiness", "calibration", "scratch"),
-    *("job.json", "delivery.json", "report.html", "contact-sheet.jpg"),
+    *("withdrawals", "job.json", "delivery.json", "report.html", "contact-sheet.jpg"),
 )
 _KEPT = ("lock", "source", "parts")
 """Of the scratch folder: what was fetched, which is known by its identity, and the lock."""
@@ -76,7 +76,8 @@ def lock_work(work: Work) -> FileLock:
     with explained("writing", str(work.scratch)):
         work.scratch.mkdir(parents=True, exist_ok=True)
         lock = FileLock(work.scratch / "lock")
-    strange = [] if (work.scratch / "lock").exists() else _strange(work)
+    shared = work.store.local_folder() is not None  # a folder that the user chose
+    strange = _strange(work) if shared and not (work.scratch / "lock").exists() else []
     if strange:
         raise UsageError(
             f"{work.scratch}: holds {strange[0]}, which is not stylereel's; choose another place for the work"
@@ -95,18 +96,26 @@ def _strange(work: Work) -> list[str]:
     return [name for name in names if name not in _KEPT and not name.startswith("calibration")]
 
 
-def forget_others(work: Work, unused_seconds: float = 86_400) -> None:
-    """Delete copies of what lies elsewhere, of works that nobody on this machine has used for a day.
+def forget_others(work: Work, unused_seconds: float | None = None) -> None:
+    """Delete copies of what lies elsewhere, of works that nobody on this machine has used for a while.
 
     A title on a pool writes nothing here while others paint it, for days maybe: it holds its lock.
     """
-    if work.store.local_folder() is not None or not work.scratch.parent.is_dir():
+    folder = work.scratch.parent
+    if work.store.local_folder() is not None or not folder.is_dir():
         return
-    for other in work.scratch.parent.iterdir():
-        if other == work.scratch or not other.is_dir() or _last_used(other) >= time.time() - unused_seconds:
+    kept_seconds = _kept_seconds(folder) if unused_seconds is None else unused_seconds
+    for other in folder.iterdir():
+        if other == work.scratch or not other.is_dir() or _last_used(other) >= time.time() - kept_seconds:
             continue
         with suppress(Timeout, OSError), FileLock(other / "lock").acquire(timeout=0):
             shutil.rmtree(other, ignore_errors=True)
+
+
+def _kept_seconds(folder: Path) -> float:
+    """A day, in case shots are to be redone; an hour where the disk fills, as by a season overnight."""
+    usage = shutil.disk_usage(folder)
+    return 86_400 if usage.free > usage.total / 3 else 3600
 
 
 def _last_used(folder: Path) -> float:

@@ -29,8 +29,8 @@ READ_SHORT_SIDE_PX = 512
 _READ_LONG_SIDE_PX = 1536
 _SMALLEST_PICTURE_PX = 32
 _FLAT = 0.01
-_LIKENESS = 0.06
-"""Distance of descriptions, in their own deviations, that makes a painter a third as likely."""
+_SAME = 1e-3
+"""Distance of descriptions below which two pictures are one painting."""
 _WEIGHTED = re.compile(r"(.+):(\d*\.?\d+)")
 
 
@@ -152,7 +152,7 @@ def read_picture(path: Path) -> tuple[StylePack, str]:
 
 def read_vector(reader: StyleReader, picture: Tensor) -> Tensor:
     """The style vector (2, channels) that a reader sees in (3,H,W)."""
-    shown = _middle(resize_short_side(picture, READ_SHORT_SIDE_PX))[None]
+    shown = as_read(picture)
     with torch.no_grad():
         return torch.cat([reader(shown), palette_of(shown)], 2)[0]
 
@@ -160,19 +160,27 @@ def read_vector(reader: StyleReader, picture: Tensor) -> Tensor:
 def picture_vector(pack: StylePack, picture: Tensor) -> Tensor:
     """The style vector of any picture (3,H,W): the strokes of the painters it is most like, its own palette.
 
-    Likeness is told by the reader's description; a pack that describes no painting is asked to read.
+    Likeness is told by the reader's description, and weighs as in Shepard 1968 by the inverse of a squared
+    distance: a painting that the pack knows is painted as it was learned. A pack that describes none is asked
+    to read.
     """
     assert pack.reader is not None, "only packs that read are asked"
     if not pack.described:
         return read_vector(pack.reader, picture)
-    shown = _middle(resize_short_side(picture, READ_SHORT_SIDE_PX))[None]
+    shown = as_read(picture)
     known = torch.stack([pack.described[name] for name in pack.described])
     with torch.no_grad():
         apart = (pack.reader.describe(shown) - known) / (known.std(0, correction=0) + 0.1)
-    weights = torch.softmax(-apart.square().mean(1) / _LIKENESS, 0)
+    likeness = 1 / (apart.square().mean(1) + _SAME)
+    weights = likeness / likeness.sum()
     mixed = sum(weight * pack.vectors[name] for weight, name in zip(weights, pack.described, strict=True))
     columns = sum(pack.prior.channels)
     return torch.cat([mixed[:, :columns], palette_of(shown)[0]], 1)
+
+
+def as_read(picture: Tensor) -> Tensor:
+    """A picture (3,H,W) as a reader sees it, (1,3,h,w)."""
+    return _middle(resize_short_side(picture, READ_SHORT_SIDE_PX))[None]
 
 
 def _middle(picture: Tensor) -> Tensor:

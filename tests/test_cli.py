@@ -186,6 +186,10 @@ def test_report_and_clean(film, tmp_path, capsys):
         and not (work / "parts").exists()
         and (work / "job.json").exists()
     )
+    output.rename(tmp_path / "archived.mp4")
+    code, _, err = result(capsys, "report", work)
+    assert code == 2 and "out.mp4: is not there as it was delivered" in err
+    (tmp_path / "archived.mp4").rename(output)
     save_json(Store(str(work)), "job.json", load_json(Store(str(work)), "job.json") | {"plan": "another"})
     code, _, err = result(capsys, "clean", work, "--all")
     assert code == 2 and "has not been delivered yet" in err, "a film delivered once, and being made anew"

@@ -191,6 +191,15 @@ def test_the_deployments_under_version_control_are_those_of_the_setup(farm):
     """`prefect deploy --all` after `stylereel pool setup` changes nothing that counts."""
     farm.stylereel("pool", "setup", "gpu")
     made = deployments(farm)
+    with farm.client() as client:
+        from prefect.client.schemas.actions import DeploymentUpdate
+
+        batches = client.read_deployment_by_name("stylize-batch/gpu")
+        client.update_deployment(batches.id, DeploymentUpdate(job_variables={"gpus": 1}))
+    farm.stylereel("pool", "setup", "gpu")
+    with farm.client() as client:
+        kept = client.read_deployment_by_name("stylize-batch/gpu").job_variables
+    assert kept == {"gpus": 1}, "setting up again, after a release, leaves what people have said"
     farm.prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(DEPLOY))
     assert deployments(farm) == made and set(made) == {"render", "retry", "season", "stylize-batch"}
 

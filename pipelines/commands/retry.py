@@ -51,11 +51,12 @@ def retry(
         chosen = choose(work, job, plan, shots, where)
         if dry_run or (where and not chosen):
             return _say_chosen(chosen, as_json)
+        job = resolve_device(job)  # nothing is withdrawn for a machine that cannot paint it
         if style:
             job = with_style(job, [piece.shot for piece in chosen], style)
         elif shots or where:
             withdraw_chosen(work, job, plan, chosen)
-        facts = run_title(resolve_device(job))
+        facts = run_title(job)
     print_result(facts, delivery_lines(facts), as_json)
 
 

@@ -56,7 +56,11 @@ def status(place: str, as_json: bool) -> None:
         "shards": shards,
         "shots": [asdict(piece) for piece in pieces],
     }
-    print_result(facts, [f"{job.source} -> {job.output}", *_state_lines(shards, delivered)], as_json)
+    print_result(
+        facts,
+        [f"{job.source} -> {job.output}", *_state_lines(shards, delivered, job.shards_at_once)],
+        as_json,
+    )
 
 
 def _shard(pieces: Sequence[Piece]) -> dict[str, Any]:
@@ -72,13 +76,14 @@ def _shard(pieces: Sequence[Piece]) -> dict[str, Any]:
     }
 
 
-def _state_lines(shards: Sequence[Mapping[str, Any]], delivered: bool) -> list[str]:
+def _state_lines(shards: Sequence[Mapping[str, Any]], delivered: bool, at_once: int) -> list[str]:
     counts = Counter(shard["state"] for shard in shards)
     told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     done = [shard for shard in shards if shard["state"] == manifest.OK]
     seconds, ready = sum(shard["seconds"] for shard in done), sum(shard["count"] for shard in done)
     frames = sum(shard["count"] for shard in shards)
-    left = f", about {span(seconds / ready * (frames - ready))} to go" if 0 < ready < frames else ""
+    to_go = seconds / max(1, ready) * (frames - ready) / min(at_once, max(1, len(shards) - len(done)))
+    left = f", about {span(to_go)} to go on one machine" if 0 < ready < frames else ""
     return [
         f"  shards: {told}; delivered: {'yes' if delivered else 'no'}",
         f"  {ready} of {frames} frames, painted in {span(seconds)}{left}",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run as this_run
 
 from pipelines.batches import BATCH_SECONDS, Pool
 from pipelines.catalogue import FAILED
@@ -38,8 +39,11 @@ def retry(
     with patient():
         opened = open_work(work)
         job, plan = latest_job(opened)
-        if shots or where:
+        # A run that was lost has its turn again: what it has painted since then stands.
+        done = f"withdrawals/{this_run.id}"
+        if (shots or where) and opened.store.size(done) is None:
             withdraw_chosen(opened, job, plan, choose(opened, job, plan, shots, where))
+            opened.store.create(done, b"")
     return _delivered(job, pool, batch_seconds)
 
 

@@ -40,8 +40,10 @@ def set_up_pool(name: str) -> dict[str, Any]:
     with get_client(sync_client=True) as client:
         _ensure_pool(client, name)
         automations = [_ensure_automation(client, automation) for automation in _automations()]
-    flows = {TITLES: (render, retry, season), BATCHES: (stylize_batch,)}
-    deployments = [_deploy(name, queue, work) for queue, several in flows.items() for work in several]
+        flows = {TITLES: (render, retry, season), BATCHES: (stylize_batch,)}
+        deployments = [
+            _deploy(client, name, queue, work) for queue, several in flows.items() for work in several
+        ]
     return {"pool": name, "deployments": deployments, "automations": automations}
 
 
@@ -77,10 +79,20 @@ def _ensure_pool(client: SyncPrefectClient, name: str) -> None:
         )
 
 
-def _deploy(pool: str, queue: str, work: Flow[..., Any]) -> str:
+def _job_variables(client: SyncPrefectClient, deployment: str) -> dict[str, Any]:
+    """Those that people have given a deployment, GPUs for one: setting up again leaves them."""
+    try:
+        return client.read_deployment_by_name(deployment).job_variables or {}
+    except ObjectNotFound:
+        return {}
+
+
+def _deploy(client: SyncPrefectClient, pool: str, queue: str, work: Flow[..., Any]) -> str:
+    name = f"{work.name}/{pool}"
     deployment = RunnerDeployment.from_flow(
         work,
         name=pool,
+        job_variables=_job_variables(client, name),
         parameters={"pool": pool} if queue == TITLES else {},
         tags=[POOLED],
         work_pool_name=pool,
@@ -88,7 +100,7 @@ def _deploy(pool: str, queue: str, work: Flow[..., Any]) -> str:
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
     deployment.apply()
-    return f"{work.name}/{pool}"
+    return name
 
 
 def _ensure_automation(client: SyncPrefectClient, wanted: AutomationCore) -> str:

@@ -22,6 +22,7 @@ from pipelines.credentials import hide_secrets
 from pipelines.delivery import fetch_delivered, refuse_unwritable, stands
 from pipelines.environment import cache_folder, prefect_server_given
 from pipelines.errors import StylereelError, UsageError
+from pipelines.faults import patient
 from pipelines.flows.server import EmbeddedServer, answers, given_server, pointed_at
 from pipelines.indexed import source_key
 from pipelines.jobs import Season, TitleJob
@@ -32,6 +33,7 @@ from pipelines.media.pictures import is_sequence
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan
 from pipelines.review import PAGE, SHEET, show_frames, shown_frames, write_page, write_sheet
+from pipelines.storage import check_source
 from pipelines.work import (
     Work,
     clear_scratch,
@@ -59,14 +61,16 @@ def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dic
     try:
         if pool is None:  # workers that share this folder may be at work in it
             clear_scratch(work)
-        source = find_source(job, work)
-        probe(source)
-        with _signals_stop(), _server() as api_url:
+        check_source(job.source)
+        # Everything was in reach a moment ago: what fails from here on is waited for.
+        with _signals_stop(), _server() as api_url, patient():
+            source = find_source(job, work)
+            probe(source)
             fetch_mattes(look.matte for look in (job, *job.looks))
             film = load_film(job, work, source)
             facts = _delivered(job, work, film, source) or _in_thread(api_url, lambda: _run_flow(job, pool))
-        if page and facts["sha256"].encode() not in (work.store.read(PAGE) or b""):
-            _publish_page(job, work, source, film, facts)
+            if page and facts["sha256"].encode() not in (work.store.read(PAGE) or b""):
+                _publish_page(job, work, source, film, facts)
         return {**facts, "report": _page_of(job)} if page else facts
     except StylereelError:
         if fresh and work.store.size("job.json") is None:
@@ -194,7 +198,14 @@ def write_report(job: TitleJob, work: Work) -> str:
     if facts is None:
         raise UsageError(f"{hide_secrets(job.work)}: nothing has been delivered from here yet")
     source = find_source(job, work)
-    _publish_page(job, work, source, load_film(job, work, source), facts)
+    film = load_film(job, work, source)
+    if facts["plan"] != film.key or facts["output"] != hide_secrets(job.output):
+        raise UsageError(
+            f"{hide_secrets(job.work)}: what is planned now is not delivered yet; render it first"
+        )
+    if not stands(job, facts):
+        raise UsageError(f"{hide_secrets(job.output)}: is not there as it was delivered; render it again")
+    _publish_page(job, work, source, film, facts)
     return _page_of(job)
 
 

@@ -42,6 +42,8 @@ _LATER_SECONDS = (0, 0, 300)
 """Before a batch is submitted again, by its fruitless runs: a worker that cannot paint soon asks for more."""
 FRUITLESS_RUNS = len(_LATER_SECONDS)
 """Runs of a batch in a row that may end without a finished shard; runs that finish some cost nothing."""
+_PAGE = 200
+"""Runs that Prefect's server tells of at a time."""
 _OVERTIME = 1.5
 _LOOK_SECONDS = 15.0
 
@@ -100,7 +102,10 @@ def _alive(client: SyncPrefectClient, **wanted: Any) -> list[FlowRun]:
     """Runs that are not over, by Prefect's filter."""
     kinds = [kind.value for kind in StateType if not State(type=kind).is_final()]
     chosen = FlowRunFilter.model_validate({**wanted, "state": {"type": {"any_": kinds}}})
-    return client.read_flow_runs(flow_run_filter=chosen)
+    found: list[FlowRun] = []
+    while page := client.read_flow_runs(flow_run_filter=chosen, limit=_PAGE, offset=len(found)):
+        found += page
+    return found
 
 
 def _ask(question: Callable[[], Answer]) -> Answer:

@@ -14,6 +14,7 @@ from av.stream import Stream
 
 from pipelines.errors import AssemblyError
 from pipelines.excerpt import WHOLE, Window, ends
+from pipelines.faults import is_full
 from pipelines.media.chapters import chapters_for, family_of
 from pipelines.media.decoding import packets_of
 from pipelines.media.encoding import CONTAINERS, WRITERS, nominal_rate
@@ -36,7 +37,9 @@ _STREAM_TAGS_OF_FILE = {
     "_STATISTICS_WRITING_DATE_UTC",
     "_STATISTICS_TAGS",
 }
-_SUBTITLE_TIMEOUT_SECONDS = 600
+_SUBTITLE_SECONDS = 600
+_SLOWEST_BYTES_PER_SECOND = 5e6
+"""A subtitle lies all over its film, which is read whole: from a busy file server, for hours."""
 COARSEST_TICK = Fraction(1, 8000)
 """Packets are moved by whole ticks, so that their distances stay exact; no coarser ones than this."""
 
@@ -81,6 +84,8 @@ def mux(out: OutputContainer, feeds: Sequence[Iterator[Timed]]) -> None:
         for _, _, packet in heapq.merge(*feeds, key=lambda item: item[:2]):
             out.mux(packet)
     except av.FFmpegError as err:
+        if isinstance(err, OSError) and is_full(err):
+            raise
         raise AssemblyError(
             f"{Path(out.name).name}: the container takes no more ({err.strerror}); try an output named .mkv"
         ) from err
@@ -162,8 +167,14 @@ def _at_start(tags: dict[str, str], window: Window, picture: Stream) -> dict[str
         return tags
     rate, first = nominal_rate(picture.average_rate), tags["timecode"]
     try:
-        moved = parse_timecode(first, rate) + round(window.elapsed * rate)
-        return {**tags, "timecode": format_timecode(moved, rate, drop=";" in first)}
+        moved = format_timecode(
+            parse_timecode(first, rate) + round(window.elapsed * rate), rate, drop=";" in first
+        )
+        hours, mark, rest = moved.partition(":")
+        return {
+            **tags,
+            "timecode": f"{int(hours) % 24:02}{mark}{rest}",
+        }  # the time of day, after midnight too
     except ValueError:
         return {key: value for key, value in tags.items() if key != "timecode"}
 
@@ -175,7 +186,8 @@ def _converted_file(fate: Fate, target: Path) -> Path:
 
 def _converted_subtitle(source: Path, fate: Fate, target: Path) -> InputContainer:
     made = _converted_file(fate, target)
-    run(convert_subtitle_graph(source, fate.track.index, fate.codec, made), _SUBTITLE_TIMEOUT_SECONDS)
+    patience_seconds = _SUBTITLE_SECONDS + source.stat().st_size / _SLOWEST_BYTES_PER_SECOND
+    run(convert_subtitle_graph(source, fate.track.index, fate.codec, made), patience_seconds)
     return av.open(str(made))
 
 

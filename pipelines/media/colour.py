@@ -17,8 +17,9 @@ CHROMA_SITES = {"": 0, "left": 0, "center": 1, "topleft": 2, "top": 3, "bottomle
 _CURVES = {16: "pq", 18: "hlg"}
 CHROMATICITY, LUMINANCE = 50_000, 10_000
 """SMPTE ST 2086 counts chromaticity in 0.00002 and luminance in 0.0001 nits."""
+DOLBY_VISION = "Dolby Vision"
 _DYNAMIC_METADATA = {
-    Type.DOVI_RPU_BUFFER: "Dolby Vision",
+    Type.DOVI_RPU_BUFFER: DOLBY_VISION,
     Type.DYNAMIC_HDR_PLUS: "HDR10+",
     Type.DYNAMIC_HDR_VIVID: "HDR Vivid",
 }

@@ -133,6 +133,8 @@ def _notes(spec: EncodeSpec, info: SourceInfo, wanted: str, made: Fit) -> Iterat
         yield "full range -> limited range"
     if info.crop:
         yield f"the container crops {info.crop} px (left/right/top/bottom): delivered whole, unmarked"
+    if info.projection:
+        yield f"the picture is marked {info.projection}: delivered whole, unmarked"
     if made.colour.chroma_site and made.codec not in ("h264", "h265"):
         yield f"chroma lies {made.colour.chroma_site}; {made.codec} does not say so"
     yield from _light_notes(info.colour, made)

@@ -205,12 +205,17 @@ class Indexing:
             found = shown = (
                 max((stamp for stamp in self._stamps(self.frames) if stamp is not None), default=-1) + 1
             )
-        if declared and max(shown, found) < declared:
+        if declared and max(shown, found) < declared and not self._is_trimmed():
             return f"the file ends at {shown} of {declared} declared frames"
         seconds, whole = self.seconds, self.info.duration_declared
         if not declared and self.info.states_duration and seconds < whole - _END_SECONDS:
             return f"the file ends at {float(seconds):.3f} s of {float(whole):.3f} s"
         return ""
+
+    def _is_trimmed(self) -> bool:
+        """Whether all is there that an edit list shows: mov's count is of all frames, hidden ones too."""
+        rate, whole = self.info.rate_declared, self.info.duration_declared
+        return self.info.container == "mov/mp4" and bool(whole and rate) and self.seconds >= whole - 1 / rate
 
     def _last_duration(self, frames: Sequence[FrameSeen], ticks: Sequence[int]) -> int:
         last = self.packets[frames[-1].packet or 0].duration

@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pipelines.errors import InputError, UnreadError
 from pipelines.media.child import Message, limit_memory, read_in_child
-from pipelines.media.colour import CHROMA_SITES, Colour, read_colour
+from pipelines.media.colour import CHROMA_SITES, DOLBY_VISION, UNSPECIFIED, Colour, read_colour
 from pipelines.media.decoding import frames_of, packets_of
 from pipelines.media.ffmpeg import described
 from pipelines.media.layouts import HANDLED, PixelLayout, find_layout, known_layout, planar_name
@@ -92,6 +92,8 @@ class SourceInfo:
     """Whether the picture carries closed captions (CEA-608/708), which are no track of their own."""
     crop: str = ""
     """Pixels that the container, not the codec, wants cut off: `left/right/top/bottom`; empty if none."""
+    projection: str = ""
+    """What the container says of a picture around one or for two eyes, in ffmpeg's words; empty if flat."""
 
     @property
     def turn(self) -> Turn:
@@ -145,7 +147,8 @@ def probe(path: Path) -> SourceInfo:
     answers = [json.loads(bytes(message[0])) for message in read_in_child(path.name, _probe, path)]
     info = revive(SourceInfo, answers[0])
     told = _told(path, info)
-    return replace(info, colour=replace(info.colour, chroma_site=_chroma_site(told)), crop=_crop(told))
+    colour = replace(info.colour, chroma_site=_chroma_site(told))
+    return replace(info, colour=colour, crop=_crop(told), projection=_projection(told))
 
 
 def _told(path: Path, info: SourceInfo) -> str:
@@ -163,6 +166,11 @@ def _chroma_site(told: str) -> str:
 def _crop(told: str) -> str:
     found = re.search(r"Frame Cropping: (\d+/\d+/\d+/\d+)", told)
     return found[1] if found else ""
+
+
+def _projection(told: str) -> str:
+    found = re.findall(r"^ +(Spherical Mapping|Stereo 3D): ([a-z0-9 -]*[a-z0-9])", told, re.MULTILINE)
+    return " and ".join(f"{kind.lower()}, {form}" for kind, form in found)
 
 
 def _probe(path: Path) -> Iterator[Message]:
@@ -277,6 +285,8 @@ def _unhandled(info: SourceInfo, first: av.VideoFrame) -> str:
         return f"pixel format {info.pixel_format} (handled: {HANDLED})"
     if not colour.meant_matrix:
         return f"colour matrix {colour.matrix} (handled: BT.601, BT.709, BT.2020)"
+    if DOLBY_VISION in colour.dynamic_metadata and colour.transfer == UNSPECIFIED:
+        return "Dolby Vision without a base that others can show (profile 5); ask for an HDR10 or HLG master"
     if turn_of(info.display_matrix) is None:
         return f"the picture is held at {first.rotation} degrees (handled: quarter turns and mirrors)"
     if info.time_base <= 0:

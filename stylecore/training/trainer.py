@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from stylecore import losses
+from stylecore.catalog import as_read
 from stylecore.digest import digest
 from stylecore.encoders import Encoder
 from stylecore.images import resize_short_side
@@ -213,7 +214,7 @@ class Trainer:
             reader.load_state_dict({**self.reader.state_dict(), **group(average, "reader.")})
             reader.eval().requires_grad_(False)
             described = {
-                name: reader.describe(picture[None])[0]
+                name: reader.describe(as_read(picture))[0]
                 for name, picture in zip(self.names, self.paintings, strict=True)
             }
         return replace(

@@ -1,5 +1,7 @@
 """What containers hold of a film beside its picture: known before work, and proved after it."""
 
+import struct
+import zlib
 from fractions import Fraction
 
 import av
@@ -7,7 +9,7 @@ import pytest
 from conftest import draw, ffmpeg, index_film
 from drawn import rendered
 
-from pipelines.errors import UsageError
+from pipelines.errors import ConformError, UsageError
 from pipelines.excerpt import WHOLE
 from pipelines.media.conform import conform
 from pipelines.media.encoding import make_encoding
@@ -86,6 +88,66 @@ def test_sound_that_a_container_cannot_hold_is_known_before_work(films, sound, s
     assert fate.action == action
     if action == DROPPED:
         assert fate.reason == f"mkv cannot hold {sound[1]}"
+
+
+def test_samples_that_a_muxer_divides_anew_are_the_same_sound(tmp_path):
+    """A chunk of half a second comes out of mov in packets of 1024 samples, which go in as other chunks."""
+    picture = ["-f", "lavfi", "-i", "color=size=64x48:rate=25:duration=3"]
+    tone = ["-f", "lavfi", "-i", "sine=sample_rate=48000:duration=3,asetnsamples=24000:p=0"]
+    ffmpeg(*picture, *tone, "-c:v", "mpeg4", "-bf", "2", "-c:a", "pcm_s24le", str(tmp_path / "film.mov"))
+    target, report = delivered(tmp_path, "film.mov", ".mov", tmp_path)
+    (proof,) = report.tracks
+    assert proof.action == KEPT and proof.payload_equal and proof.worst_error_seconds == 0
+    data = bytearray(target.read_bytes())
+    start, length = data.find(b"mdat"), len(data)
+    with av.open(str(target)) as made:
+        place = next(packet.pos for packet in made.demux(audio=0) if packet.pts == 1024)
+    assert start < place < length
+    data[place + 100] ^= 1
+    target.write_bytes(data)
+    source, (info, index, _) = tmp_path / "film.mov", index_film(tmp_path / "film.mov")
+    with av.open(str(target)) as made:
+        crcs = [zlib.crc32(bytes(packet)) for packet in made.demux(video=0) if packet.pts is not None]
+    with pytest.raises(ConformError, match="packets are not the source's"):
+        conform(target, source, info, index.timeline, crcs, decide(info, ".mov"), WHOLE)
+
+
+def test_a_clock_that_is_not_the_sounds_rate_is_rounded_to_it(tmp_path):
+    """ffmpeg's mp4 counts sound by its sampling rate, whatever the source counted by."""
+    picture = ["-f", "lavfi", "-i", "color=size=64x48:rate=25:duration=1"]
+    tone = ["-f", "lavfi", "-i", "sine=sample_rate=44100:duration=1"]
+    ffmpeg(*picture, *tone, "-c:v", "mpeg4", "-c:a", "aac", str(tmp_path / "film.mp4"))
+    data = bytearray((tmp_path / "film.mp4").read_bytes())
+    head, table = data.rfind(b"mdhd"), data.rfind(b"stts")
+    rate, length = struct.unpack_from(">II", data, head + 16)
+    struct.pack_into(">II", data, head + 16, 90_000, round(length * 90_000 / rate))
+    for row in range(struct.unpack_from(">I", data, table + 8)[0]):
+        place = table + 16 + 8 * row
+        struct.pack_into(">I", data, place, round(struct.unpack_from(">I", data, place)[0] * 90_000 / rate))
+    (tmp_path / "film.mp4").write_bytes(data)
+    (proof,) = delivered(tmp_path, "film.mp4", ".mp4", tmp_path)[1].tracks
+    assert rate == 44_100 and 0 < proof.worst_error_seconds <= Fraction(1, 2 * rate)
+
+
+def test_what_an_edit_list_hides_at_the_end_is_not_missing(tmp_path):
+    draw(tmp_path / "long.mov", size="64x48", shots=(75,), sound=False)
+    data = bytearray((tmp_path / "long.mov").read_bytes())
+    shown = data.find(b"elst") + 12
+    assert struct.unpack_from(">I", data, shown)[0] > 3000
+    struct.pack_into(">I", data, shown, 1000)
+    (tmp_path / "trim.mov").write_bytes(data)
+    _, index, _ = index_film(tmp_path / "trim.mov")
+    assert len(index.frames) < 30 and not index.damage_note and not index.single_threaded
+
+
+def test_a_picture_for_two_eyes_is_told_of(tmp_path):
+    draw(tmp_path / "plain.mp4", size="64x48", shots=(12,), sound=False)
+    eyes = ["-c", "copy", "-metadata:s:v", "stereo_mode=left_right"]
+    ffmpeg("-i", str(tmp_path / "plain.mp4"), *eyes, str(tmp_path / "film.mkv"))
+    info, index, _ = index_film(tmp_path / "film.mkv")
+    assert info.projection == "stereo 3d, side by side"
+    encoding = make_encoding(EncodeSpec(), info, index.timeline, ".mkv")
+    assert "the picture is marked stereo 3d, side by side: delivered whole, unmarked" in encoding.notes
 
 
 @pytest.mark.parametrize("codec", ["h265", "prores"])

@@ -4,7 +4,7 @@ import errno
 import random
 import time
 from contextlib import nullcontext
-from itertools import islice, pairwise
+from itertools import islice, pairwise, repeat
 
 import httpx
 import pytest
@@ -90,6 +90,22 @@ def test_time_at_work_is_no_time_away():
             time.sleep(1.1)
             raise answer
         return answer
+
+    with patient(limit_seconds=1.0):
+        assert wait_out(transfer, "the store") == "all of it"
+
+
+def test_two_blips_far_apart_are_two(monkeypatch):
+    """What was away, came back and worked for long has a new hour when it goes again."""
+    monkeypatch.setattr("pipelines.faults._AT_WORK_SECONDS", 0.5)
+    monkeypatch.setattr("pipelines.faults.backoff", lambda: repeat(0.01))
+    answers = iter([0, 1.2, 0, None])
+
+    def transfer():
+        if (seconds := next(answers)) is None:
+            return "all of it"
+        time.sleep(seconds)
+        raise OutageError("cut off")
 
     with patient(limit_seconds=1.0):
         assert wait_out(transfer, "the store") == "all of it"

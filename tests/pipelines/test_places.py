@@ -16,7 +16,7 @@ from pipelines.errors import InputError, OutageError, StorageError
 from pipelines.faults import patient
 from pipelines.progress import LOGGER, Advance, Stage
 from pipelines.storage import Store, fetch_source, find_files
-from pipelines.work import forget_others, open_work
+from pipelines.work import forget_others, lock_work, open_work
 
 CONTENT = bytes(range(256)) * 40_000
 
@@ -154,6 +154,9 @@ def test_copies_of_what_nobody_has_used_for_a_day_are_forgotten(s3, tmp_path, mo
         (work.scratch / "source" / "film.mp4").write_bytes(b"film")
         for each in (*work.scratch.rglob("*"), work.scratch):
             os.utime(each, (1, 1))
+    (mine.scratch / "rendering").mkdir()
+    lock_work(mine).release()  # where only batches have been so far, a title is welcome
+    os.utime(mine.scratch / "lock", (1, 1))
     (mine.scratch.parent / ".DS_Store").touch()
     os.utime(mine.scratch.parent / ".DS_Store", (1, 1))
     with FileLock(busy.scratch / "lock"):  # painted by others, it writes nothing here

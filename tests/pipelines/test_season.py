@@ -86,6 +86,17 @@ def test_what_is_delivered_is_no_new_title(place):
     assert take_stock(season) == [], "nor is what was delivered under another name before"
 
 
+def test_parts_of_films_are_no_titles_wherever_the_work_is(place):
+    Store("eps").write("work/e01/parts/x.mp4", b"a part")
+    Store("eps").write("work/e09/parts/y.mp4", b"of a film that has gone")
+    season = season_of("eps/", output="out/{folder}/{stem}.mp4", work="eps/work/{stem}")
+    titles = ["e01.mp4", "e02.mkv", "extra/e01.mp4"]
+    assert list(told(expand(season))) == [*titles, "work/e09/parts/y.mp4"], "whose it is nobody knows yet"
+    run = TitleRun("x", 1, DELIVERED, "", "", "", output="o", work=f"{place}/eps/work/e09")
+    catalogue.record(Store(season.catalogue), run)
+    assert list(told(take_stock(season))) == titles
+
+
 FAULTS = {
     "no titles": ({"titles": []}, "lists files"),
     "titles that are no list": ({"titles": "eps/*.mp4"}, "expected a list"),
