@@ -29,7 +29,12 @@ class Window:
     @property
     def whole(self) -> bool:
         """Whether nothing is cut away or moved."""
-        return self.start is None and self.stop is None and self.origin == 0
+        return not self.cuts and self.origin == 0
+
+    @property
+    def cuts(self) -> bool:
+        """Whether something may be cut away."""
+        return self.start is not None or self.stop is not None
 
     def overlaps(self, begin: Fraction, end: Fraction) -> bool:
         """Whether anything of `begin` to `end` is in the window."""
@@ -51,13 +56,14 @@ class Window:
 WHOLE = Window()
 
 
-def excerpt(timeline: Timeline, frames: FrameRange) -> tuple[Timeline, Window]:
+def excerpt(timeline: Timeline, frames: FrameRange, zero_pts: int = 0) -> tuple[Timeline, Window]:
     """When the frames of a range are shown, from time 0, and their window on the source's clock.
 
-    A range that begins with the film keeps the film's clock: all frames are the film itself.
+    A range that begins with the film keeps the film's clock: all frames are the film itself. `zero_pts` is
+    where that clock begins.
     """
     opens, closes = frames.start == 0, frames.stop == len(timeline)
-    first = 0 if opens else timeline.pts[frames.start]
+    first = zero_pts if opens else timeline.pts[frames.start]
     cut = Timeline(
         timeline.time_base,
         tuple(pts - first for pts in timeline.pts[frames.start : frames.stop]),

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import floor
 from pathlib import Path
 
 from pipelines.credentials import hide_secrets
@@ -55,8 +56,10 @@ class FilmPlan:
     @cached_property
     def excerpt(self) -> tuple[Timeline, Window]:
         """When the delivered frames are shown, and what else of the film goes with them."""
-        cut = pictures_excerpt if self.pictures else excerpt
-        return cut(self.index.timeline, self.frames)
+        timeline = self.index.timeline
+        if self.pictures:
+            return pictures_excerpt(timeline, self.frames)
+        return excerpt(timeline, self.frames, floor(self.info.clock_start / timeline.time_base))
 
     def ends_in(self, shot: Shot, frames: FrameRange) -> bool:
         """Whether a run of frames holds the last one of a shot that is delivered."""

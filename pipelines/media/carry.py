@@ -200,7 +200,7 @@ def _packets(
     """Packets of the streams, in the window and on its clock, bound for their new streams."""
     if not streams:
         return
-    spans = {} if window.whole else _spans(container.name, list(streams))
+    spans = _spans(container.name, list(streams)) if window.cuts else {}
     places = Counter[int]()
     for packet in packets_of(container, *(container.streams[index] for index in streams)):
         if packet.pts is None and is_cover(packet.stream) and packet.size:
@@ -214,7 +214,7 @@ def _packets(
             next(spans.get(index, iter(())), None)
             continue
         if not window.whole and not is_cover(packet.stream):
-            if not _fit(packet, next(spans[index]), window):
+            if not _fit(packet, next(spans[index]) if spans else _span(packet), window):
                 continue
             stamp = _stamp(packet)
         seconds = float(stamp * packet.time_base)
@@ -226,15 +226,20 @@ def _stamp(packet: av.Packet) -> int | None:
     return packet.dts if packet.dts is not None else packet.pts
 
 
+def _span(packet: av.Packet) -> tuple[Fraction, Fraction]:
+    begin = Fraction((packet.pts if packet.pts is not None else packet.dts) * packet.time_base)
+    return begin, begin + (packet.duration or 0) * packet.time_base
+
+
 def _spans(name: str, wanted: Sequence[int]) -> dict[int, Iterator[tuple[Fraction, Fraction]]]:
     """Begin and end of every packet with a time, stream by stream, in the order of the file."""
     begins, durations = defaultdict(list), defaultdict(list)
     with av.open(name) as container:
         for packet in packets_of(container, *(container.streams[index] for index in wanted)):
             if _stamp(packet) is not None:
-                begin = packet.pts if packet.pts is not None else packet.dts
-                begins[packet.stream.index].append(begin * packet.time_base)
-                durations[packet.stream.index].append((packet.duration or 0) * packet.time_base)
+                begin, end = _span(packet)
+                begins[packet.stream.index].append(begin)
+                durations[packet.stream.index].append(end - begin)
     return {index: zip(begins[index], ends(begins[index], durations[index]), strict=True) for index in wanted}
 
 

@@ -90,6 +90,8 @@ class SourceInfo:
     """Whether the film has an alpha channel that is not read: VP8 and VP9 keep it as a picture of its own."""
     captions: bool = False
     """Whether the picture carries closed captions (CEA-608/708), which are no track of their own."""
+    clock_start: Fraction = Fraction(0)
+    """Seconds at which the container's clock begins, where that is a broadcaster's and means nothing."""
     crop: str = ""
     """Pixels that the container, not the codec, wants cut off: `left/right/top/bottom`; empty if none."""
     projection: str = ""
@@ -202,9 +204,15 @@ def _probe(path: Path) -> Iterator[Message]:
             display_matrix=_display_matrix(first),
             captions=any(data.type == Type.A53_CC for data in first.side_data),
             unread_alpha=video.metadata.get("alpha_mode") == "1",
+            clock_start=_clock_start(family, container),
         )
         _refuse_unhandled(path, info, first)
         yield [json.dumps(asdict(info), default=str).encode()]
+
+
+def _clock_start(family: str, container: InputContainer) -> Fraction:
+    running = family in ("MPEG-TS", "MPEG-PS")  # a clock of 26 hours, which a capture joins at any of them
+    return Fraction(container.start_time or 0, av.time_base) if running else Fraction(0)
 
 
 def _refuse_many(path: Path, container: InputContainer) -> None:

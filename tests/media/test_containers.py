@@ -9,13 +9,17 @@ import pytest
 from conftest import draw, ffmpeg, index_film
 from drawn import rendered
 
+from pipelines.config import make_job
+from pipelines.device import resolve_device
 from pipelines.errors import ConformError, UsageError
 from pipelines.excerpt import WHOLE
+from pipelines.media.assemble import assemble
 from pipelines.media.conform import conform
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.probe import probe
 from pipelines.media.tracks import DROPPED, KEPT, decide
+from pipelines.prepare import plan_film
 from pipelines.timecode import counted_at
 
 
@@ -138,6 +142,31 @@ def test_what_an_edit_list_hides_at_the_end_is_not_missing(tmp_path):
     (tmp_path / "trim.mov").write_bytes(data)
     _, index, _ = index_film(tmp_path / "trim.mov")
     assert len(index.frames) < 30 and not index.damage_note and not index.single_threaded
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_broadcasters_clock_is_not_a_films(tmp_path, suffix):
+    """A capture that begins at ten hours would begin with ten hours of nothing."""
+    draw(tmp_path / "plain.mp4", size="64x48", shots=(48,))
+    late = ["-c", "copy", "-output_ts_offset", "36000"]
+    ffmpeg("-i", str(tmp_path / "plain.mp4"), *late, str(tmp_path / "film.ts"))
+    _, source, info, index, crcs, fates, parts = rendered(
+        tmp_path, "film.ts", suffix, tmp_path, EncodeSpec(preset="ultrafast")
+    )
+    wish = {"source": str(source), "output": str(tmp_path / f"film{suffix}"), "style": "identity"}
+    timeline, window = plan_film(resolve_device(make_job(wish)), info, index).excerpt
+    target = tmp_path / f"moved{suffix}"
+    assemble(parts, timeline, source, info, fates, target, window)
+    report = conform(target, source, info, timeline, crcs, fates, window)
+    assert [(proof.action, proof.payload_equal) for proof in report.tracks] == [(KEPT, True)]
+    with av.open(str(source)) as given, av.open(str(target)) as made:
+        lead, kept = (
+            Fraction(film.streams.video[0].start_time * film.streams.video[0].time_base)
+            - Fraction(film.streams.audio[0].start_time * film.streams.audio[0].time_base)
+            for film in (given, made)
+        )
+        assert given.start_time > 36_000 * av.time_base and 0 <= made.start_time < av.time_base // 10
+    assert abs(lead - kept) < Fraction(1, 500)
 
 
 def test_a_picture_for_two_eyes_is_told_of(tmp_path):
