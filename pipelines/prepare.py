@@ -72,6 +72,7 @@ class FilmPlan:
             self.index.damage_note,
             self._range_note,
             self._pictures_note,
+            self._clock_start_note,
             *self.encoding.notes,
             self.index.clock_note,
             self.index.scan_note,
@@ -91,6 +92,13 @@ class FilmPlan:
             f"range {frames}: {len(frames)} of {len(timeline)} frames, timecode {first} to {stop}, "
             f"{float(begin):.3f} to {float(end):.3f} s of the film"
         )
+
+    @property
+    def _clock_start_note(self) -> str:
+        if self.pictures or self.frames.start or self.info.clock_start <= 0:
+            return ""
+        start = float(self.info.clock_start)
+        return f"{self.info.container} began to count at {start:.3f} s: the delivery begins at 0"
 
     @property
     def _pictures_note(self) -> str:

@@ -33,7 +33,7 @@ def describe_delivery(
     job: TitleJob, film: FilmPlan, report: ConformReport, published: Published, rendered: int
 ) -> dict[str, Any]:
     """Everything proved about a delivery, as plain values."""
-    timeline, _ = film.excerpt
+    timeline, window = film.excerpt
     return {
         "output": hide_secrets(job.output),
         "work": hide_secrets(job.work),
@@ -42,7 +42,8 @@ def describe_delivery(
         "frames": report.frames,
         "frames_lost": len(timeline) - report.frames,
         "worst_frame_error_ms": float(report.worst_error_seconds * 1000),
-        "shift_ms": float(report.shift_seconds * 1000),
+        # From the source's clock to the delivery's.
+        "shift_ms": float((report.shift_seconds - window.origin) * 1000),
         "seconds": float(timeline.duration),
         "shots": len(film.shots),
         "shards": len(film.shards),

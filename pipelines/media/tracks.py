@@ -96,6 +96,8 @@ def _fate(track: Track, source: str, target: str) -> Fate:
         return _keep(track, "")
     if track.kind == "subtitle":
         return _subtitle_fate(track, target)
+    if track.codec in ("h264", "hevc") and source not in (_MKV, _MP4):  # start codes become lengths
+        return _drop(track, f"another picture of {source} cannot be copied bit for bit")
     holds = target == _MKV or track.codec in (_MP4_AUDIO if track.kind == "audio" else _MP4_VIDEO)
     return _keep(track, "") if holds else _drop(track, f"mp4 cannot hold {track.codec}")
 

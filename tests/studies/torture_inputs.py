@@ -262,6 +262,7 @@ ROWS = [
     Row("sink.mkv", _sink),
     Row("sink-into-mp4.mkv", _sink, output=".mp4", options=("--allow-drop",)),
     Row("bitmap.mkv", _bitmap_subtitles),
+    Row("bitmap.m2ts", _bitmap_subtitles, output=".mkv"),
     Row("text.mp4", _text_track),
     Row("cover.mp4", _cover),
     Row("cover-into-mov.mp4", _cover, output=".mov", expect="mov cannot hold cover"),
@@ -269,6 +270,19 @@ ROWS = [
     Row(
         "two-pictures.mkv",
         _two(["-f", "lavfi", "-i", "testsrc=size=32x32:duration=1"], "-c", "copy", "-c:v:1", "libx264"),
+    ),
+    Row(
+        "two-pictures.ts",
+        _two(["-f", "lavfi", "-i", "testsrc=size=32x32:duration=1"], *X264, "-c:a", "copy"),
+        output=".mkv",
+        expect="cannot be copied bit for bit",
+    ),
+    Row(
+        "chunks.mov",
+        _two(
+            ["-f", "lavfi", "-i", "sine=sample_rate=48000:duration=1,asetnsamples=24000:p=0"],
+            *("-c:v", "copy", "-c:a", "pcm_s24le"),
+        ),
     ),
     Row("timecode.mov", _made("-c", "copy", "-timecode", "01:00:00:00")),
     Row("it's 100% [odd] - n\u00e4m\u00e9.mp4", _made("-c", "copy")),
