@@ -74,6 +74,7 @@ def save_index(store: Store, key: str, index: FilmIndex) -> None:
         "lost_after": str(index.lost_after),
         "cut_short": index.cut_short,
         "single_threaded": str(int(index.single_threaded)),
+        "captions": str(int(index.captions)),
     }
     store.write(f"index/{key}/frames.parquet", tables.encode(schema.FRAMES, frames, facts))
 
@@ -102,6 +103,7 @@ def load_index(store: Store, key: str) -> FilmIndex | None:
         int(facts["lost_after"]),
         facts["cut_short"],
         facts["single_threaded"] == "1",
+        facts.get("captions") == "1",  # looked for since engine 11
     )
 
 

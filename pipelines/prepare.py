@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from math import floor
 from pathlib import Path
@@ -124,6 +124,7 @@ class FilmPlan:
 def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     """Shots, looks, shards, encoding and the fate of every track."""
     _refuse_damage(job, index)
+    info = replace(info, captions=info.captions or index.captions)
     index = as_shown(index, job.scan)
     cuts = find_cuts(index.cut_scores) if job.cuts is None else job.cuts
     shots = shots_from_cuts(cuts, len(index.frames))

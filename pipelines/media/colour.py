@@ -15,6 +15,7 @@ _MATRIX = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
 # H.273's chroma_sample_loc_type; what is not said is 0.
 CHROMA_SITES = {"": 0, "left": 0, "center": 1, "topleft": 2, "top": 3, "bottomleft": 4, "bottom": 5}
 _CURVES = {16: "pq", 18: "hlg"}
+_UNSAID = {0, UNSPECIFIED, 3}
 CHROMATICITY, LUMINANCE = 50_000, 10_000
 """SMPTE ST 2086 counts chromaticity in 0.00002 and luminance in 0.0001 nits."""
 DOLBY_VISION = "Dolby Vision"
@@ -95,6 +96,19 @@ def read_colour(context: VideoCodecContext, frame: av.VideoFrame) -> Colour:
         light_levels=struct.unpack("II", light[:8]) if light else (0, 0),
         dynamic_metadata=tuple(name for kind, name in _DYNAMIC_METADATA.items() if kind in side),
     )
+
+
+def other_light(colour: Colour, frame: av.VideoFrame) -> str:
+    """What a frame says of its light where that is not the film's; empty while one of them does not say."""
+    if frame.format.is_rgb:
+        return ""
+    matrix = _MATRIX.get(int(frame.colorspace), "")
+    said = bool(matrix) and colour.matrix in _MATRIX
+    transfer = int(frame.color_trc)
+    bent = _UNSAID.isdisjoint((transfer, colour.transfer)) and _CURVES.get(transfer, "") != colour.curve
+    if not bent and (not said or matrix == colour.meant_matrix):
+        return ""
+    return " ".join(filter(None, [matrix, _CURVES.get(transfer, "standard range") if bent else ""]))
 
 
 def _meant_matrix(matrix: int, frame: av.VideoFrame) -> str:

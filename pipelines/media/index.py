@@ -96,6 +96,8 @@ class FilmIndex:
     """Where the file ends, if it says that there should be more."""
     single_threaded: bool = False
     """Whether only a decoder of one thread gives these very frames: the film showed damage."""
+    captions: bool = False
+    """Whether any picture carries closed captions."""
     scan_note: str = ""
     """What is done about interlacing."""
     pictures: tuple[Picture, ...] = ()

@@ -82,6 +82,7 @@ class Indexing:
             lost_after=lost[-1],
             cut_short=self._cut_short(),
             single_threaded=self.single_threaded,
+            captions=any(seen.captions for seen in frames),
         )
 
     def _note(self, message: dict) -> None:
@@ -102,7 +103,7 @@ class Indexing:
     def _note_frame(self, seen: FrameSeen) -> None:
         form = self.info.width, self.info.height, self.info.stored_format
         self.strange = None
-        if (seen.width, seen.height, seen.pixel_format) != form:
+        if seen.light or (seen.width, seen.height, seen.pixel_format) != form:
             if self.single_threaded and not self.damaged:
                 self._refuse_change(seen)
             self.strange = seen
@@ -114,7 +115,7 @@ class Indexing:
     def _refuse_change(self, seen: FrameSeen) -> None:
         raise InputError(
             f"{self.path.name}: the picture changes to {seen.width}x{seen.height} {seen.pixel_format} "
-            f"at frame {len(self.frames)}; split the film there"
+            f"{f'in {seen.light} ' if seen.light else ''}at frame {len(self.frames)}; split the film there"
         )
 
     def _shown(self) -> list[FrameSeen]:

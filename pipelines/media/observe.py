@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.sidedata.sidedata import Type
 
 from pipelines.media.camera import STILL, View, move_between, view
 from pipelines.media.child import Message, limit_memory
+from pipelines.media.colour import other_light
 from pipelines.media.decoding import checksum, frames_of, is_end, packets_of
 from pipelines.media.fields import NO_FIELDS, FieldOrder, Lines, compare_fields, take_lines
 from pipelines.media.layouts import plane_arrays
@@ -58,6 +60,9 @@ class FrameSeen:
     combing_before: float = 0.0
     top_change: float = 0.0
     bottom_change: float = 0.0
+    light: str = ""
+    """What it says of its light, where that is not the film's."""
+    captions: bool = False
     """How its fields go together; see `fields.FieldFacts`."""
 
 
@@ -113,9 +118,9 @@ class _Eye:
 
     def look(self, frame: av.VideoFrame) -> FrameSeen:
         """What is seen of the next frame; of one that is not like the film's, only that."""
-        form = frame.width, frame.height, frame.format.name
-        if form != (self.info.width, self.info.height, self.info.stored_format):
-            return FrameSeen(frame.pts, *form, concealed=frame.is_corrupt)
+        form, light = (frame.width, frame.height, frame.format.name), other_light(self.info.colour, frame)
+        if light or form != (self.info.width, self.info.height, self.info.stored_format):
+            return FrameSeen(frame.pts, *form, concealed=frame.is_corrupt, light=light)
         luma, bits = plane_arrays(frame)[0], self.info.layout.bits
         signature, seen, lines = sign(luma, bits), view(luma, bits), take_lines(luma, bits)
         top_first, changed, move, fields = self.order.top_first(frame), 0.0, STILL, NO_FIELDS
@@ -135,5 +140,6 @@ class _Eye:
             moved_down=move.down,
             moved_right=move.right,
             top_first=top_first,
+            captions=any(data.type == Type.A53_CC for data in frame.side_data),
             **asdict(fields),
         )

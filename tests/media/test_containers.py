@@ -228,3 +228,11 @@ def test_captions_inside_the_picture_are_not_lost_without_a_word(tmp_path):
         make_encoding(EncodeSpec(), info, index.timeline, ".mp4")
     made = make_encoding(EncodeSpec(allow_drop=True), info, index.timeline, ".mp4")
     assert "the closed captions inside the picture are dropped" in made.notes
+    late = stream.replace(slice_start, CAPTION + slice_start).replace(CAPTION, b"", 3)
+    (tmp_path / "said.m2v").write_bytes(late)
+    ffmpeg("-i", str(tmp_path / "said.m2v"), *timed, str(tmp_path / "late.ts"))
+    info, index, _ = index_film(tmp_path / "late.ts")
+    assert index.captions and not info.captions, "they begin after the first picture"
+    wish = {"source": str(tmp_path / "late.ts"), "output": str(tmp_path / "o.mp4"), "style": "identity"}
+    with pytest.raises(UsageError, match="closed captions .* --allow-drop"):
+        plan_film(resolve_device(make_job(wish)), info, index)

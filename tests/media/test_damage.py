@@ -252,6 +252,16 @@ def test_a_picture_that_changes_size_is_still_refused(tmp_path):
         index_film(tmp_path / "x.ts")
 
 
+def test_light_that_changes_within_a_film_is_refused(tmp_path):
+    for name, matrix in (("a.ts", "bt709"), ("b.ts", "bt2020nc")):
+        tags = ["-colorspace", matrix, "-color_primaries", matrix[:6], "-color_trc", "bt709"]
+        draw(tmp_path / name, size="160x96", shots=(12,), sound=False, video=["-c:v", "libx264", *tags])
+    (tmp_path / "x.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    with pytest.raises(InputError, match="changes to 160x96 yuv420p in bt2020 at frame 12"):
+        index_film(tmp_path / "x.ts")
+    assert len(index_film(tmp_path / "a.ts")[1].frames) == 12
+
+
 @given(st.sets(st.integers(1, 50)), st.integers(20, 2000), st.integers(-500, 500))
 def test_the_clock_tells_what_is_lost(gone, step, start):
     kept = [place for place in range(120) if place not in gone or place in (0, 119)]
