@@ -59,8 +59,7 @@ WHOLE = Window()
 def excerpt(timeline: Timeline, frames: FrameRange, zero_pts: int = 0) -> tuple[Timeline, Window]:
     """When the frames of a range are shown, from time 0, and their window on the source's clock.
 
-    A range that begins with the film keeps the film's clock: all frames are the film itself. `zero_pts` is
-    where that clock begins.
+    A range that begins with the film keeps the film's clock, counted from `zero_pts`.
     """
     opens, closes = frames.start == 0, frames.stop == len(timeline)
     first = zero_pts if opens else timeline.pts[frames.start]

@@ -29,7 +29,9 @@ WORKER_FAULTS = 3
 """Different shards that fail for a worker's sake before it takes no more."""
 _NOTED_AFTER_SECONDS = 5.0
 _AT_WORK_SECONDS = 900.0
-"""A call that takes longer than any patience with an answer has worked before it failed."""
+"""A call that failed only after this long was at work until then: its place has been away for a moment."""
+_LONG_TRIES = 8
+"""Of such calls; what is cut off every time is not waited for without end."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WORKER_ERRNOS = {*_FULL, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EACCES}
 _WORKER_NAMES = {"OutOfMemoryError", "AcceleratorError", "MemoryError", "ImportError"}
@@ -106,13 +108,15 @@ def patient(limit_seconds: float = OUTAGE_SECONDS) -> Iterator[None]:
 def wait_out(call: Callable[[], Value], place: str) -> Value:
     """What `call` gives, called again while it raises OutageError; it must be safe to repeat."""
     limit, away_since, noted = _limit_seconds.get(), 0.0, False
+    long_tries = iter(range(_LONG_TRIES, 0, -1))
     for pause in backoff():
         began = time.monotonic()
         try:
             return call()
         except OutageError as err:
             now = time.monotonic()
-            away_since = now if not away_since or now - began > _AT_WORK_SECONDS else away_since
+            worked = now - began > _AT_WORK_SECONDS and next(long_tries, 0)
+            away_since = now if worked or not away_since else away_since
             waited = now - away_since
             if waited + pause > limit:
                 raise OutageError(f"{err}; gave up after {_duration(waited)}, run again later") from err

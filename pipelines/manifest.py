@@ -91,6 +91,8 @@ def load_index(store: Store, key: str) -> FilmIndex | None:
     if frames is None or packets is None:
         return None
     facts = tables.facts_of(frames)
+    if "captions" not in facts:  # of a program that did not look for them
+        return None
     names = [field.name for field in fields(FrameFacts)]
     return FilmIndex(
         tuple(starmap(PacketFacts, tables.rows(packets, schema.PACKETS))),
@@ -103,7 +105,7 @@ def load_index(store: Store, key: str) -> FilmIndex | None:
         int(facts["lost_after"]),
         facts["cut_short"],
         facts["single_threaded"] == "1",
-        facts.get("captions") == "1",  # looked for since engine 11
+        facts["captions"] == "1",
     )
 
 

@@ -95,7 +95,7 @@ class FilmPlan:
 
     @property
     def _clock_start_note(self) -> str:
-        if self.pictures or self.frames.start or self.info.clock_start <= 0:
+        if self.pictures or self.frames.start or self.info.clock_start == 0:
             return ""
         start = float(self.info.clock_start)
         return f"{self.info.container} began to count at {start:.3f} s: the delivery begins at 0"

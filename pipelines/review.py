@@ -42,8 +42,7 @@ def describe_delivery(
         "frames": report.frames,
         "frames_lost": len(timeline) - report.frames,
         "worst_frame_error_ms": float(report.worst_error_seconds * 1000),
-        # From the source's clock to the delivery's.
-        "shift_ms": float((report.shift_seconds - window.origin) * 1000),
+        "shift_ms": float((report.shift_seconds - (0 if window.cuts else window.origin)) * 1000),
         "seconds": float(timeline.duration),
         "shots": len(film.shots),
         "shards": len(film.shards),

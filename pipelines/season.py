@@ -22,6 +22,8 @@ FILM_SUFFIXES = frozenset(
     (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob", ".mxf")
 )
 _WORK_SUFFIX = ".stylereel"
+_MADE = ("parts", "scratch")
+"""Folders of a work that hold films."""
 _HOW = {"source", "work", "device", "batch", "shard_frames", "at_once"}
 """What a job says of how it is computed; the delivery is the same."""
 
@@ -78,8 +80,9 @@ def expand(season: Season) -> list[Title]:
 
 
 def _inside(url: str, folders: Sequence[str]) -> bool:
-    """Whether a file lies in one of the folders: parts of films are films, and no titles."""
-    return any(hide_secrets(url).startswith(f"{hide_secrets(folder).rstrip('/')}/") for folder in folders)
+    """Whether a file is what we made in one of the work folders: parts of films are films, and no titles."""
+    places = (f"{hide_secrets(folder).rstrip('/')}/{kind}/" for folder in folders for kind in _MADE)
+    return hide_secrets(url).startswith(tuple(places))
 
 
 def _films(place: str) -> dict[str, Found | None]:

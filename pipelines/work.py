@@ -17,6 +17,7 @@ from pipelines.credentials import hide_secrets
 from pipelines.disk import mark
 from pipelines.environment import cache_folder
 from pipelines.errors import EngineError, UsageError
+from pipelines.faults import OUTAGE_SECONDS
 from pipelines.indexed import ensure_index
 from pipelines.jobs import TitleJob
 from pipelines.looks import looks_mark
@@ -113,9 +114,12 @@ def forget_others(work: Work, unused_seconds: float | None = None) -> None:
 
 
 def _kept_seconds(folder: Path) -> float:
-    """A day, in case shots are to be redone; an hour where the disk fills, as by a season overnight."""
+    """A day, in case shots are to be redone; less where the disk fills, as by a season overnight.
+
+    Not so little that a batch which waits, for a store or its turn, finds its film gone.
+    """
     usage = shutil.disk_usage(folder)
-    return 86_400 if usage.free > usage.total / 3 else 3600
+    return 86_400 if usage.free > usage.total / 3 else 3 * OUTAGE_SECONDS
 
 
 def _last_used(folder: Path) -> float:

@@ -30,7 +30,7 @@ _READ_LONG_SIDE_PX = 1536
 _SMALLEST_PICTURE_PX = 32
 _FLAT = 0.01
 _SAME = 1e-3
-"""Distance of descriptions below which two pictures are one painting."""
+"""Squared distance of descriptions below which two pictures are one painting."""
 _WEIGHTED = re.compile(r"(.+):(\d*\.?\d+)")
 
 
@@ -160,9 +160,9 @@ def read_vector(reader: StyleReader, picture: Tensor) -> Tensor:
 def picture_vector(pack: StylePack, picture: Tensor) -> Tensor:
     """The style vector of any picture (3,H,W): the strokes of the painters it is most like, its own palette.
 
-    Likeness is told by the reader's description, and weighs as in Shepard 1968 by the inverse of a squared
-    distance: a painting that the pack knows is painted as it was learned. A pack that describes none is asked
-    to read.
+    Likeness is told by the reader's description, and weighs as in Shepard 1968 by a power of the inverse
+    distance, here the fourth: a painting that the pack knows is painted as it was learned. A pack that
+    describes none is asked to read.
     """
     assert pack.reader is not None, "only packs that read are asked"
     if not pack.described:
@@ -171,7 +171,7 @@ def picture_vector(pack: StylePack, picture: Tensor) -> Tensor:
     known = torch.stack([pack.described[name] for name in pack.described])
     with torch.no_grad():
         apart = (pack.reader.describe(shown) - known) / (known.std(0, correction=0) + 0.1)
-    likeness = 1 / (apart.square().mean(1) + _SAME)
+    likeness = (apart.square().mean(1) + _SAME) ** -2
     weights = likeness / likeness.sum()
     mixed = sum(weight * pack.vectors[name] for weight, name in zip(weights, pack.described, strict=True))
     columns = sum(pack.prior.channels)

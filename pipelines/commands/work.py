@@ -102,8 +102,8 @@ def report(work_url: str) -> None:
 
     Example: stylereel report painted.mp4.stylereel
     """
-    work, job, _ = open_latest(work_url)
-    click.echo(write_report(job, work))
+    work, job, plan = open_latest(work_url)
+    click.echo(write_report(job, work, plan))
 
 
 @click.command()

@@ -33,7 +33,7 @@ from pipelines.media.pictures import is_sequence
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan
 from pipelines.review import PAGE, SHEET, show_frames, shown_frames, write_page, write_sheet
-from pipelines.storage import check_source
+from pipelines.storage import check_source, local_file
 from pipelines.work import (
     Work,
     clear_scratch,
@@ -61,8 +61,9 @@ def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dic
     try:
         if pool is None:  # workers that share this folder may be at work in it
             clear_scratch(work)
-        check_source(job.source)
-        # Everything was in reach a moment ago: what fails from here on is waited for.
+        for url in (job.source, *(look.matte for look in (job, *job.looks) if look.matte)):
+            check_source(url)
+        # All of it was in reach a moment ago: what fails from here on is waited for.
         with _signals_stop(), _server() as api_url, patient():
             source = find_source(job, work)
             probe(source)
@@ -192,20 +193,20 @@ def _delivered(job: TitleJob, work: Work, film: FilmPlan, source: Path) -> dict[
     return {**facts, "shards_rendered": 0}
 
 
-def write_report(job: TitleJob, work: Work) -> str:
-    """Write the page of the latest delivery; its place."""
+def write_report(job: TitleJob, work: Work, plan: str) -> str:
+    """Write the page of the latest delivery, which must be of this plan; its place."""
     facts = manifest.load_json(work.store, "delivery.json")
     if facts is None:
         raise UsageError(f"{hide_secrets(job.work)}: nothing has been delivered from here yet")
-    source = find_source(job, work)
-    film = load_film(job, work, source)
-    if facts["plan"] != film.key or facts["output"] != hide_secrets(job.output):
+    if facts["plan"] != plan or facts["output"] != hide_secrets(job.output):
         raise UsageError(
             f"{hide_secrets(job.work)}: what is planned now is not delivered yet; render it first"
         )
-    if not stands(job, facts):
+    told = local_file(job.output) is not None or facts.get("mark")  # some stores cannot say
+    if told and not stands(job, facts):
         raise UsageError(f"{hide_secrets(job.output)}: is not there as it was delivered; render it again")
-    _publish_page(job, work, source, film, facts)
+    source = find_source(job, work)
+    _publish_page(job, work, source, load_film(job, work, source), facts)
     return _page_of(job)
 
 

@@ -6,12 +6,14 @@ not even `kill -9` leaves an orphan behind. It starts while the film is being in
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -64,7 +66,10 @@ class EmbeddedServer:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=[door.fileno()],
-                env={**os.environ, **_home_settings(home)},  # whatever home others here were told of
+                env={
+                    **os.environ,
+                    **_home_settings(home),
+                },  # not the home of another
             )
 
     @property
@@ -131,10 +136,18 @@ def pointed_at(url: str) -> Iterator[None]:
             os.environ["PREFECT_API_URL"] = before
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whose certificates are: those that Prefect is told of, or those of this machine."""
+    return ssl.create_default_context(cafile=os.environ.get("PREFECT_API_SSL_CERT_FILE") or None)
+
+
 def answers(url: str) -> bool:
     """Whether a Prefect API is there."""
     try:
-        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=_PATIENCE, follow_redirects=True)
+        answer = httpx.get(
+            f"{url.rstrip('/')}/health", timeout=_PATIENCE, follow_redirects=True, verify=_trusted()
+        )
     except (httpx.HTTPError, httpx.InvalidURL):
         return False
     return answer.status_code == 200

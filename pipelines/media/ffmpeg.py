@@ -14,7 +14,7 @@ from typing import TypeAlias
 import ffmpeg
 import imageio_ffmpeg
 
-from pipelines.errors import AssemblyError, InputError, UsageError
+from pipelines.errors import AssemblyError, UnreadError, UsageError
 
 Graph: TypeAlias = ffmpeg.nodes.OutputStream
 MINIMUM = (5, 1)
@@ -65,7 +65,7 @@ def described(source: Path) -> str:
             timeout=_ANSWER_SECONDS,
         )
     except subprocess.TimeoutExpired as err:
-        raise InputError(
+        raise UnreadError(
             f"{source.name}: ffmpeg did not describe it in {_ANSWER_SECONDS} s; is its disk away?"
         ) from err
     return done.stderr.decode(errors="replace")

@@ -60,10 +60,11 @@ class FrameSeen:
     combing_before: float = 0.0
     top_change: float = 0.0
     bottom_change: float = 0.0
+    """How its fields go together; see `fields.FieldFacts`."""
     light: str = ""
     """What it says of its light, where that is not the film's."""
     captions: bool = False
-    """How its fields go together; see `fields.FieldFacts`."""
+    """Whether it carries closed captions."""
 
 
 def observe(path: Path, info: SourceInfo, single_threaded: bool) -> Iterator[Message]:

@@ -171,7 +171,7 @@ def _crop(told: str) -> str:
 
 
 def _projection(told: str) -> str:
-    found = re.findall(r"^ +(Spherical Mapping|Stereo 3D): ([a-z0-9 -]*[a-z0-9])", told, re.MULTILINE)
+    found = re.findall(r"^ +(Spherical Mapping|Stereo 3D): ([a-z][a-z0-9 -]*[a-z0-9])", told, re.MULTILINE)
     return " and ".join(f"{kind.lower()}, {form}" for kind, form in found)
 
 

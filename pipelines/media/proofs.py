@@ -91,17 +91,16 @@ def scan(path: Path, unwanted: Mapping[Place, str] = MappingProxyType({})) -> li
 def _mark(packet: av.Packet) -> int:
     """What tells a payload from others; where muxers divide as they like, it can be joined."""
     data = _payload(packet)
-    joins = _is_divisible(packet.stream.codec_context.name if packet.stream.codec_context else "")
+    joins = _is_pcm(packet.stream.codec_context.name if packet.stream.codec_context else "")
     return int.from_bytes(data, "big") % _PRIME if joins else zlib.crc32(data)
 
 
-def _is_divisible(codec: str) -> bool:
-    """Whether muxers divide it as they like: samples, and the segments of a Blu-ray's subtitle."""
-    return codec.startswith("pcm_") or codec in ("pgssub", "hdmv_pgs_subtitle")
+def _is_pcm(codec: str) -> bool:
+    return codec.startswith("pcm_")
 
 
 def _joined(track: Scanned) -> Scanned:
-    """As one packet: mov puts samples into the chunks of its table, mkv joins the segments of a subtitle."""
+    """As one packet: mov puts samples into chunks, and takes them out in packets of its own."""
     if not track.crcs:
         return track
     mark = 0
@@ -208,7 +207,7 @@ def _prove_track(
     track = fate.track
     name = f"{delivery.name}: track {track.index} ({track.kind} {track.codec})"
     packets = len(after.crcs)
-    if fate.action == KEPT and _is_divisible(track.codec) and before.crcs != after.crcs:
+    if fate.action == KEPT and _is_pcm(track.codec) and before.crcs != after.crcs:
         before, after = _joined(before), _joined(after)
         if abs(_length(before) - _length(after)) > tolerance:
             raise ConformError(f"{name}: lasts {float(_length(after)):.3f} s, not as long as the source's")

@@ -95,15 +95,17 @@ def _fate(track: Track, source: str, target: str) -> Fate:
     if source == target:
         return _keep(track, "")
     if track.kind == "subtitle":
-        return _subtitle_fate(track, target)
+        return _subtitle_fate(track, source, target)
     if track.codec in ("h264", "hevc") and source not in (_MKV, _MP4):  # start codes become lengths
         return _drop(track, f"another picture of {source} cannot be copied bit for bit")
     holds = target == _MKV or track.codec in (_MP4_AUDIO if track.kind == "audio" else _MP4_VIDEO)
     return _keep(track, "") if holds else _drop(track, f"mp4 cannot hold {track.codec}")
 
 
-def _subtitle_fate(track: Track, target: str) -> Fate:
+def _subtitle_fate(track: Track, source: str, target: str) -> Fate:
     if track.codec not in _TEXT_SUBTITLES:
+        if target == _MKV and track.codec == "pgssub" and source != _MKV:
+            return _drop(track, f"{source} holds it in pieces; copy the film into mkv first (ffmpeg -c copy)")
         if target == _MKV:
             return _keep(track, "")
         return _drop(track, f"mp4 cannot hold {track.codec or 'bitmap'} subtitles")

@@ -178,8 +178,8 @@ def _compare_streams(outcome: Outcome, before: Account, after: Account, facts: d
 
 def _take(left: list[Stream], wanted: Stream, shift: Fraction) -> bool:
     """Whether a stream is there, moved as all are and otherwise the same; each is found once."""
-    # Muxers divide samples and bitmap subtitles as they like.
-    told = 1 if wanted.codec.startswith("pcm_") or wanted.codec == "pgssub" else None
+    # Muxers divide samples as they like.
+    told = 1 if wanted.codec.startswith("pcm_") else None
     for made in left:
         same = made.kind == wanted.kind and made.digest == wanted.digest
         same &= told == 1 or made.packets == wanted.packets

@@ -262,7 +262,7 @@ ROWS = [
     Row("sink.mkv", _sink),
     Row("sink-into-mp4.mkv", _sink, output=".mp4", options=("--allow-drop",)),
     Row("bitmap.mkv", _bitmap_subtitles),
-    Row("bitmap.m2ts", _bitmap_subtitles, output=".mkv"),
+    Row("bitmap.m2ts", _bitmap_subtitles, output=".mkv", expect="holds it in pieces"),
     Row("text.mp4", _text_track),
     Row("cover.mp4", _cover),
     Row("cover-into-mov.mp4", _cover, output=".mov", expect="mov cannot hold cover"),
