@@ -108,15 +108,17 @@ def patient(limit_seconds: float = OUTAGE_SECONDS) -> Iterator[None]:
 def wait_out(call: Callable[[], Value], place: str) -> Value:
     """What `call` gives, called again while it raises OutageError; it must be safe to repeat."""
     limit, away_since, noted = _limit_seconds.get(), 0.0, False
-    long_tries = iter(range(_LONG_TRIES, 0, -1))
+    long_tries = 0
     for pause in backoff():
         began = time.monotonic()
         try:
             return call()
         except OutageError as err:
             now = time.monotonic()
-            worked = now - began > _AT_WORK_SECONDS and next(long_tries, 0)
-            away_since = now if worked or not away_since else away_since
+            worked = now - began > _AT_WORK_SECONDS
+            long_tries += worked
+            if not away_since or worked and long_tries <= _LONG_TRIES:
+                away_since = now
             waited = now - away_since
             if waited + pause > limit:
                 raise OutageError(f"{err}; gave up after {_duration(waited)}, run again later") from err

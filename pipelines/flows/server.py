@@ -55,7 +55,8 @@ class EmbeddedServer:
         home.mkdir(parents=True, exist_ok=True)
         quiet_prefect(home)
         self.log = home / "server.log"
-        # Bound here: a port that was only looked up may be taken before the child has started.
+        # Its port is bound here: one that was only looked up may be taken before the child has started. Its
+        # home is its own, whatever this process has been told.
         with socket.socket() as door, self.log.open("wb") as log:
             door.bind(("127.0.0.1", 0))
             self.port = door.getsockname()[1]
@@ -66,10 +67,7 @@ class EmbeddedServer:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=[door.fileno()],
-                env={
-                    **os.environ,
-                    **_home_settings(home),
-                },  # not the home of another
+                env={**os.environ, **_home_settings(home)},
             )
 
     @property

@@ -4,6 +4,7 @@ import functools
 import os
 import threading
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import repeat
 from pathlib import Path
 
 import fsspec
@@ -188,6 +189,7 @@ class _Failing(BaseHTTPRequestHandler):
 @pytest.mark.parametrize(("failures", "comes"), [(3, True), (10_000, False)])
 def test_an_outage_is_waited_out_up_to_a_limit(failures, comes, tmp_path, monkeypatch):
     monkeypatch.setattr("pipelines.faults._NOTED_AFTER_SECONDS", 0)
+    monkeypatch.setattr("pipelines.faults.backoff", lambda: repeat(0.05))
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Failing,), {"left": failures}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     store = Store(f"http://127.0.0.1:{server.server_port}")
