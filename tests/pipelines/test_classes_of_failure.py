@@ -155,7 +155,7 @@ def test_what_a_run_does_about_it(tiny_film, pack, tmp_path, monkeypatch, error,
     monkeypatch.setattr("pipelines.flows.tasks.transient_pauses", lambda: iter([0.0] * 3))
     shards = 5 if fault == "environment" else 2
     job = make_job({"source": str(tiny_film(shards)), "output": str(tmp_path / "out.mp4"), "device": "cpu",
-                    "style": f"{pack}#plain", "shard_frames": 8, "preset": "ultrafast", "at_once": 1})  # fmt: skip
+                    "style": f"{pack}#plain", "shard_frames": 8, "at_once": 1})  # fmt: skip
     with pytest.raises(EngineError, match=f"{shards} of {shards} shards failed"):
         run_title(job, page=False)
     rows = manifest.attempts(Store(job.work))
