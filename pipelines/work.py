@@ -97,7 +97,7 @@ def _strange(work: Work) -> list[str]:
     return [name for name in names if name not in _KEPT and not name.startswith("calibration")]
 
 
-def forget_others(work: Work, unused_seconds: float | None = None) -> None:
+def forget_others(work: Work) -> None:
     """Delete copies of what lies elsewhere, of works that nobody on this machine has used for a while.
 
     A title on a pool writes nothing here while others paint it, for days maybe: it holds its lock.
@@ -105,7 +105,7 @@ def forget_others(work: Work, unused_seconds: float | None = None) -> None:
     folder = work.scratch.parent
     if work.store.local_folder() is not None or not folder.is_dir():
         return
-    kept_seconds = _kept_seconds(folder) if unused_seconds is None else unused_seconds
+    kept_seconds = _kept_seconds(folder)
     for other in folder.iterdir():
         if other == work.scratch or not other.is_dir() or _last_used(other) >= time.time() - kept_seconds:
             continue

@@ -167,14 +167,10 @@ def _at_start(tags: dict[str, str], window: Window, picture: Stream) -> dict[str
         return tags
     rate, first = nominal_rate(picture.average_rate), tags["timecode"]
     try:
-        moved = format_timecode(
-            parse_timecode(first, rate) + round(window.elapsed * rate), rate, drop=";" in first
-        )
-        hours, mark, rest = moved.partition(":")
-        return {
-            **tags,
-            "timecode": f"{int(hours) % 24:02}{mark}{rest}",
-        }  # the time of day, after midnight too
+        frame = parse_timecode(first, rate) + round(window.elapsed * rate)
+        hours, mark, rest = format_timecode(frame, rate, drop=";" in first).partition(":")
+        # A time of day, after midnight too.
+        return {**tags, "timecode": f"{int(hours) % 24:02}{mark}{rest}"}
     except ValueError:
         return {key: value for key, value in tags.items() if key != "timecode"}
 

@@ -15,7 +15,7 @@ _MATRIX = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
 # H.273's chroma_sample_loc_type; what is not said is 0.
 CHROMA_SITES = {"": 0, "left": 0, "center": 1, "topleft": 2, "top": 3, "bottomleft": 4, "bottom": 5}
 _CURVES = {16: "pq", 18: "hlg"}
-_UNSAID = {0, UNSPECIFIED, 3}
+_UNSAID = {0, UNSPECIFIED, _RESERVED}
 CHROMATICITY, LUMINANCE = 50_000, 10_000
 """SMPTE ST 2086 counts chromaticity in 0.00002 and luminance in 0.0001 nits."""
 DOLBY_VISION = "Dolby Vision"

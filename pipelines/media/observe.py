@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-from av.sidedata.sidedata import Type
 
 from pipelines.media.camera import STILL, View, move_between, view
 from pipelines.media.child import Message, limit_memory
@@ -17,7 +16,7 @@ from pipelines.media.colour import other_light
 from pipelines.media.decoding import checksum, frames_of, is_end, packets_of
 from pipelines.media.fields import NO_FIELDS, FieldOrder, Lines, compare_fields, take_lines
 from pipelines.media.layouts import plane_arrays
-from pipelines.media.probe import SourceInfo, configure, open_source
+from pipelines.media.probe import SourceInfo, configure, has_captions, open_source
 from pipelines.media.shots import Signature, change, sign
 
 
@@ -141,6 +140,6 @@ class _Eye:
             moved_down=move.down,
             moved_right=move.right,
             top_first=top_first,
-            captions=any(data.type == Type.A53_CC for data in frame.side_data),
+            captions=has_captions(frame),
             **asdict(fields),
         )

@@ -202,7 +202,7 @@ def _probe(path: Path) -> Iterator[Message]:
             tracks=tuple(_track(stream, len(container.chapters())) for stream in container.streams),
             chapters=len(container.chapters()),
             display_matrix=_display_matrix(first),
-            captions=any(data.type == Type.A53_CC for data in first.side_data),
+            captions=has_captions(first),
             unread_alpha=video.metadata.get("alpha_mode") == "1",
             clock_start=_clock_start(family, container),
         )
@@ -236,6 +236,11 @@ def _main_video(path: Path, container: InputContainer) -> VideoStream:
 def is_cover(stream: av.stream.Stream) -> bool:
     """Whether a video stream is the picture on the box, not the film."""
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def has_captions(frame: av.VideoFrame) -> bool:
+    """Whether closed captions lie inside a picture (CEA-608/708)."""
+    return any(data.type == Type.A53_CC for data in frame.side_data)
 
 
 def _first_frame(path: Path, container: InputContainer, video: VideoStream) -> av.VideoFrame:
