@@ -6,7 +6,7 @@ their size (Crowson 2020).
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,7 +139,7 @@ class Encoder(nn.Module):
         return found
 
     def _refuse_unknown(self, wanted: set[str]) -> None:
-        unknown = sorted({name.replace("conv", "relu") for name in wanted} - set(self.layers))
+        unknown = sorted({rectified(name) for name in wanted} - set(self.layers))
         if unknown:
             raise WeightsError(f"{', '.join(unknown)}: this loss network has {', '.join(self.layers)}")
 
@@ -151,6 +151,33 @@ class Encoder(nn.Module):
 
     def _conv(self, name: str, x: Tensor) -> Tensor:
         return F.conv2d(x, self.get_buffer(_key(name, "weight")), self.get_buffer(_key(name, "bias")))
+
+
+class Panel(nn.Module):
+    """Several loss networks as one: each layer is asked of the first that has it."""
+
+    def __init__(self, encoders: Sequence[Encoder]) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleList(encoders)
+
+    def forward(self, rgb: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        missing, found = list(layers), dict[str, Tensor]()
+        for encoder in self.encoders:
+            assert isinstance(encoder, Encoder)
+            held = [name for name in missing if rectified(name) in encoder.layers]
+            found |= encoder(rgb, held) if held else {}
+            missing = [name for name in missing if name not in found]
+        if missing:
+            raise WeightsError(f"{', '.join(missing)}: none of the loss networks has it")
+        return found
+
+
+LossNetwork = Encoder | Panel
+
+
+def rectified(name: str) -> str:
+    """The activation after a convolution, by the convolution's name or its own."""
+    return name.replace("conv", "relu")
 
 
 def _key(name: str, part: str) -> str:

@@ -20,6 +20,7 @@ from pipelines.loss_networks import find_encoder
 from stylecore.artefacts import check_style
 from stylecore.catalog import BUNDLED_PAINTINGS, picture_vector
 from stylecore.digest import digest
+from stylecore.encoders import Panel
 from stylecore.images import SUFFIXES, load_picture, resize_short_side
 from stylecore.losses import STYLE_LOSSES
 from stylecore.networks.painter import Painter
@@ -43,7 +44,15 @@ _DEFAULT = TrainSpec()
 @click.option(
     "--content", multiple=True, help="Folder of photos or film frames to learn on; drawn scenes by default."
 )
-@click.option("--loss-network", default="bundled", metavar="bundled|vgg16|vgg19|FILE", show_default=True)
+@click.option(
+    "--loss-network",
+    "judges",
+    default=("bundled",),
+    multiple=True,
+    metavar="bundled|vgg16|vgg19|FILE",
+    show_default=True,
+    help="Of several, each layer is judged by the first that has it.",
+)
 @click.option("--start", default="bundled", show_default=True, help="Pack to start from, or `blank`.")
 @click.option("--checkpoints", default=".checkpoints/train", help="Where training can be resumed from.")
 @click.option("--steps", default=600, show_default=True, help="Optimizer steps; thousands from `blank`.")
@@ -85,7 +94,7 @@ def train(pictures: tuple[str, ...], content: tuple[str, ...], out: str, **optio
     losses = _run(trainer, list(contents.values()), Path(options["checkpoints"]))
     recipe = {
         "contents": sorted(Path(name).name for name in contents),
-        "loss_network": Path(options["loss_network"]).name,
+        "loss_network": [Path(each).name for each in options["judges"]],
         "losses": {name: round(value, 4) for name, value in losses.items()},
         "gallery": options["gallery"],
         "start": Path(options["start"]).name,
@@ -130,7 +139,7 @@ def _spec(options: Mapping[str, Any]) -> TrainSpec:
 def _trainer(
     paintings: dict[str, Tensor], contents: Sequence[Tensor], spec: TrainSpec, options: Mapping[str, Any]
 ) -> Trainer:
-    encoder = find_encoder(options["loss_network"]).to(options["device"])
+    encoder = Panel([find_encoder(each) for each in options["judges"]]).to(options["device"])
     gallery = None
     if options["gallery"]:
         photos = [resize_short_side(picture, 2 * READ_PX) for picture in contents]

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecore.digest import digest
-from stylecore.encoders import LAYOUTS, Encoder
+from stylecore.encoders import LAYOUTS, Encoder, Panel, rectified
 from stylecore.training.contents import ContentCrops
 
 STUDENT = LAYOUTS["compact"]
@@ -52,7 +52,7 @@ class Distiller:
 
     def __init__(self, teachers: Sequence[Encoder], pictures: Sequence[Tensor], spec: DistillSpec) -> None:
         self.spec = spec
-        self.teachers = teachers
+        self.teacher = Panel(teachers)
         self.pictures = pictures
         self.crops = self._draw(spec.crops, spec.seed)
         self.weights: dict[str, Tensor] = {}
@@ -60,9 +60,7 @@ class Distiller:
         self.refined = 0
         self.optimizer: torch.optim.Adam | None = None
         asked = json.dumps({**asdict(spec), "steps": 0})
-        self.identity = digest(
-            asked, [*(each for teacher in teachers for each in teacher.buffers()), *pictures]
-        )
+        self.identity = digest(asked, [*self.teacher.buffers(), *pictures])
 
     @property
     def step(self) -> int:
@@ -117,22 +115,13 @@ class Distiller:
         return {name: float(share) for name, share in found.items()}
 
     def _unexplained(self, crops: Tensor) -> dict[str, Tensor]:
-        layers = [_relu(name) for name in self.merges]
+        layers = [rectified(name) for name in self.merges]
         made = Encoder(STUDENT, self.weights)(crops, layers)
-        seen = self._seen(layers, crops)
+        seen = self.teacher(crops, layers)
         return {
             name: _share(made[layer], torch.einsum("sc,nchw->nshw", merge, seen[layer]))
             for layer, (name, merge) in zip(layers, self.merges.items(), strict=True)
         }
-
-    @torch.no_grad()
-    def _seen(self, layers: Sequence[str], crops: Tensor) -> dict[str, Tensor]:
-        """What the teachers make of crops."""
-        found: dict[str, Tensor] = {}
-        for teacher in self.teachers:
-            if wanted := [name for name in layers if name not in found and _relu(name) in teacher.layers]:
-                found |= teacher(crops, wanted)
-        return found
 
     def _draw(self, count: int, seed: int) -> Tensor:
         torch.manual_seed(seed)
@@ -141,14 +130,15 @@ class Distiller:
 
     def _clusters(self, name: str) -> Tensor:
         """Which of a teacher's channels (C*) each of the student's (C) stands for; mean output 1."""
-        seen = self._seen([_relu(name)], self.crops[:_BATCH])[_relu(name)].transpose(0, 1).flatten(1)
+        layer = rectified(name)
+        seen = self.teacher(self.crops[:_BATCH], [layer])[layer].transpose(0, 1).flatten(1)
         merge = clusters(seen, self.spec.widths[int(name[4]) - 1])
         return merge / (merge @ seen).mean().clamp(min=1e-9)
 
     def _pair(self, name: str, crops: Tensor, merge: Tensor) -> tuple[Tensor, Tensor]:
         """Neighbourhoods (9C+1,M) of the student's own activations, and what they shall give (C,M)."""
         patches = F.unfold(F.pad(self._before(name, crops), (1, 1, 1, 1), mode="reflect"), 3)
-        wanted = self._seen([name], crops)[name].flatten(2)
+        wanted = self.teacher(crops, [name])[name].flatten(2)
         every = max(1, self.spec.crops * wanted.shape[-1] // self.spec.samples)
         inputs = patches[..., ::every].transpose(0, 1).flatten(1)
         ones = torch.ones(1, inputs.shape[1])
@@ -186,10 +176,6 @@ class Distiller:
         self.refined, self.optimizer = state["refined"], None
         if state["adam"]:
             self._adam().load_state_dict(state["adam"])
-
-
-def _relu(name: str) -> str:
-    return name.replace("conv", "relu")
 
 
 def _share(made: Tensor, wanted: Tensor) -> Tensor:

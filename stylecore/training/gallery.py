@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stylecore.encoders import Encoder
+from stylecore.encoders import LossNetwork
 from stylecore.training.targets import Targets
 
 READ_PX = 320
@@ -15,7 +15,7 @@ READ_PX = 320
 class Gallery:
     """Style pictures for the reader (K,3,320,320) as bytes, and what each asks for."""
 
-    def __init__(self, pictures: Sequence[Tensor], encoder: Encoder, layers: Sequence[str]) -> None:
+    def __init__(self, pictures: Sequence[Tensor], encoder: LossNetwork, layers: Sequence[str]) -> None:
         self.pixels = torch.stack([picture.mul(255).round().byte() for picture in pictures])
         self.targets = Targets.measure(pictures, encoder, layers)
 

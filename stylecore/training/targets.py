@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecore import losses
-from stylecore.encoders import Encoder
+from stylecore.encoders import LossNetwork
 
 _DIRECTIONS = 24
 
@@ -24,13 +24,13 @@ class Targets:
 
     @classmethod
     @torch.no_grad()
-    def measure(cls, pictures: Sequence[Tensor], encoder: Encoder, layers: Sequence[str]) -> "Targets":
+    def measure(cls, pictures: Sequence[Tensor], encoder: LossNetwork, layers: Sequence[str]) -> "Targets":
         """One by one, at the size they come in; kept on the CPU's or GPU's side of the encoder."""
         generator = torch.Generator().manual_seed(7)
         directions = F.normalize(torch.randn(_DIRECTIONS, 3, generator=generator), dim=1)
         means: dict[str, list[Tensor]] = {name: [] for name in layers}
         grams: dict[str, list[Tensor]] = {name: [] for name in layers}
-        device = encoder.get_buffer("mean").device
+        device = next(encoder.buffers()).device
         for picture in pictures:
             features = encoder(picture[None].to(device), layers)
             for name in layers:

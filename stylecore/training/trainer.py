@@ -17,7 +17,7 @@ from torch import Tensor
 from stylecore import losses
 from stylecore.catalog import as_read
 from stylecore.digest import digest
-from stylecore.encoders import Encoder
+from stylecore.encoders import LossNetwork
 from stylecore.images import resize_short_side
 from stylecore.networks.painter import CELL_PX
 from stylecore.networks.reader import StyleReader
@@ -49,7 +49,7 @@ class Trainer:
         self,
         pack: StylePack,
         paintings: Mapping[str, Tensor],
-        encoder: Encoder,
+        encoder: LossNetwork,
         spec: TrainSpec,
         gallery: Gallery | None = None,
         device: str = "cpu",

@@ -14,6 +14,7 @@ from stylecore.encoders import (
     BUNDLED_LOSS_NETWORK,
     LAYOUTS,
     Encoder,
+    Panel,
     bundled_encoder,
     load_encoder,
     published_encoder,
@@ -214,6 +215,19 @@ def test_each_layer_is_learned_from_the_first_teacher_that_has_it(crops):
         taught.advance()
     made = Encoder(LAYOUTS["compact"], taught.weights)(crops[0][None], ["relu2_1", "relu2_2"])
     assert made["relu2_1"].abs().max() < 1e-4 < made["relu2_2"].abs().max()
+
+
+def test_of_several_judges_the_first_that_has_a_layer_is_asked():
+    whole, photo = loss_network("vgg19"), torch.rand(1, 3, 48, 48)
+    shallow = Encoder(
+        LAYOUTS["vgg16"], {name: -each for name, each in list(loss_weights("vgg16").items())[:4]}
+    )
+    found = Panel([shallow, whole])(photo, ["relu1_1", "conv1_2", "relu3_1"])
+    assert [*found] == ["relu1_1", "conv1_2", "relu3_1"]
+    for layer, judge in {"relu1_1": shallow, "conv1_2": shallow, "relu3_1": whole}.items():
+        assert torch.equal(found[layer], judge(photo, [layer])[layer])
+    with pytest.raises(WeightsError, match="relu2_1: none of the loss networks has it"):
+        Panel([shallow])(photo, ["relu1_1", "relu2_1"])
 
 
 def test_channels_that_fire_together_become_one():
