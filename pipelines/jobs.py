@@ -123,11 +123,11 @@ class TitleJob(Look):
     def shards_at_once(self) -> int:
         """As many as keep the device busy: a GPU waits for encoders, processors wait for each other.
 
-        Where memory is counted, one shard has all of a CPU's.
+        Where memory is counted, one shard has all of it.
         """
-        if self.at_once or self.device.startswith("cuda"):
-            return self.at_once or _GPU_SHARDS
-        return 1 if self.memory else min(_CPU_SHARDS, cores())
+        if self.at_once or self.memory:
+            return self.at_once or 1
+        return _GPU_SHARDS if self.device.startswith("cuda") else min(_CPU_SHARDS, cores())
 
     @property
     def name(self) -> str:

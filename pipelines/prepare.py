@@ -238,7 +238,7 @@ def _refuse_small_memory(job: TitleJob, info: SourceInfo, styles: Sequence[Style
             memory_bytes = job.engine_spec.memory_bytes
             tile_side(info.height * info.width, size, network.halo_px, memory_bytes, waiting)
         except ValueError as err:
-            least = -(-int(str(err)) // (1 << 20))
+            least = -(-int(str(err)) * job.shards_at_once // (1 << 20))
             given, size_px = job.memory.human_readable(), f"{info.width}x{info.height}"
             raise UsageError(f"memory {given}: a film of {size_px} takes {least} MiB at least") from err
 

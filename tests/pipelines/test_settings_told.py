@@ -39,7 +39,9 @@ def test_memory_is_said_as_people_say_it(text, count):
         ("16", {"device": "cpu"}, 2),
         ("16", {"device": "cpu", "memory": "2GiB"}, 1),
         ("16", {"device": "cpu", "memory": "2GiB", "at_once": 3}, 3),
-        ("16", {"device": "cuda:0", "memory": "2GiB"}, 4),
+        ("16", {"device": "cuda:0"}, 4),
+        ("16", {"device": "cuda:0", "memory": "2GiB"}, 1),
+        ("16", {"device": "cuda:0", "memory": "2GiB", "at_once": 3}, 3),
     ],
 )
 def test_shards_at_once_keep_the_device_busy(monkeypatch, cores, wish, at_once):
@@ -53,9 +55,11 @@ def test_half_precision_is_taken_for_gpus_and_only_if_resolved():
     assert resolve_device(job.model_copy(update={"device": "cpu", "precision": "bf16"})).precision == "bf16"
 
 
-def test_too_little_memory_is_refused_in_the_plan(film, tmp_path):
-    job = make_job(
-        {"source": str(film), "output": str(tmp_path / "b.mp4"), "memory": "100MiB", "device": "cpu"}
-    )
-    with pytest.raises(UsageError, match="100.0MiB: a film of 160x96 takes 6[0-9][0-9] MiB at least"):
+@pytest.mark.parametrize(
+    ("wish", "least"), [({}, "6.."), ({"device": "cuda:0"}, "6.."), ({"at_once": 2}, "13..")]
+)
+def test_too_little_memory_is_refused_in_the_plan(film, tmp_path, wish, least):
+    places = {"source": str(film), "output": str(tmp_path / "b.mp4")}
+    job = make_job({**places, "memory": "100MiB", "device": "cpu", **wish})
+    with pytest.raises(UsageError, match=f"100.0MiB: a film of 160x96 takes {least} MiB at least"):
         plan_film(job, *index_film(film)[:2])
