@@ -210,7 +210,7 @@ def _shard_key(
         asdict(yuv_format(info)),
         job.engine_spec.device_class,
         job.engine_spec.precision,
-        1 if job.engine_spec.device_class == "cpu" else job.engine_spec.batch,
+        job.engine_spec.together,
         job.tile,
         job.engine_spec.memory_bytes,
     )[:20]
@@ -233,10 +233,11 @@ def _refuse_small_memory(job: TitleJob, info: SourceInfo, styles: Sequence[Style
         network = find_style(style.style)[0].network
         height, width = Orientation(*info.turn).upright_size(info.height, info.width)
         size = work_size(height, width, network.design_height_px, style.brush)
+        waiting = 2 * style.steady * (2 if job.scan == "fields" else 1)
+        together = job.engine_spec.together if len(style.keys) < 2 else 1
         try:
-            waiting = 2 * style.steady * (2 if job.scan == "fields" else 1)
             memory_bytes = job.engine_spec.memory_bytes
-            tile_side(info.height * info.width, size, network.halo_px, memory_bytes, waiting)
+            tile_side(info.height * info.width, size, network.halo_px, memory_bytes, waiting, together)
         except ValueError as err:
             least = -(-int(str(err)) * job.shards_at_once // (1 << 20))
             given, size_px = job.memory.human_readable(), f"{info.width}x{info.height}"

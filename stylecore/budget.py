@@ -14,20 +14,28 @@ _STEP_PX = 64
 _SMALLEST_PX = 128
 
 
-def tile_side(frame_px: int, size: tuple[int, int], halo_px: int, memory_bytes: int, waiting: int = 0) -> int:
+def tile_side(
+    frame_px: int,
+    size: tuple[int, int],
+    halo_px: int,
+    memory_bytes: int,
+    waiting: int = 0,
+    together: int = 1,
+) -> int:
     """Side of the largest tile that a network may be shown of a picture of `size`; 0 for all of it at once.
 
-    `frame_px` are the pixels of the frame itself; `waiting` pictures wait beside it. ValueError, with the
-    bytes that it takes at least, where not even the smallest tile fits.
+    `frame_px` are the pixels of the frame itself; `waiting` pictures wait beside it, and so many are painted
+    `together`. ValueError, with the bytes that it takes at least, where not even the smallest tile fits.
     """
+    beside = waiting + together - 1
     held = HELD_BYTES + FRAME_BYTES_PER_PX * frame_px
-    held += waiting * (CODED_BYTES_PER_PX * frame_px + WINDOW_BYTES_PER_PX * size[0] * size[1])
-    if held + NETWORK_BYTES_PER_PX * size[0] * size[1] <= memory_bytes:
+    held += beside * (CODED_BYTES_PER_PX * frame_px + WINDOW_BYTES_PER_PX * size[0] * size[1])
+    if held + together * NETWORK_BYTES_PER_PX * size[0] * size[1] <= memory_bytes:
         return 0
     for side in range(max(size) // _STEP_PX * _STEP_PX, _SMALLEST_PX - 1, -_STEP_PX):
-        if held + _tile_bytes(side, size, halo_px) <= memory_bytes:
+        if held + together * _tile_bytes(side, size, halo_px) <= memory_bytes:
             return side
-    raise ValueError(held + _tile_bytes(_SMALLEST_PX, size, halo_px))
+    raise ValueError(held + together * _tile_bytes(_SMALLEST_PX, size, halo_px))
 
 
 def _tile_bytes(side: int, size: tuple[int, int], halo_px: int) -> int:

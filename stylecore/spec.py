@@ -124,6 +124,11 @@ class EngineSpec:
             raise ValueError(f"tile must be 0 or at least 64 px, got {self.tile_px}")
 
     @property
+    def together(self) -> int:
+        """Frames of a call: one by one on a CPU, where a batch is no faster."""
+        return 1 if self.device_class == "cpu" else self.batch
+
+    @property
     def device_class(self) -> str:
         """`cpu` or `cuda`: frames are the same within a class."""
         return self.device.partition(":")[0]

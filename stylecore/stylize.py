@@ -168,9 +168,9 @@ class Stylizer:
     def _together(self, state: ShotState) -> int:
         """Frames painted together: always as many, for a convolution of four may round unlike one of one.
 
-        One by one on a CPU, where a batch is no faster, and on the way between key frames.
+        One by one on the way between key frames.
         """
-        return self.engine.batch if self.engine.device_class != "cpu" and len(state.looks) == 1 else 1
+        return self.engine.together if len(state.looks) == 1 else 1
 
     @torch.inference_mode()
     def change(
@@ -182,11 +182,12 @@ class Stylizer:
         return carried(paint, small, parts, self.form, self._reach(parts, look, allowed))
 
     def _tile(self, plane: Tensor, small: Sequence[Tensor]) -> int:
-        """Side of the tiles of a frame's small picture; 0 to paint it in one go."""
+        """Side of the tiles of frames' small pictures (N,C,h,w); 0 to paint them in one go."""
         if self.engine.tile_px or not self.engine.memory_bytes:
             return self.engine.tile_px
         size = (small[0].shape[-2], small[0].shape[-1])
-        return tile_side(plane.numel(), size, self.network.halo_px, self.engine.memory_bytes, 2 * self.steady)
+        beside = 2 * self.steady, len(small[0])
+        return tile_side(plane.numel(), size, self.network.halo_px, self.engine.memory_bytes, *beside)
 
     def _paint(self, seen: Tensor, look: Look, drifts: Sequence[Drift], tile_px: int) -> Tensor:
         """What is changed of the small picture (N,3,h,w)."""

@@ -56,7 +56,14 @@ def test_half_precision_is_taken_for_gpus_and_only_if_resolved():
 
 
 @pytest.mark.parametrize(
-    ("wish", "least"), [({}, "6.."), ({"device": "cuda:0"}, "6.."), ({"at_once": 2}, "13..")]
+    ("wish", "least"),
+    [
+        ({}, "6.."),
+        ({"batch": 8}, "6.."),
+        ({"device": "cuda:0"}, "6.."),
+        ({"device": "cuda:0", "batch": 8}, "7.."),
+        ({"at_once": 2}, "13.."),
+    ],
 )
 def test_too_little_memory_is_refused_in_the_plan(film, tmp_path, wish, least):
     places = {"source": str(film), "output": str(tmp_path / "b.mp4")}

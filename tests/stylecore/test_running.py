@@ -7,7 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stylecore.budget import FRAME_BYTES_PER_PX, HELD_BYTES, NETWORK_BYTES_PER_PX, tile_side
+from stylecore.budget import (
+    CODED_BYTES_PER_PX,
+    FRAME_BYTES_PER_PX,
+    HELD_BYTES,
+    NETWORK_BYTES_PER_PX,
+    WINDOW_BYTES_PER_PX,
+    tile_side,
+)
 from stylecore.normalize import SurveyNorm
 from stylecore.pack import blank_pack
 from stylecore.pixels import RGB, YuvFormat
@@ -144,3 +151,28 @@ def test_under_a_limit_of_memory_the_picture_is_the_same():
     tight = Stylizer(pack, "plain", FORM, EngineSpec(memory_bytes=limit))
     made, tiled = (each.change(large, each.survey_parts([large]).at(0)) for each in (whole, tight))
     assert max((a - b).abs().max() for a, b in zip(made, tiled, strict=True)) < 1 / 255
+
+
+@pytest.mark.parametrize("together", [2, 3])
+def test_a_tile_is_one_of_each_picture_that_is_painted_together(together):
+    size, halo = (540, 960), 84
+    one = tile_side(1080 * 1920, size, halo, 1200 << 20)
+    beside = (together - 1) * (CODED_BYTES_PER_PX * 1080 * 1920 + WINDOW_BYTES_PER_PX * 540 * 960)
+    networks = (1200 << 20) - HELD_BYTES - FRAME_BYTES_PER_PX * 1080 * 1920
+    limit = (1200 << 20) + beside + (together - 1) * networks
+    assert 0 < tile_side(1080 * 1920, size, halo, 1200 << 20, 0, together) < one
+    assert tile_side(1080 * 1920, size, halo, limit, 0, together) == one
+
+
+@pytest.mark.parametrize(("device_class", "smaller"), [("cpu", False), ("cuda", True)])
+def test_a_batch_on_a_gpu_is_painted_in_smaller_tiles(monkeypatch, device_class, smaller):
+    monkeypatch.setattr(EngineSpec, "device_class", device_class)
+    pack, form, sides = blank_pack("painter", ["plain"], seed=3, width=8), YuvFormat(RGB, True, 1, 1), []
+    limit = HELD_BYTES + FRAME_BYTES_PER_PX * 288 * 384 + 2 * NETWORK_BYTES_PER_PX * 288 * 330
+    made = Stylizer(pack, "plain", form, EngineSpec(batch=2, memory_bytes=limit))
+    monkeypatch.setattr(
+        made.runner, "paint", lambda seen, look, tile_px: sides.append(tile_px) or seen[:, :3]
+    )
+    frames = [list((255 * part[0, 0].repeat(4, 4)).byte() for part in pictures()[0].split(1, 1))] * 2
+    made.stylize(frames, made.survey(frames))
+    assert len(sides) == (1 if smaller else 2) and all(bool(side) == smaller for side in sides)
