@@ -20,9 +20,9 @@ def luma(rgb: Tensor, weights: tuple[float, float, float] = REC709) -> Tensor:
     return weights[0] * red + weights[1] * green + weights[2] * blue
 
 
-def color(rgb: tuple[float, float, float], like: Tensor) -> Tensor:
-    """A colour as (1,3,1,1), to be mixed with a picture."""
-    return like.new_tensor(rgb).view(1, 3, 1, 1)
+def keep_color(look: nn.Module, name: str, rgb: tuple[float, float, float]) -> None:
+    """Give a look a colour (1,3,1,1) to mix with pictures: a buffer, or a GPU would wait for each."""
+    look.register_buffer(name, torch.tensor(rgb).view(1, 3, 1, 1), persistent=False)
 
 
 def halve(x: Tensor) -> Tensor:

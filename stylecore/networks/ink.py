@@ -14,10 +14,10 @@ from stylecore.networks.filters import (
     Contours,
     Guided,
     Kuwahara,
-    color,
     compress,
     double,
     halve,
+    keep_color,
     luma,
     smoothstep,
 )
@@ -37,6 +37,8 @@ class Ink(DrawnLook):
     """RGB (N,3,H,W) in 0..1 -> the same, drawn in ink."""
 
     halo_px = 56
+    paper: Tensor
+    ink: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,6 +46,8 @@ class Ink(DrawnLook):
         self.flatten = Kuwahara(radius_px=2.8, sigma_px=1.4, calm=0.03, power=2)
         self.contours = Contours(sigma_px=1.2, length_px=4.5)
         self.surroundings = Blur(10)
+        keep_color(self, "paper", PAPER)
+        keep_color(self, "ink", INK)
 
     def forward(self, rgb: Tensor, norm: Norm) -> Tensor:
         smooth = self.smooth(rgb)
@@ -56,5 +60,5 @@ class Ink(DrawnLook):
         # Night falls on the paper too, or a fade would end in a flood of ink.
         light = light * compress(broad / NIGHT, 3.0).clamp(max=1)
         # Ink on paper is not quite black; film bars are.
-        ink = color(INK, rgb) * smoothstep(flat, 0.0, 0.1)
-        return ink + (color(PAPER, rgb) - ink) * light
+        ink = self.ink * smoothstep(flat, 0.0, 0.1)
+        return ink + (self.paper - ink) * light

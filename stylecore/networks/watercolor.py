@@ -16,10 +16,10 @@ from stylecore.networks.filters import (
     Contours,
     Guided,
     Kuwahara,
-    color,
     compress,
     double,
     halve,
+    keep_color,
     luma,
     smoothstep,
     soft_steps,
@@ -39,6 +39,9 @@ class Watercolor(DrawnLook):
     """RGB (N,3,H,W) in 0..1 -> the same, painted in watercolour."""
 
     halo_px = 56
+    paper: Tensor
+    shadow: Tensor
+    separation: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,6 +50,9 @@ class Watercolor(DrawnLook):
         self.contours = Contours(sigma_px=0.9, length_px=4)
         self.rim = Blur(2.5)
         self.fine, self.coarse = Blur(1.5), Blur(6)
+        keep_color(self, "paper", PAPER)
+        keep_color(self, "shadow", SHADOW)
+        keep_color(self, "separation", SEPARATION)
 
     def forward(self, rgb: Tensor, norm: Norm) -> Tensor:
         smooth = self.smooth(rgb)
@@ -56,9 +62,9 @@ class Watercolor(DrawnLook):
         settled = self._settled(rgb)
         density = self._edges(luma(smooth), grey, tone) - 0.3 * settled.clamp(max=0.4)
         hue = tone + SATURATION * (flat - grey) * (tone + 0.3) / (grey + 0.3)
-        pigment = _glaze(hue.clamp(0, 1), density + color(SEPARATION, rgb) * settled)
-        shadow = color(SHADOW, rgb) * smoothstep(grey, 0.0, 0.12)
-        return (shadow + (1 - shadow) * pigment) * color(PAPER, rgb)
+        pigment = _glaze(hue.clamp(0, 1), density + self.separation * settled)
+        shadow = self.shadow * smoothstep(grey, 0.0, 0.12)
+        return (shadow + (1 - shadow) * pigment) * self.paper
 
     def _edges(self, sharp: Tensor, grey: Tensor, tone: Tensor) -> Tensor:
         """Extra density where a wash ends: at rims of a glaze, and along contours."""

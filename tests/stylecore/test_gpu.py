@@ -17,7 +17,8 @@ from stylecore.steady import Steadier
 from stylecore.stylize import Stylizer
 
 pytestmark = pytest.mark.gpu
-FORM, LOOKS = YuvFormat("bt709", False), ("starry-night", "cartoon")
+FORM = YuvFormat("bt709", False)
+LOOKS = ("starry-night", "cartoon", "ink", "noir", "watercolor")
 COUNT = 6
 
 
