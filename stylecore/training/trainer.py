@@ -43,7 +43,10 @@ class TrainStep:
 
 
 class Trainer:
-    """The state of one training run; `state()` and `restore()` make it resumable to the bit of its seed."""
+    """The state of one training run, resumable by `state()` and `restore()`.
+
+    On a CPU to the bit; a GPU adds up what reflected borders pass back in any order.
+    """
 
     def __init__(
         self,
