@@ -59,7 +59,8 @@ class Johnson(nn.Module):
         for conv in self.convs:
             if isinstance(conv, DoublingConv):
                 conv.settle()
-        self.paint_cells = frozen(*on_cells(self.paint))
+        if self.paint_cells is None:  # no statistics go in: once is enough for all surveys
+            self.paint_cells = frozen(*on_cells(self.paint))
 
     def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
         return rgb

@@ -107,7 +107,8 @@ class Painter(nn.Module):
         """Weights are final, statistics inside: pixels can take their places after the last layer."""
         self.to_half.settle()
         self.to_full.settle()
-        self.paint_cells = frozen(*on_cells(self.paint))
+        if self.paint_cells is None:  # no statistics go in: once is enough for all surveys
+            self.paint_cells = frozen(*on_cells(self.paint))
 
     def _strokes(self, x: Tensor, norm: Norm, layer: int) -> Tensor:
         if self.paint_cells is None:

@@ -53,6 +53,8 @@ def test_one_survey_leaves_no_trace_in_the_next(network, dtype):
     before = first(rgb, FoldedNorm())
     second = folding.folded(surveys[1].constants, dtype)
     assert second is first, "no new copy for every frame"
+    kept = folding.folded(surveys[0].constants).paint_cells
+    assert folding.folded(surveys[1].constants).paint_cells is kept, "the last layer takes no statistics"
     with torch.no_grad():
         made = second(rgb, FoldedNorm())
         assert torch.equal(made, fresh.folded(surveys[1].constants, dtype)(rgb, FoldedNorm()))
