@@ -66,7 +66,6 @@ def painted_frames(
 ) -> Iterator[list[PlaneArray]]:
     """The planes of a shard's frames as they are delivered, in order."""
     keep_freed_memory()
-    keep_convolutions_exact()
     read_ahead = DEPTH + engine.batch
     frames = ahead(timed(_moments(film, reader, seen_for(film, shard.frames)), clock), read_ahead)
     held = touching(film.shots, shard.frames)
@@ -168,6 +167,7 @@ def _in_order(
     pictures = (picture for (picture,) in mine_read)
     read = chain(timed(reader.pick(lead_in), clock), pictures, timed(reader.pick(rest), clock))
     mattes: Iterator[Any] = _mattes(film, style, FrameRange(lead_in.start, rest.stop))
+    keep_convolutions_exact()
     with computing_with(IN_ORDER_THREADS):
         painter = PAINTERS[style.method](style, film.painted_format, engine)
         made = painter.paint((planes_of(film, frame) for frame in read), mattes)

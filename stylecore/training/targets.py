@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stylecore import losses
 from stylecore.encoders import LossNetwork
+from stylecore.runtime import keep_convolutions_exact
 
 _DIRECTIONS = 24
 
@@ -25,7 +26,11 @@ class Targets:
     @classmethod
     @torch.no_grad()
     def measure(cls, pictures: Sequence[Tensor], encoder: LossNetwork, layers: Sequence[str]) -> "Targets":
-        """One by one, at the size they come in; kept on the CPU's or GPU's side of the encoder."""
+        """One by one, at the size they come in; kept on the CPU's or GPU's side of the encoder.
+
+        Training begins here, and from here on fp32 is fp32.
+        """
+        keep_convolutions_exact()
         generator = torch.Generator().manual_seed(7)
         directions = F.normalize(torch.randn(_DIRECTIONS, 3, generator=generator), dim=1)
         means: dict[str, list[Tensor]] = {name: [] for name in layers}

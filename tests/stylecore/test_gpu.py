@@ -14,7 +14,6 @@ from pipelines.overlap import late
 from stylecore.catalog import find_style
 from stylecore.pixels import YuvFormat
 from stylecore.running import FAITHFUL_DB
-from stylecore.runtime import keep_convolutions_exact
 from stylecore.spec import EXACT, EngineSpec
 from stylecore.steady import Steadier
 from stylecore.stylize import Stylizer
@@ -41,7 +40,6 @@ def frames():
 
 
 def stylizer(look, device, precision=EXACT, batch=1, steady=USUAL_STEADY):
-    keep_convolutions_exact()
     pack, name = find_style(look)
     return Stylizer(pack, name, FORM, EngineSpec(device, batch, precision=precision), steady=steady)
 

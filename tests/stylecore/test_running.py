@@ -15,6 +15,7 @@ from stylecore.budget import (
     WINDOW_BYTES_PER_PX,
     tile_side,
 )
+from stylecore.encoders import bundled_encoder
 from stylecore.normalize import SurveyNorm
 from stylecore.pack import blank_pack
 from stylecore.pixels import RGB, YuvFormat
@@ -22,6 +23,7 @@ from stylecore.running import FAITHFUL_DB
 from stylecore.shot import Look, mix_looks
 from stylecore.spec import EXACT, EngineSpec
 from stylecore.stylize import Stylizer
+from stylecore.training.targets import Targets
 
 FORM = YuvFormat(RGB, True, 1, 1)
 
@@ -116,6 +118,19 @@ def test_a_look_that_does_not_bear_them_is_painted_in_full():
     assert look.precision == EXACT
     expected = exact.change(frames[0], exact.survey_parts(frames).at(0))
     assert all(map(torch.equal, made.change(frames[0], look), expected))
+
+
+OPENED = {
+    "a stylizer": lambda: stylizer("painter", EXACT),
+    "training": lambda: Targets.measure([pictures()[0][0]], bundled_encoder(), ["relu1_1"]),
+}
+
+
+@pytest.mark.parametrize("opened", OPENED.values(), ids=OPENED)
+def test_a_gpu_is_told_that_fp32_is_fp32(monkeypatch, opened):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    opened()
+    assert not torch.backends.cudnn.allow_tf32
 
 
 def test_looks_without_weights_are_always_painted_in_full():
