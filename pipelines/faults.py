@@ -36,6 +36,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WORKER_ERRNOS = {*_FULL, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EACCES}
 _WORKER_NAMES = {"OutOfMemoryError", "AcceleratorError", "MemoryError", "ImportError"}
 """By name, so that nothing of torch is loaded to tell."""
+_WORKER_TEXTS = ("cuDNN error", "CUDNN_STATUS", "CUBLAS_STATUS", "unable to find an engine")
+"""Of a GPU's libraries, whose failures have no name of their own."""
 
 Value = TypeVar("Value")
 
@@ -63,8 +65,11 @@ def fault_of(err: BaseException) -> Fault:
 
 
 def _of_worker(err: BaseException) -> bool:
-    names = {kind.__name__ for kind in type(err).__mro__}
-    return bool(names & _WORKER_NAMES) or isinstance(err, OSError) and err.errno in _WORKER_ERRNOS
+    if isinstance(err, OSError) and err.errno in _WORKER_ERRNOS:
+        return True
+    if isinstance(err, RuntimeError) and any(text in str(err) for text in _WORKER_TEXTS):
+        return True
+    return any(kind.__name__ in _WORKER_NAMES for kind in type(err).__mro__)
 
 
 def is_full(err: OSError) -> bool:
