@@ -1,5 +1,6 @@
 """Which device a job computes on."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,20 +14,29 @@ from pipelines.prepare import FilmPlan
 from stylecore.runtime import fast_precision
 from stylecore.spec import EXACT
 
+_DEVICE = re.compile("cpu|cuda(:(?P<number>0|[1-9][0-9]*))?")
+
 
 def resolve_device(job: TitleJob) -> TitleJob:
     """The job with a device that exists, and the precision it is fast at."""
-    device = job.device
-    if device == "auto":
-        device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    elif device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(
-            f"device {device}: this machine has no CUDA device that torch can use; try --device cpu"
-        )
-    elif not device.startswith(("cpu", "cuda")):
-        raise UsageError(f"device {device!r}: choose auto, cpu or cuda:N")
+    device = find_device(job.device)
     precision = fast_precision(device) if job.precision == "auto" else job.precision
     return job.model_copy(update={"device": device, "precision": precision})
+
+
+def find_device(wish: str) -> str:
+    """The device that is wished for, if this machine has it; `auto` is its first GPU, else its CPU."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wish == "auto":
+        return "cuda:0" if count else "cpu"
+    named = _DEVICE.fullmatch(wish)
+    if named is None:
+        raise UsageError(f"device {wish!r}: choose auto, cpu or cuda:N")
+    if wish == "cpu" or int(named["number"] or 0) < count:
+        return wish
+    if count:
+        raise UsageError(f"device {wish}: this machine has cuda:0 to cuda:{count - 1}; choose one of these")
+    raise UsageError(f"device {wish}: this machine has no CUDA device that torch can use; try --device cpu")
 
 
 def shards_at_once(job: TitleJob, film: FilmPlan) -> int:
@@ -59,7 +69,7 @@ def check_pool_device(job: TitleJob) -> TitleJob:
 
     Every worker has to paint alike: only GPUs are taken to be fast at half precision.
     """
-    if not job.device.startswith(("cpu", "cuda")):
+    if not _DEVICE.fullmatch(job.device):
         raise UsageError(f"device {job.device}: workers may differ; say what they have, cpu or cuda:0")
     likely = "fp16" if job.device.startswith("cuda") else EXACT
     return job.model_copy(update={"precision": likely if job.precision == "auto" else job.precision})

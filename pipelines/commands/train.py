@@ -14,6 +14,7 @@ from torch import Tensor
 from pipelines import progress
 from pipelines.commands.common import console, drawn_picture, layer_weight
 from pipelines.demo.scenes import SCENES
+from pipelines.device import find_device
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.loss_networks import find_encoder
@@ -79,13 +80,14 @@ _DEFAULT = TrainSpec()
 )
 @click.option("--vectors-only", is_flag=True, help="Leave the network alone: blends with its other styles.")
 @click.option("--precision", default="fp32", type=click.Choice(["fp32", "bf16"]), show_default=True)
-@click.option("--device", default="cpu", show_default=True)
+@click.option("--device", default="cpu", show_default=True, help="auto, cpu or cuda:0.")
 @click.option("--card", multiple=True, metavar="NAME:KEY=VALUE", help="Facts for a style's card; repeatable.")
 def train(pictures: tuple[str, ...], content: tuple[str, ...], out: str, **options: Any) -> None:
     """Train a style from each picture, starting from the box's own network. The same command resumes.
 
     Example: stylereel train harbour.jpg --out harbour.safetensors
     """
+    options["device"] = find_device(options["device"])
     files = _named(pictures)
     cards = _cards(list(files), options["card"])
     contents = pictures_to_learn_on(content)

@@ -1,10 +1,12 @@
 """The encoder's settings follow the device, and are told."""
 
 import pytest
+import torch
 from conftest import index_film
 
+from pipelines.cli import run
 from pipelines.config import make_job
-from pipelines.device import check_pool_device, resolve_device
+from pipelines.device import check_pool_device, find_device, resolve_device
 from pipelines.errors import UsageError
 from pipelines.prepare import plan_film
 
@@ -53,6 +55,56 @@ def test_half_precision_is_taken_for_gpus_and_only_if_resolved():
     job = make_job({"source": "a.mp4", "output": "b.mp4", "device": "cuda:0"})
     assert job.engine_spec.precision == "fp32" and check_pool_device(job).engine_spec.precision == "fp16"
     assert resolve_device(job.model_copy(update={"device": "cpu", "precision": "bf16"})).precision == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "wish", "found"),
+    [
+        (0, "auto", "cpu"),
+        (2, "auto", "cuda:0"),
+        (2, "cpu", "cpu"),
+        (2, "cuda:1", "cuda:1"),
+        (1, "cuda", "cuda"),
+    ],
+)
+def test_a_device_is_one_of_this_machine(monkeypatch, gpus, wish, found):
+    has_gpus(monkeypatch, gpus)
+    assert find_device(wish) == found
+
+
+@pytest.mark.parametrize(
+    ("gpus", "wish", "told"),
+    [
+        (0, "cuda:0", "no CUDA device"),
+        (1, "cuda:9", "has cuda:0 to cuda:0; choose"),
+        (2, "cuda:2", "has cuda:0 to cuda:1; choose"),
+        (2, "cuda:-1", "choose auto, cpu or cuda:N"),
+        (9, "cuda:01", "choose auto, cpu or cuda:N"),
+        (2, "cuda:", "choose auto, cpu or cuda:N"),
+        (2, "cpux", "choose auto, cpu or cuda:N"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(monkeypatch, gpus, wish, told):
+    has_gpus(monkeypatch, gpus)
+    with pytest.raises(UsageError, match=f"device '?{wish}.*{told}"):
+        find_device(wish)
+
+
+def has_gpus(monkeypatch, count):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+
+
+def test_training_finds_its_device_before_all_else(capsys):
+    assert run(["train", "none.jpg", "--out", "none.safetensors", "--device", "cpux"]) == 2
+    assert "device 'cpux': choose auto, cpu or cuda:N" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wish", ["auto", "cpux", "cuda:x"])
+def test_a_pool_is_told_what_its_workers_have(wish):
+    job = make_job({"source": "a.mp4", "output": "b.mp4", "device": wish})
+    with pytest.raises(UsageError, match="say what they have"):
+        check_pool_device(job)
 
 
 @pytest.mark.parametrize(
