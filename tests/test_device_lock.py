@@ -2,8 +2,14 @@
 
 import subprocess
 import sys
+from contextlib import contextmanager
 
+import pytest
+from PIL import Image
+
+from pipelines.cli import run
 from pipelines.device_lock import device_turn, is_taken, lock_file
+from pipelines.errors import UsageError
 
 HOLD = """
 import sys, time
@@ -30,3 +36,31 @@ def test_a_cpu_is_shared(tmp_path, monkeypatch):
     monkeypatch.setenv("STYLEREEL_CACHE", str(tmp_path))
     with device_turn("cpu"), device_turn("cpu"):
         assert not lock_file("GPU-7").parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "step", "wish"),
+    [
+        ("bench", "open_stages", ["{film}"]),
+        ("plan", "calibrate", ["{film}", "out.mp4", "--style", "noir"]),
+        ("train", "train_steps", ["a.png", "--out", "a.safetensors", "--crop", "64"]),
+    ],
+)
+def test_whoever_computes_waits_for_a_turn(film, tmp_path, monkeypatch, capsys, command, step, wish):
+    held = []
+
+    @contextmanager
+    def turn(device):
+        held.append(device)
+        yield
+        held.clear()
+
+    def stop(*_):
+        raise UsageError(f"held: {held}")
+
+    monkeypatch.setattr(f"pipelines.commands.{command}.device_turn", turn)
+    monkeypatch.setattr(f"pipelines.commands.{command}.{step}", stop)
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (64, 64), "teal").save("a.png")
+    assert run([command, *(each.format(film=film) for each in wish), "--device", "cpu"]) == 2
+    assert "held: ['cpu']" in capsys.readouterr().err

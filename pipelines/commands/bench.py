@@ -19,6 +19,7 @@ from pipelines.bench.timing import Work, finish, take_turns, timed
 from pipelines.commands.common import console, json_option, print_result
 from pipelines.config import make_job
 from pipelines.device import painting_threads, resolve_device
+from pipelines.device_lock import device_turn
 from pipelines.display import Display
 from pipelines.environment import cores
 from stylecore.pixels import to_rgb
@@ -56,7 +57,9 @@ def bench(
         if not film:
             write_moment(source, height, frames)
         places = {"source": str(source), "output": str(scratch / "out.mp4"), "work": folder}
-        stages = open_stages(resolve_device(make_job({**places, **wish})), frames, scratch)
+        job = resolve_device(make_job({**places, **wish}))
+        children.enter_context(device_turn(job.device))
+        stages = open_stages(job, frames, scratch)
         painters = children.enter_context(painting_threads(stages.job.shards_at_once))
         works = _works(stages, painters)
         if peer:

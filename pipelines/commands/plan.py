@@ -16,6 +16,7 @@ from pipelines.commands.render import JOB_SUFFIXES, job_from_arguments
 from pipelines.credentials import hide_secrets
 from pipelines.delivery import refuse_foreign_folder
 from pipelines.device import shards_at_once
+from pipelines.device_lock import device_turn
 from pipelines.display import Display
 from pipelines.environment import cache_folder
 from pipelines.forecast import Forecast, forecast
@@ -71,7 +72,8 @@ def _forecasts(
     known, mine = calibrations(work, film), kind_of(job.engine_spec)
     here = [row for row in known if row.device_class == mine]
     if {row.at_once for row in here} != {shards_at_once(job, film)}:
-        here = calibrate(work, film, job, source)
+        with device_turn(job.device):
+            here = calibrate(work, film, job, source)
     elsewhere = sorted((row for row in known if row.device_class != mine), key=attrgetter("device_class"))
     rows = manifest.standing(manifest.attempts(work.store))
     done = [key for number, key in enumerate(film.shard_keys, start=1) if number not in set(left)]

@@ -15,6 +15,7 @@ from pipelines import progress
 from pipelines.commands.common import console, drawn_picture, layer_weight
 from pipelines.demo.scenes import SCENES
 from pipelines.device import find_device
+from pipelines.device_lock import device_turn
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.loss_networks import find_encoder
@@ -172,7 +173,7 @@ def _run(trainer: Trainer, contents: Sequence[Tensor], folder: Path) -> dict[str
     """Train to the end; the losses, smoothed."""
     learned_on = digest("contents", contents)
     losses = _resume(trainer, learned_on, folder)
-    with Display(console()):
+    with Display(console()), device_turn(trainer.device):
         progress.begin("train", trainer.spec.steps, trainer.step, "steps")
         for step in train_steps(trainer, contents):
             losses = {
