@@ -139,7 +139,8 @@ def _strokes(
 ) -> Iterator[Strokes]:
     """What is painted of all that is seen, picture by picture."""
     moments, drifts, steadier = moments_of(film), drifts_of(film, shot), Steadier(stylizer.steady)
-    for batch in seen.split(-(-len(seen) // max(1, stylizer.engine.batch // moments))):
+    # Full but for the last: on a GPU what is missing in a batch is painted all the same.
+    for batch in seen.batches(max(1, stylizer.engine.batch // moments)):
         pictures = [planes_of(film, picture) for frame in islice(read, len(batch)) for picture in frame]
         places = [frame - shot.frames.start for frame in batch for _ in range(moments)]
         with painting(clock):

@@ -39,6 +39,11 @@ class FrameRange:
         edges = [self.start + len(self) * index // pieces for index in range(pieces + 1)]
         return [FrameRange(start, stop) for start, stop in zip(edges, edges[1:], strict=False)]
 
+    def batches(self, most: int) -> list["FrameRange"]:
+        """Consecutive pieces of so many frames, and one of what is left."""
+        starts = range(self.start, self.stop, most)
+        return [FrameRange(start, min(start + most, self.stop)) for start in starts]
+
 
 @dataclass(frozen=True, slots=True)
 class Shot:

@@ -19,6 +19,7 @@ from pipelines.timeline import FrameRange
 from stylecore import stylize
 from stylecore.bus import NoBus
 from stylecore.spec import EngineSpec
+from stylecore.stylize import Stylizer
 
 SHARD = Shard(1, (FrameRange(26, 30), FrameRange(30, 37)))
 """The end of a shot and the beginning of the next."""
@@ -74,6 +75,16 @@ def test_a_late_device_gives_every_frame_whatever_the_batch(asked, monkeypatch):
         assert painted(asked, batch) == expected
         assert [bus.most for bus in buses] == most, "two batches on their way, and one more frame"
         assert not any(bus.under_way for bus in buses)
+
+
+@pytest.mark.parametrize(("batch", "sizes"), [(1, [1] * 9), (4, [4, 4, 1]), (8, [8, 1]), (16, [9])])
+def test_batches_are_full_but_for_the_last(asked, monkeypatch, batch, sizes):
+    film, reader = asked
+    alone = replace(film, styles=tuple(replace(style, steady=0) for style in film.styles)), reader
+    made, strokes = [], Stylizer.strokes
+    monkeypatch.setattr(Stylizer, "strokes", lambda *given: made.append(len(given[1])) or strokes(*given))
+    assert len(painted(alone, batch, Shard(1, (FrameRange(0, 9),)))) == 9
+    assert made == sizes
 
 
 def test_frames_share_strokes_and_not_over_cuts(asked):
