@@ -22,7 +22,6 @@ from pipelines.prepare import FilmPlan, plan_film
 from pipelines.render import render_shard
 from pipelines.stopwatch import Clock
 from pipelines.storage import Store
-from pipelines.timeline import FrameRange
 from stylecore.bus import Planes
 from stylecore.parts import parts_of, rgb_of
 from stylecore.shot import ShotState
@@ -76,10 +75,11 @@ class Stages:
         """What a shot costs before its first frame: some of it read and painted for its statistics."""
         reader = FrameReader(self.source, self.film.info, self.film.index)
         survey_shot(self.film, self.film.shots[0], reader, self.stylizer, Clock())
+        finish(self.job.device)
 
     def paint(self) -> list[list[Tensor]]:
         """Planes in, painted planes out, on a canvas that moves as the scene does."""
-        moved = drifts_of(self.film, self.film.shots[0])[: len(self.frames)]
+        moved = drifts_of(self.film, self.film.shots[0])
         return self.stylizer.stylize(self.frames, self.state, 0, drifts=moved)
 
     def encode(self, painted: list[list[Tensor]]) -> None:
@@ -105,12 +105,15 @@ class Stages:
 
 
 def open_stages(job: TitleJob, count: int, scratch: Path) -> Stages:
-    """The stages of the first `count` frames of a job's film, which are taken for one shot."""
+    """The stages of the first `count` frames of a job's film, which are taken for a shot of their own.
+
+    Frames after them would be painted too, to share strokes with the last of them.
+    """
     source = Path(job.source)
     info = probe(source)
     index = ensure_index(Store(str(scratch)), source, info)
-    frames = FrameRange(0, min(count, len(index.frames)))
-    film = plan_film(job.model_copy(update={"cuts": ()}), info, index)
+    film = plan_film(job.model_copy(update={"cuts": (count,)}), info, index)
+    frames = film.shots[0].frames
     reader = FrameReader(source, film.info, film.index)
     planes = [planes_of(film, frame) for frame in reader.read(frames)]
     stylizer = open_stylizer(film.styles[0], film, job.engine_spec)

@@ -10,8 +10,11 @@ from pipelines.bench.limits import operations
 from pipelines.bench.peer import classic
 from pipelines.bench.peers import peers, same_network
 from pipelines.bench.report import STAGES
+from pipelines.bench.stages import open_stages
 from pipelines.bench.timing import Timing, take_turns, timed
 from pipelines.cli import run
+from pipelines.config import make_job
+from pipelines.painting import seen_for
 from stylecore.networks.convolution import convolve
 from stylecore.spec import EngineSpec
 
@@ -24,6 +27,15 @@ def test_each_stage_is_measured_and_judged(film, capsys):
     assert all(timing["wall_seconds"] > 0 for timing in facts["frame"].values())
     assert facts["machine"]["picture"] == "160x96" and facts["limits"]["copied_bytes_per_second"] > 0
     assert facts["ratios"]["render / floor"] > 0
+
+
+@pytest.mark.parametrize("count", [3, 10_000])
+def test_no_frame_is_painted_that_is_not_counted(film, tmp_path, count):
+    wish = {"source": str(film), "output": str(tmp_path / "out.mp4"), "device": "cpu", "style": "scream"}
+    stages = open_stages(make_job(wish), count, tmp_path)
+    whole = stages.shard.frames
+    assert len(stages.frames) == len(whole) == min(count, len(stages.film.index.frames))
+    assert stages.stylizer.steady > 0 and seen_for(stages.film, whole) == whole
 
 
 def test_the_peer_paints_what_we_paint(tmp_path):
