@@ -91,8 +91,14 @@ def scan(path: Path, unwanted: Mapping[Place, str] = MappingProxyType({})) -> li
 def _mark(packet: av.Packet) -> int:
     """What tells a payload from others; where muxers divide as they like, it can be joined."""
     data = _payload(packet)
-    joins = _is_pcm(packet.stream.codec_context.name if packet.stream.codec_context else "")
+    joins = _is_pcm(_codec_of(packet))
     return int.from_bytes(data, "big") % _PRIME if joins else zlib.crc32(data)
+
+
+def _codec_of(packet: av.Packet) -> str:
+    """Empty where nothing decodes it, as tracks of data have it."""
+    codec = packet.stream.codec_context
+    return codec.name if codec else ""
 
 
 def _is_pcm(codec: str) -> bool:
@@ -118,7 +124,7 @@ def _payload(packet: av.Packet) -> bytes:
     """A packet's bytes, without the ADTS header that AAC wears in transport streams only (ISO 13818-7)."""
     data = bytes(packet)
     adts = len(data) > 9 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0
-    if adts and packet.stream.codec_context.name == "aac":
+    if adts and _codec_of(packet) == "aac":
         return data[7:] if data[1] & 1 else data[9:]
     return data
 

@@ -18,6 +18,7 @@ from pipelines.media.conform import conform
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.probe import probe
+from pipelines.media.proofs import scan
 from pipelines.media.tracks import DROPPED, KEPT, decide
 from pipelines.prepare import plan_film
 from pipelines.timecode import counted_at
@@ -236,3 +237,15 @@ def test_captions_inside_the_picture_are_not_lost_without_a_word(tmp_path):
     wish = {"source": str(tmp_path / "late.ts"), "output": str(tmp_path / "o.mp4"), "style": "identity"}
     with pytest.raises(UsageError, match="closed captions .* --allow-drop"):
         plan_film(resolve_device(make_job(wish)), info, index)
+
+
+@pytest.mark.parametrize("head", [b"\xff\xf1", b"\xff\xf0", b"data"])
+def test_data_that_looks_like_sound_is_taken_as_it_is(tmp_path, head):
+    """Nothing decodes it, so PyAV has no codec for it."""
+    content = head + bytes(200)
+    with av.open(str(tmp_path / "data.ts"), "w") as made:
+        track = made.add_data_stream()
+        packet = av.Packet(content)
+        packet.stream, packet.pts, packet.dts, packet.time_base = track, 0, 0, Fraction(1, 90000)
+        made.mux(packet)
+    assert [each.crcs for each in scan(tmp_path / "data.ts")] == [[zlib.crc32(content)]]
