@@ -25,7 +25,8 @@ _LEFT_BY_SYSTEMS = (
     *(".ds_store", "._*", ".directory", ".nfs*", ".fuse_hidden*", ".trash-*", ".thumbnails"),
     *("@eadir", "@recycle", "thumbs.db", "desktop.ini"),
 )
-_NUMBER = re.compile(r"%0?(\d*)d")
+_NUMBER = re.compile(r"%(?:0(\d*))?d")
+"""Without spaces before the number, as `%5d` would have them."""
 # Codes of H.273 and the curve by which light is coded; what is not said is taken for BT.709.
 _CURVES = {1: "bt709", 2: "bt709", 6: "bt709", 11: "bt709", 12: "bt709", 14: "bt709", 15: "bt709"} | {
     13: "srgb",
