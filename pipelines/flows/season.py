@@ -76,6 +76,6 @@ def _begun(title: Title) -> TitleRun:
         wish=title.wish,
         started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         output=hide_secrets(job.output) if job else "",
-        work=hide_secrets(job.work) if job else "",
+        work=job.work if job else "",  # its credentials are masked: `clean` has to make it whole again
         style=job.style if job else "",
     )

@@ -12,13 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from pipelines import credentials
+from pipelines import catalogue, credentials
 from pipelines.cli import run
-from pipelines.config import make_job
+from pipelines.commands.work import _works
+from pipelines.config import load_season_file, make_job
 from pipelines.credentials import hide_secrets, masked, scrub, whole
 from pipelines.device import resolve_device
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
+from pipelines.season import expand
+from pipelines.storage import Store
 
 SECRETS = ("pa55w0rdXQ", "AKIA77", "f00dzafe")
 
@@ -173,3 +176,16 @@ def test_a_retry_asks_for_what_is_not_stored_and_takes_it_from_the_environment(r
     monkeypatch.setenv("STYLEREEL_URLS", f"https://x:y@else/where {SOURCE}")
     assert run(["retry", str(work), "--shots", "2", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["shards_rendered"] == 1
+
+
+def test_works_of_a_season_are_cleaned_with_their_credentials(tmp_path):
+    from pipelines.flows.season import _begun
+
+    place = "vault://ann:pa55w0rdXQ@host/out"
+    file = tmp_path / "season.yaml"
+    file.write_text(f"name: s\ntitles: [a.mp4]\noutput: '{place}/{{stem}}.mp4'\ncatalogue: {tmp_path}/kept\n")
+    (title,) = expand(load_season_file(file))
+    catalogue.record(Store(str(tmp_path / "kept")), _begun(title))
+    (work,) = _works(str(file))
+    assert whole(work) == f"{place}/a.mp4.stylereel"
+    assert not any(b"pa55w0rd" in data for _, data in texts(tmp_path / "kept"))
