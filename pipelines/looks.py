@@ -103,8 +103,9 @@ def looks_of_shots(job: TitleJob, shots: Sequence[Shot]) -> list[StyleSpec]:
         return [replace(look, steady=_steady(job, look.style)) for look in along]
     looks = dict.fromkeys((shot.number for shot in shots), base)
     for choice in job.looks:
+        _refuse_unknown(choice, len(looks))
         spec = _look(choice, frames)
-        looks |= {number: spec for number in _numbers(choice) if number in looks}
+        looks |= {number: spec for number in _numbers(choice.shots) if number in looks}
     for shot in shots:
         _refuse_long(shot, looks[shot.number])
     if job.scan == "fields" and any(look.method != "network" for look in looks.values()):
@@ -116,7 +117,7 @@ def with_style(job: TitleJob, shots: Sequence[int], style: str) -> TitleJob:
     """The job with another style for some shots; all else of their looks stays."""
     wanted, fields, added = absolute_style(style), Look.model_fields, []
     for shot in shots:
-        present = next((look for look in reversed(job.looks) if shot in _numbers(look)), job)
+        present = next((look for look in reversed(job.looks) if shot in _numbers(look.shots)), job)
         added.append({**present.model_dump(include=set(fields)), "shots": str(shot), "style": wanted})
     return TitleJob.model_validate({**job.model_dump(), "looks": [*job.model_dump()["looks"], *added]})
 
@@ -164,9 +165,19 @@ def _steady(choice: Look, style: str) -> int:
     return USUAL_STEADY if pack.network.norm_channels else 0
 
 
-def _numbers(choice: ShotLook) -> list[int]:
+def _refuse_unknown(choice: ShotLook, last: int) -> None:
+    """A range may run past the end, as one for every film of a season does, but it begins in the film."""
+    begun = (_numbers(item)[0] for item in choice.shots.split(","))
+    unknown = [number for number in begun if not 1 <= number <= last]
+    if unknown:
+        raise UsageError(
+            f"looks: shots {choice.shots!r}: this film has no shot {unknown[0]}; choose among shots 1-{last}"
+        )
+
+
+def _numbers(shots: str) -> list[int]:
     try:
-        return list(parse_numbers(choice.shots))
+        return parse_numbers(shots)
     except ValueError as err:
         raise UsageError(f"looks: {err}") from err
 

@@ -126,8 +126,7 @@ def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     _refuse_damage(job, index)
     info = replace(info, captions=info.captions or index.captions)
     index = as_shown(index, job.scan)
-    cuts = find_cuts(index.cut_scores) if job.cuts is None else job.cuts
-    shots = shots_from_cuts(cuts, len(index.frames))
+    shots = shots_from_cuts(_cuts(job, index), len(index.frames))
     styles = looks_of_shots(job, shots)
     _refuse_small_memory(job, info, styles)
     encoding = _encoding(job, info, index)
@@ -153,6 +152,17 @@ def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
         pictures=pictures,
         key=_digest(keys, str(frames), [*map(asdict, shots)], [*map(asdict, styles)])[:16],
     )
+
+
+def _cuts(job: TitleJob, index: FilmIndex) -> Sequence[int]:
+    """The first frames of shots: as the job says, all of them in the film, or as they are found."""
+    if job.cuts is None:
+        return find_cuts(index.cut_scores)
+    last = len(index.frames) - 1
+    unknown = [cut for cut in job.cuts if not 0 <= cut <= last]
+    if unknown:
+        raise UsageError(f"cuts: this film has no frame {unknown[0]}; choose among frames 0-{last}")
+    return job.cuts
 
 
 def _frames(job: TitleJob, timeline: Timeline, encoding: Encoding) -> FrameRange:

@@ -28,6 +28,12 @@ def test_a_shot_may_have_a_look_of_its_own():
     ]
 
 
+def test_a_range_of_shots_may_run_past_the_films_end():
+    """One season's look for all but the first shots of films with more of them, and with fewer."""
+    looks = looks_of_shots(job(looks=[{"shots": "2-99", "style": "ink"}]), SHOTS)
+    assert [look.style for look in looks] == ["noir", "ink", "ink"]
+
+
 @pytest.mark.parametrize(
     ("options", "steady"),
     [
@@ -115,6 +121,9 @@ def test_the_keys_of_a_shot_say_what_the_film_s_keys_say(points, start, length):
         ({"key_frames": [{"frame": 0}], "looks": [{"shots": "1", "style": "ink"}]}, "not both"),
         ({"key_frames": [{"frame": 0}, {"frame": 9, "style": "ink"}]}, "different networks"),
         ({"looks": [{"shots": "two", "style": "ink"}]}, "looks"),
+        ({"looks": [{"shots": "23", "style": "ink"}]}, "no shot 23; choose among shots 1-3"),
+        ({"looks": [{"shots": "1-2,4-9", "style": "ink"}]}, "no shot 4; .* 1-3"),
+        ({"looks": [{"shots": "0-2", "style": "ink"}]}, "no shot 0; .* 1-3"),
         ({"key_frames": [{"frame": -1}]}, "key_frames.0.frame"),
         ({"brush": 9}, "brush"),
     ],

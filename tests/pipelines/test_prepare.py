@@ -58,6 +58,8 @@ def test_another_style_for_one_shot_touches_its_shard_alone(film, tmp_path, pack
 def test_a_user_may_know_the_cuts_better(film, tmp_path, pack, facts):
     plan = plan_film(job_for(film, tmp_path, pack, cuts=[10, 50]), *facts)
     assert [shot.frames.start for shot in plan.shots] == [0, 10, 50]
+    part = plan_film(job_for(film, tmp_path, pack, cuts=[0, 10, 50], range="0-20"), *facts)
+    assert [shot.frames.start for shot in part.shots] == [0, 10], "a cut may lie outside of what is delivered"
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,8 @@ def test_a_user_may_know_the_cuts_better(film, tmp_path, pack, facts):
     [
         ({"style": "nosuch"}, "nosuch"),
         ({"looks": [{"shots": "x", "style": "identity"}]}, "looks"),
+        ({"cuts": [10, 96]}, "no frame 96; choose among frames 0-95"),
+        ({"cuts": [-5]}, "no frame -5; .* 0-95"),
         ({"output": "a.webm"}, "webm"),
         ({"codec": "ffv1"}, "FFV1"),
     ],
