@@ -45,11 +45,11 @@ def _of_shots(pieces: Sequence[Piece], shots: str) -> list[Piece]:
 
 def _measured(work: Work, film: FilmPlan, job: TitleJob) -> dict[int, list[Steadiness]]:
     """The steadiness of every shot that is done, by shard."""
-    source, rows = find_source(job, work), manifest.standing(manifest.attempts(work.store))
+    source, rows = find_source(job, work), manifest.finished(work.store)
     progress.begin("measure", len(film.shards), unit="shards")
     measured = {}
     for shard, key in zip(film.shards, film.shard_keys, strict=True):
-        if key in rows and rows[key].state == manifest.OK:
+        if key in rows:
             measured[shard.number] = steadiness_of(work, film, shard, rows[key], source)
         progress.advance()
     return measured

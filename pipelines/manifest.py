@@ -260,6 +260,11 @@ def standing(rows: Iterable[ShardResult]) -> dict[str, ShardResult]:
     return best
 
 
+def finished(store: Store) -> dict[str, ShardResult]:
+    """By shard key, the attempt that counts, of the shards that are done."""
+    return {key: row for key, row in standing(attempts(store)).items() if row.state == OK}
+
+
 def save_json(store: Store, name: str, facts: Mapping[str, Any]) -> None:
     """A small JSON document, over what was there."""
     store.write(name, json.dumps(facts, indent=2, sort_keys=True).encode())

@@ -80,8 +80,8 @@ def load_pieces(store: Store, plan: str) -> list[Piece]:
 def standing_parts(store: Store, plan: str) -> set[str]:
     """Names of the parts that a plan's delivery is made of."""
     keys = tables.column(_plan_table(store, plan, "shards"), "key")
-    rows = manifest.standing(manifest.attempts(store))
-    return {rows[key].part for key in keys if key in rows and rows[key].state == manifest.OK}
+    rows = manifest.finished(store)
+    return {rows[key].part for key in keys if key in rows}
 
 
 _PLAN = {"timeline": schema.TIMELINE, "shots": schema.SHOTS, "shards": schema.SHARDS}

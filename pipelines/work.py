@@ -202,13 +202,13 @@ def finished_parts(work: Work, film: FilmPlan) -> list[tuple[ShardResult, Path]]
 
     A part that was altered where it lies is withdrawn, so that another run renders it anew.
     """
-    rows = manifest.standing(manifest.attempts(work.store))
+    rows = manifest.finished(work.store)
     found: list[tuple[ShardResult, Path]] = []
     for shard, key in zip(film.shards, film.shard_keys, strict=True):
         row = rows.get(key)
-        path = work.part(row) if row and row.state == OK else None
+        path = work.part(row) if row else None
         if row is None or path is None:
-            if row is not None and row.state == OK:
+            if row is not None:
                 withdraw(work, film, [shard.number])
             raise EngineError(f"shard {shard.number} is missing or altered; run again to render it anew")
         found.append((row, path))
@@ -217,7 +217,7 @@ def finished_parts(work: Work, film: FilmPlan) -> list[tuple[ShardResult, Path]]
 
 def pending(work: Work, film: FilmPlan) -> list[int]:
     """Numbers of the shards that still have to be rendered."""
-    rows, sizes = manifest.standing(manifest.attempts(work.store)), work.store.sizes("parts")
+    rows, sizes = manifest.finished(work.store), work.store.sizes("parts")
     return [
         shard.number
         for shard, key in zip(film.shards, film.shard_keys, strict=True)

@@ -75,7 +75,7 @@ def _forecasts(
         with device_turn(job.device):
             here = calibrate(work, film, job, source)
     elsewhere = sorted((row for row in known if row.device_class != mine), key=attrgetter("device_class"))
-    rows = manifest.standing(manifest.attempts(work.store))
+    rows = manifest.finished(work.store)
     done = [key for number, key in enumerate(film.shard_keys, start=1) if number not in set(left)]
     finished_bytes = sum(rows[key].part_bytes for key in done)
     return [

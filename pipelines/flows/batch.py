@@ -15,8 +15,7 @@ from pipelines.faults import patient, trust_in
 from pipelines.flows.at_once import RUNNER, render_shards
 from pipelines.flows.tasks import fetch_title
 from pipelines.jobs import TitleJob
-from pipelines.manifest import OK
-from pipelines.work import Work, forget_others, load_film, open_work
+from pipelines.work import forget_others, load_film, open_work
 from stylecore.runtime import keep_freed_memory
 
 
@@ -53,10 +52,7 @@ def _render(job: TitleJob, plan: str, shards: list[int], seconds: float) -> None
         )
     with device_turn(job.device):
         end = time.monotonic() + seconds
-        open_ones = (number for number in shards if not _is_done(work, film.shard_keys[number - 1]))
+        open_ones = (
+            number for number in shards if film.shard_keys[number - 1] not in manifest.finished(work.store)
+        )
         render_shards(job, source, takewhile(lambda _: time.monotonic() < end, open_ones))
-
-
-def _is_done(work: Work, key: str) -> bool:
-    row = manifest.standing(manifest.attempts(work.store)).get(key)
-    return row is not None and row.state == OK

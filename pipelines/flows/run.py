@@ -186,8 +186,7 @@ def _delivered(job: TitleJob, work: Work, film: FilmPlan, source: Path) -> dict[
         return None
     if not stands(job, facts):
         return None
-    rows = manifest.standing(manifest.attempts(work.store))
-    if any(key not in rows or rows[key].state != manifest.OK for key in film.shard_keys):
+    if not manifest.finished(work.store).keys() >= set(film.shard_keys):
         return None
     progress.note("nothing to do: the delivery is there and whole")
     return {**facts, "shards_rendered": 0}
