@@ -8,7 +8,7 @@ Deviations: relative losses instead of normalized gradients; quantile functions 
 neighbours agree by the distance of colours; no PatchMatch post-filter.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -168,7 +168,7 @@ def _run(scene: Scene, start: Tensor, ask: Ask, spec: HarmonizeSpec) -> Iterator
 def first_pass(scene: Scene, encoder: Encoder, spec: HarmonizeSpec) -> Criterion:
     """Asks for what each layer's own nearest places are like; a place counts as often as it is matched."""
     wishes = _wishes(spec, _PASS_1_LAYERS, histogram_weight=0.0)
-    theirs, ours = _features(scene, scene.pasted, encoder, _PASS_1_LAYERS)
+    theirs, ours = (_seen(each, encoder, _PASS_1_LAYERS) for each in (scene.painting, scene.pasted))
     wanted = {}
     for name in _PASS_1_LAYERS:
         inside = _inside(scene, ours[name])
@@ -180,7 +180,7 @@ def first_pass(scene: Scene, encoder: Encoder, spec: HarmonizeSpec) -> Criterion
 def second_pass(scene: Scene, found: Field, encoder: Encoder, spec: HarmonizeSpec) -> Criterion:
     """Asks all layers for what one set of places is like, each counted once."""
     wishes = _wishes(spec, _PASS_2_LAYERS, spec.histogram_weight)
-    theirs, _ = _features(scene, scene.pasted, encoder, wishes.listened_layers)
+    theirs = _seen(scene.painting, encoder, wishes.listened_layers)
     used = used_places(found, scene)
     wanted = {
         name: Wanted.measure(features, F.interpolate(used, features.shape[-2:], mode="nearest"))
@@ -192,10 +192,11 @@ def second_pass(scene: Scene, found: Field, encoder: Encoder, spec: HarmonizeSpe
 @torch.no_grad()
 def match(drafted: Tensor, scene: Scene, encoder: Encoder) -> Field:
     """The field of nearest places at relu4_1, after neighbours have agreed."""
-    theirs, ours = _features(scene, drafted, encoder, [MATCH_LAYER])
-    features = ours[MATCH_LAYER]
+    theirs, features = (
+        _seen(each, encoder, [MATCH_LAYER])[MATCH_LAYER] for each in (scene.painting, drafted)
+    )
     everywhere = torch.ones(features.shape[-2:], dtype=torch.bool, device=features.device)
-    places = nearest_places(features, theirs[MATCH_LAYER], everywhere)
+    places = nearest_places(features, theirs, everywhere)
     found = Field(places, (features.shape[-2], features.shape[-1]))
     return agreed(found, fit(scene.painting, features))
 
@@ -236,10 +237,8 @@ def used_places(found: Field, scene: Scene) -> Tensor:
 
 
 @torch.no_grad()
-def _features(
-    scene: Scene, picture: Tensor, encoder: Encoder, layers: list[str] | tuple[str, ...]
-) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-    return encoder(scene.painting[None], layers), encoder(picture[None], layers)
+def _seen(picture: Tensor, encoder: Encoder, layers: Sequence[str]) -> Mapping[str, Tensor]:
+    return encoder(picture[None], layers)
 
 
 def _inside(scene: Scene, features: Tensor) -> Tensor:
