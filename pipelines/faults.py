@@ -58,9 +58,8 @@ def fault_of(err: BaseException) -> Fault:
     if isinstance(err, DiskFullError) or _of_worker(err):
         return Fault.ENVIRONMENT
     if isinstance(err, (InputError, ConnectionError, TimeoutError)):
-        return (
-            Fault.TRANSIENT
-        )  # the film was read to its end before: what fails now may have been a reader killed
+        # The film was read to its end before: what fails now may have been a reader that was killed.
+        return Fault.TRANSIENT
     return fault_of(err.__cause__) if err.__cause__ is not None else Fault.POISON
 
 
