@@ -1,4 +1,4 @@
-"""The ffmpeg command line: found, checked, and run from ffmpeg-python graphs. The only subprocess here."""
+"""The ffmpeg command line: found, checked, and run from ffmpeg-python graphs."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Facts of a media file, or a typed refusal within seconds. PyAV only; no ffprobe."""
+"""Facts of a media file, or a typed refusal within seconds. PyAV and the ffmpeg command; no ffprobe."""
 
 import json
 import re
