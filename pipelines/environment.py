@@ -49,3 +49,8 @@ def cache_folder() -> Path:
 def prefect_server_given() -> str:
     """The API of the Prefect server that the user points to; empty when there is none."""
     return os.environ.get("PREFECT_API_URL", "")
+
+
+def prefect_certificates() -> str | None:
+    """The file of certificates by which Prefect knows its server; None where those of this machine do."""
+    return os.environ.get("PREFECT_API_SSL_CERT_FILE") or None

@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 from pipelines.credentials import hide_secrets
-from pipelines.environment import prefect_server_given
+from pipelines.environment import prefect_certificates, prefect_server_given
 from pipelines.errors import EngineError, OutageError, UsageError
 from pipelines.faults import wait_out
 
@@ -137,7 +137,7 @@ def pointed_at(url: str) -> Iterator[None]:
 @cache
 def _trusted() -> ssl.SSLContext:
     """Whose certificates are: those that Prefect is told of, or those of this machine."""
-    return ssl.create_default_context(cafile=os.environ.get("PREFECT_API_SSL_CERT_FILE") or None)
+    return ssl.create_default_context(cafile=prefect_certificates())
 
 
 def answers(url: str) -> bool:
