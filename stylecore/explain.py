@@ -28,9 +28,9 @@ def explain(
         yield name, draw_maps(found[name]), draw_gram(found[name])
 
 
-def draw_maps(features: Tensor, count: int = MAPS) -> Image.Image:
-    """A square of the `count` channels of (1,C,H,W) that vary most, each from its least to its most."""
-    chosen = features[0].flatten(1).std(1).topk(min(count, features.shape[1])).indices
+def draw_maps(features: Tensor) -> Image.Image:
+    """A square of the `MAPS` channels of (1,C,H,W) that vary most, each from its least to its most."""
+    chosen = features[0].flatten(1).std(1).topk(min(MAPS, features.shape[1])).indices
     maps = features[:, chosen]
     height, width = maps.shape[-2:]
     scale = _MAP_PX / max(height, width)

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from stylecore.color import luma
 
+_FEATURE_QUANTILES, _PALETTE_QUANTILES = 256, 1024
+
 
 def gram(features: Tensor) -> Tensor:
     """Second moments between channels, (N,C,C), divided by the number of positions (Gatys 2015, eq. 3)."""
@@ -107,10 +109,10 @@ def histogram_error(features: Tensor, quantiles: Tensor, inside: Tensor | None =
     return (made - wanted).square().mean((1, 2)) / quantiles.square().mean().clamp(min=1e-8)
 
 
-def feature_quantiles(features: Tensor, inside: Tensor | None = None, count: int = 256) -> Tensor:
-    """Sorted values of each channel of one picture's features (1,C,H,W): (C,count)."""
+def feature_quantiles(features: Tensor, inside: Tensor | None = None) -> Tensor:
+    """Sorted values of each channel of one picture's features (1,C,H,W): (C,256)."""
     flat = features[0].flatten(1) if inside is None else features[0][:, inside]
-    places = torch.linspace(0, flat.shape[-1] - 1, count, device=flat.device).round().long()
+    places = torch.linspace(0, flat.shape[-1] - 1, _FEATURE_QUANTILES, device=flat.device).round().long()
     return flat.sort(dim=-1).values[:, places]
 
 
@@ -134,10 +136,10 @@ def palette_loss(rgb: Tensor, quantiles: Tensor, directions: Tensor) -> Tensor:
     return (projected - quantiles).square().mean((1, 2))
 
 
-def palette_quantiles(rgb: Tensor, directions: Tensor, count: int = 1024) -> Tensor:
-    """Sorted projections (D,count) of one painting (3,H,W)."""
+def palette_quantiles(rgb: Tensor, directions: Tensor) -> Tensor:
+    """Sorted projections (D,1024) of one painting (3,H,W)."""
     pixels = F.interpolate(rgb[None], (192, 192), mode="area")[0].flatten(1)
-    positions = (torch.arange(count, device=rgb.device) + 0.5) / count
+    positions = (torch.arange(_PALETTE_QUANTILES, device=rgb.device) + 0.5) / _PALETTE_QUANTILES
     return torch.quantile(directions @ pixels, positions, dim=-1).T
 
 

@@ -19,9 +19,10 @@ _COLUMNS = np.arange(WIDTH, dtype=np.float32)[None]
 
 
 @lru_cache(maxsize=32)
-def noise(seed: int, cell: int, width: int = 3 * WIDTH, height: int = HEIGHT) -> Picture:
-    """Smooth noise in 0..1, (height,width): four octaves, the coarsest `cell` pixels wide."""
+def noise(seed: int, cell: int) -> Picture:
+    """Smooth noise in 0..1, as high as the film and wider: four octaves, the coarsest `cell` pixels wide."""
     generator = np.random.default_rng(seed)
+    height, width = HEIGHT, 3 * WIDTH
     total = np.zeros((height, width), np.float32)
     for octave in range(4):
         step = max(2, cell >> octave)
@@ -31,11 +32,11 @@ def noise(seed: int, cell: int, width: int = 3 * WIDTH, height: int = HEIGHT) ->
     return (total - total.min()) / (total.max() - total.min())
 
 
-def window(texture: Picture, shift: float, stretch: int = 1) -> Picture:
+def window(texture: Picture, shift: float) -> Picture:
     """The WIDTH columns of a wide texture from `shift` on, between whole pixels too."""
     whole = int(np.floor(shift))
     part = np.float32(shift - whole)
-    columns = (np.arange(WIDTH + 1) * stretch + whole) % texture.shape[1]
+    columns = (np.arange(WIDTH + 1) + whole) % texture.shape[1]
     taken = texture[:, columns]
     return taken[:, :-1] * (1 - part) + taken[:, 1:] * part
 

@@ -81,8 +81,8 @@ def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dic
         lock.release()
 
 
-def run_season(season: Season, sources: list[str] | None = None, again: bool = False) -> list[TitleRun]:
-    """Work on what is due of a season, all titles under one server; see `flows.season.stylize_season`."""
+def run_season(season: Season, sources: list[str], again: bool) -> list[TitleRun]:
+    """Work on what is due of a season among some sources, all titles under one server; see `flows.season.stylize_season`."""
 
     def work() -> list[TitleRun]:
         _await_servers()

@@ -34,7 +34,7 @@ from pipelines.work import load_film, open_work
     persist_result=False,
     validate_parameters=False,
 )
-def stylize_title(job: TitleJob, pool: Pool | None = None) -> dict[str, Any]:
+def stylize_title(job: TitleJob, pool: Pool | None) -> dict[str, Any]:
     """The delivery's facts, after it has been proved and published; see `review.describe_delivery`."""
     began = time.monotonic()
     tag_run(job)

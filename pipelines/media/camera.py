@@ -50,7 +50,7 @@ class Move:
 STILL = Move(0.0, 0.0)
 
 
-def shrink(luma: PlaneArray, bits: int = 8) -> Small:
+def shrink(luma: PlaneArray, bits: int) -> Small:
     """A plane (H,W) as means of square blocks, about 90 rows, in code values of 8 bits."""
     step = max(1, min(luma.shape[0] // _HEIGHT_PX, luma.shape[1] // _NARROWEST_PX))
     rows, columns = luma.shape[0] // step, luma.shape[1] // step

@@ -62,14 +62,14 @@ def encoder_options(
     preset: str,
     threads: int,
     lossless: bool,
-    field_order: str = "",
+    field_order: str,
 ) -> dict[str, str]:
     """Options under which the same pictures give the same packets, whatever else runs.
 
     `field_order` is `tff` or `bff` where frames hold two fields; only H.264 takes them.
     """
     made = {
-        "h264": lambda: _x264(colour, quality, preset, threads, lossless, field_order),
+        "h264": lambda: _x264(colour, quality, preset, lossless, field_order),
         "h265": lambda: _x265(colour, quality, preset, threads, lossless),
         "av1": lambda: _svt(colour, quality, preset, threads),
         "prores": lambda: _prores(pixel_format),
@@ -79,9 +79,7 @@ def encoder_options(
     return made | {"threads": str(threads)}
 
 
-def _x264(
-    colour: Colour, quality: int, preset: str, threads: int, lossless: bool, field_order: str
-) -> dict[str, str]:
+def _x264(colour: Colour, quality: int, preset: str, lossless: bool, field_order: str) -> dict[str, str]:
     # stitchable keeps CRF and content out of the parameter sets, so that all parts share them.
     fields = f":{field_order}=1" if field_order else ""
     params = f"open-gop=0:keyint=240:stitchable=1{fields}{_x264_cpu()}{_chroma(colour)}"

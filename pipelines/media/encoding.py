@@ -101,7 +101,7 @@ def make_encoding(
     return replace(encoding, notes=tuple(notes))
 
 
-def encode_parts(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, field_order: str = "") -> Encoding:
+def encode_parts(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, field_order: str) -> Encoding:
     """Fit the wish to the source, whatever becomes of the parts."""
     made = fit(spec, info)
     codec = CODECS[made.codec]

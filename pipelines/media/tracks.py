@@ -91,7 +91,7 @@ def _fate(track: Track, source: str, target: str) -> Fate:
     if track.kind == "attachment":
         return _keep(track, "") if target == _MKV else _drop(track, "mp4 has no attachments")
     if track.kind == "data":
-        return _data_fate(track, source, target)
+        return _data_fate(track, source)
     if source == target:
         return _keep(track, "")
     if track.kind == "subtitle":
@@ -114,7 +114,7 @@ def _subtitle_fate(track: Track, source: str, target: str) -> Fate:
     return Fate(track, CONVERTED, codec, f"{track.codec} -> {codec}{loses}")
 
 
-def _data_fate(track: Track, source: str, target: str) -> Fate:
+def _data_fate(track: Track, source: str) -> Fate:
     if track.role == "chapters":
         return _keep(track, "rewritten with the chapters")
     if track.role == "timecode":
