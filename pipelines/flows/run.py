@@ -82,7 +82,7 @@ def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dic
 
 
 def run_season(season: Season, sources: list[str], again: bool) -> list[TitleRun]:
-    """Work on what is due of a season among some sources, all titles under one server; see `flows.season.stylize_season`."""
+    """Work on what is due among some sources, all under one server; see `flows.season.stylize_season`."""
 
     def work() -> list[TitleRun]:
         _await_servers()
