@@ -8,7 +8,7 @@ import numpy as np
 from av.filter import Graph
 from numpy.typing import NDArray
 
-from pipelines.media.fields import Picture, weave
+from pipelines.media.fields import Picture, filter_graph, weave
 from pipelines.media.layouts import plane_arrays
 
 _FILTER = "mode=send_field:parity=auto:deint=all"
@@ -59,7 +59,7 @@ class FieldSplitter:
         """The frame at the moment of its first field and at that of its second."""
         if self._graph is None or self._due != number:
             self._due = number - 1 if number - 1 in self._frames else number
-            self._graph = _graph(self._frames[number])
+            self._graph = filter_graph(self._frames[number], "bwdif", _FILTER, Fraction(1))
             for near in range(self._due, number + 1):
                 self._graph.push(self._frames[near])
         graph, goes_on = self._graph, number + 1 in self._frames
@@ -105,15 +105,3 @@ def _woven(top: av.VideoFrame, bottom: av.VideoFrame) -> av.VideoFrame:
     for view, even, odd in zip(*map(plane_arrays, (made, top, bottom)), strict=True):
         view[:] = weave(even, odd)
     return made
-
-
-def _graph(frame: av.VideoFrame) -> Graph:
-    graph = Graph()
-    entry = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)
-    )
-    worker = graph.add("bwdif", _FILTER)
-    entry.link_to(worker)
-    worker.link_to(graph.add("buffersink"))
-    graph.configure()
-    return graph

@@ -81,7 +81,7 @@ class FieldOrder:
         """Whether the even lines are; true of what is not flagged interlaced."""
         if not frame.interlaced_frame:
             return True
-        self._graph = self._graph or _graph(frame, "select", r"eq(interlace_type\,TOPFIRST)")
+        self._graph = self._graph or _timed_graph(frame, "select", r"eq(interlace_type\,TOPFIRST)")
         self._graph.push(frame)
         try:
             self._graph.vpull()
@@ -101,15 +101,19 @@ class FieldMark:
         """The same frame, flagged; as it is if there is no field order."""
         if not self._order:
             return frame
-        self._graph = self._graph or _graph(frame, "setfield", f"mode={self._order}")
+        self._graph = self._graph or _timed_graph(frame, "setfield", f"mode={self._order}")
         self._graph.push(frame)
         return self._graph.vpull()
 
 
-def _graph(frame: av.VideoFrame, name: str, options: str) -> Graph:
+def _timed_graph(frame: av.VideoFrame, name: str, options: str) -> Graph:
+    return filter_graph(frame, name, options, frame.time_base or Fraction(1))
+
+
+def filter_graph(frame: av.VideoFrame, name: str, options: str, time_base: Fraction) -> Graph:
+    """One of ffmpeg's filters, for frames such as this one."""
     graph = Graph()
-    base = frame.time_base or Fraction(1)
-    entry = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=base)
+    entry = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=time_base)
     worker = graph.add(name, options)
     entry.link_to(worker)
     worker.link_to(graph.add("buffersink"))
