@@ -29,6 +29,14 @@ def _offer(line: queue.Queue[Item | _End], item: Item | _End, ended: threading.E
     return False
 
 
+def _arriving(line: queue.Queue[Item | _End]) -> Iterator[Item]:
+    """What comes down the line, to its end or the error that ended it."""
+    while not isinstance(item := line.get(), _End):
+        yield item
+    if item.error is not None:
+        raise item.error
+
+
 def ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
     """The same items in the same order; at most `depth` of them wait. Errors come out where they belong."""
     line: queue.Queue[Item | _End] = queue.Queue(depth)
@@ -47,10 +55,7 @@ def ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
     thread = threading.Thread(target=produce, name="ahead", daemon=True)
     thread.start()
     try:
-        while not isinstance(item := line.get(), _End):
-            yield item
-        if item.error is not None:
-            raise item.error
+        yield from _arriving(line)
     finally:
         stopped.set()
         thread.join()
@@ -76,15 +81,9 @@ def behind(consume: Callable[[Iterator[Item]], Result], items: Iterable[Item], d
     faults: list[BaseException] = []
     done = threading.Event()
 
-    def arriving() -> Iterator[Item]:
-        while not isinstance(item := line.get(), _End):
-            yield item
-        if item.error is not None:
-            raise item.error
-
     def work() -> None:
         try:
-            outcome.append(consume(arriving()))
+            outcome.append(consume(_arriving(line)))
         except BaseException as error:
             faults.append(error)
         finally:
