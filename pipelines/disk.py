@@ -116,6 +116,15 @@ def mark(path: Path) -> tuple[int, int] | None:
 
 def free_bytes(folder: Path) -> int:
     """Free space where a folder is, or will be."""
+    return shutil.disk_usage(_nearest(folder)).free
+
+
+def disk_of(folder: Path) -> int:
+    """The number of the disk on which a folder is, or will be."""
+    return _nearest(folder).stat().st_dev
+
+
+def _nearest(folder: Path) -> Path:
     while not folder.exists():
         folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return folder

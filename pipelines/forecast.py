@@ -82,6 +82,4 @@ def _other_tracks_bytes(film: FilmPlan, source_bytes: int) -> int:
 
 def _pictures_bytes(film: FilmPlan) -> int:
     """Of numbered pictures, at the most: as if nothing could be saved."""
-    encoding = film.encoding
-    sample_bytes = 1 if encoding.layout.bits == 8 else 2
-    return len(film.frames) * encoding.width * encoding.height * 3 * sample_bytes
+    return len(film.frames) * film.encoding.raw_frame_bytes

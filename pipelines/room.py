@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines import progress
-from pipelines.disk import free_bytes
+from pipelines.disk import disk_of, free_bytes
 from pipelines.errors import DiskFullError
 from pipelines.forecast import Forecast
 from pipelines.jobs import TitleJob
@@ -46,15 +46,9 @@ def needs(job: TitleJob, work: Work, told: Forecast) -> list[Need]:
     """By disk: the parts and the film while they are joined; the film where it goes, if that is another."""
     place = split_url(job.place)[0].local_folder()
     wanted = [(work.scratch, told.part_bytes + told.delivery_bytes)]
-    if place and _disk(place) != _disk(work.scratch):
+    if place and disk_of(place) != disk_of(work.scratch):
         wanted.append((place, told.delivery_bytes))
     return [Need(folder, count, free_bytes(folder)) for folder, count in wanted]
-
-
-def _disk(folder: Path) -> int:
-    while not folder.exists():
-        folder = folder.parent
-    return folder.stat().st_dev
 
 
 def refuse_what_will_not_fit(wanted: Sequence[Need]) -> None:
@@ -66,10 +60,8 @@ def refuse_what_will_not_fit(wanted: Sequence[Need]) -> None:
 
 def likely_bytes(encoding: Encoding, frames: int) -> int:
     """What a part of so many frames hardly exceeds."""
-    sample_bytes = 1 if encoding.layout.bits == 8 else 2
     lossy = any(name == "crf" for name, _ in encoding.options) and "lossless=1" not in str(encoding.options)
-    samples = frames * encoding.width * encoding.height * 3
-    return round(samples * sample_bytes * (_LOSSY_SHARE if lossy else 1))
+    return round(frames * encoding.raw_frame_bytes * (_LOSSY_SHARE if lossy else 1))
 
 
 def await_space(

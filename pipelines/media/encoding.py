@@ -66,6 +66,12 @@ class Encoding:
         """What the planes of a delivered frame are."""
         return known_layout(self.pixel_format)
 
+    @property
+    def raw_frame_bytes(self) -> int:
+        """Of a frame's three planes, as if none were smaller than the picture."""
+        sample_bytes = 1 if self.layout.bits == 8 else 2
+        return self.width * self.height * 3 * sample_bytes
+
 
 def container_of(suffix: str) -> str:
     """Container family of an output suffix such as `.mkv`."""
