@@ -58,6 +58,11 @@ class Colour:
     """Names of scene-by-scene metadata, which describe the source's light alone."""
 
     @property
+    def written_range(self) -> int:
+        """What a delivery says: the source's own word, or that the range is full where it is so unsaid."""
+        return self.range or (FULL if self.full_range else 0)
+
+    @property
     def curve(self) -> str:
         """`pq` or `hlg` for high dynamic range, empty for a standard picture."""
         return _CURVES.get(self.transfer, "")

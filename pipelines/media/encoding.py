@@ -172,5 +172,5 @@ def configure_encoder(context: av.VideoCodecContext, encoding: Encoding) -> None
     context.colorspace = encoding.colour.matrix
     context.color_primaries = encoding.colour.primaries
     context.color_trc = encoding.colour.transfer
-    context.color_range = encoding.colour.range or (2 if encoding.colour.full_range else 0)
+    context.color_range = encoding.colour.written_range
     context.flags |= av.codec.context.Flags.global_header

@@ -105,7 +105,7 @@ def _frame(planes: Planes, encoding: Encoding) -> av.VideoFrame:
     frame.colorspace = encoding.colour.matrix
     frame.color_primaries = encoding.colour.primaries
     frame.color_trc = encoding.colour.transfer
-    frame.color_range = encoding.colour.range or (2 if encoding.colour.full_range else 0)
+    frame.color_range = encoding.colour.written_range
     return frame
 
 
