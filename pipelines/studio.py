@@ -10,6 +10,7 @@ from torch import Tensor
 from pipelines.errors import StorageError
 from pipelines.media.animation import write_animation
 from pipelines.storage import split_url
+from stylecore.criterion import STYLE_LAYERS
 from stylecore.encoders import Encoder
 from stylecore.explain import explain
 from stylecore.images import to_image
@@ -18,7 +19,6 @@ from stylecore.plot import draw_losses
 
 _ANIMATED = 60
 """Pictures in an animation, about."""
-_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 
 class Studio:
@@ -71,7 +71,7 @@ class Studio:
 
     def show_features(self, picture: Tensor, encoder: Encoder, folder: str) -> None:
         """Write what the loss network sees in a picture: maps and Gram matrix of each layer."""
-        layers = [name for name in _LAYERS if name in encoder.layers]
+        layers = [name for name in STYLE_LAYERS if name in encoder.layers]
         for name, maps, gram in explain(picture, encoder, layers):
             publish_picture(maps, f"{folder}/{name}-maps.png")
             publish_picture(gram, f"{folder}/{name}-gram.png")

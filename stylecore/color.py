@@ -14,6 +14,7 @@ _FADED = 0.8
 """Share of the shot's usual brightness below which a frame counts as faded."""
 _BOOST = 8.0
 LUMA = (0.2126, 0.7152, 0.0722)
+"""Share of red, green and blue in BT.709's luma."""
 
 
 def luma(rgb: Tensor) -> Tensor:

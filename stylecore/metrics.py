@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecore import losses
+from stylecore import criterion, losses
 from stylecore.color import luma
 from stylecore.encoders import Encoder
 from stylecore.motion import Motion, track, warp
 
-STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+STYLE_LAYERS = tuple(criterion.STYLE_LAYERS)
 CONTENT_LAYER = "relu4_2"
 CODES = 255
 """Code values of full scale, for numbers that people compare with eight-bit pictures."""

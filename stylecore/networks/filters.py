@@ -10,11 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-REC709 = (0.2126, 0.7152, 0.0722)
-"""Share of red, green and blue in luma."""
+from stylecore.color import LUMA
 
 
-def luma(rgb: Tensor, weights: tuple[float, float, float] = REC709) -> Tensor:
+def luma(rgb: Tensor, weights: tuple[float, float, float] = LUMA) -> Tensor:
     """(N,3,H,W) -> (N,1,H,W), in the encoded scale of the picture itself, which is near perceptual."""
     red, green, blue = rgb.split(1, dim=1)
     return weights[0] * red + weights[1] * green + weights[2] * blue

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-STYLE_LAYERS = MappingProxyType(
-    {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
-)
+from stylecore.criterion import STYLE_LAYERS
+
 CONTENT_LAYERS = MappingProxyType({"relu3_2": 0.25, "relu4_2": 1.0})
 """The deeper one holds what is shown; much of the other forbids strokes."""
 
