@@ -197,19 +197,6 @@ def clusters(seen: Tensor, count: int) -> Tensor:
     return groups / groups.norm(dim=1, keepdim=True)
 
 
-def random_weights(spec: DistillSpec) -> dict[str, Tensor]:
-    """Random convolutions of the same shape (He 2015): the baseline to beat."""
-    generator = torch.Generator().manual_seed(spec.seed)
-    weights, inputs = {}, 3
-    for width, names in zip(spec.widths, STUDENT.stages, strict=True):
-        for name in names:
-            weight = torch.randn(width, inputs, 3, 3, generator=generator)
-            weights[f"{name}.weight"] = weight * (2 / (9 * inputs)) ** 0.5
-            weights[f"{name}.bias"] = torch.zeros(width)
-            inputs = width
-    return weights
-
-
 def distill(distiller: Distiller) -> Iterator[int]:
     """Do what is left, yielding the number of steps done after each."""
     while distiller.step < distiller.steps:

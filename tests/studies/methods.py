@@ -37,11 +37,24 @@ from stylecore.runtime import keep_freed_memory
 from stylecore.sheet import Row, draw_sheet
 from stylecore.stills import paint_still
 from stylecore.temporal import TemporalSpec, paint_alone, paint_shot
-from stylecore.training.distill import DistillSpec, random_weights
+from stylecore.training.distill import STUDENT, DistillSpec
 
 EXACT, DEEP = "weights/vgg19n_relu3_1.fp16.safetensors", "weights/vgg19_cd16x_relu5_1.fp16.safetensors"
 SCENE, PAINTING = "photos/cc0_elementary/william_bout_lighthouse.jpg", "styles/vangogh_starry_night.jpg"
 GIRAFFE = "photos/cc0_elementary/pawe_czerwi_ski_giraffe.jpg"
+
+
+def random_weights(spec: DistillSpec) -> dict[str, Tensor]:
+    """Random convolutions of the student's shape (He 2015): the baseline to beat."""
+    generator = torch.Generator().manual_seed(spec.seed)
+    weights, inputs = {}, 3
+    for width, names in zip(spec.widths, STUDENT.stages, strict=True):
+        for name in names:
+            weight = torch.randn(width, inputs, 3, 3, generator=generator)
+            weights[f"{name}.weight"] = weight * (2 / (9 * inputs)) ** 0.5
+            weights[f"{name}.bias"] = torch.zeros(width)
+            inputs = width
+    return weights
 
 
 class Judge:
