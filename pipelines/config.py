@@ -11,7 +11,8 @@ from pipelines.environment import recall_urls
 from pipelines.errors import UsageError
 from pipelines.jobs import Look, Season, SeasonTitles, TitleJob
 from pipelines.media.pictures import check_pattern, is_sequence
-from pipelines.storage import absolute_url, local_file
+from pipelines.overwriting import inputs_of, refuse_overwriting
+from pipelines.storage import absolute_url
 from pipelines.timecode import parse_span
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
 from stylecore.errors import StyleError
@@ -36,22 +37,13 @@ def make_job(options: dict[str, Any]) -> TitleJob:
     job = job.model_copy(update={"output": output})
     work = absolute_url(job.work) if job.work else f"{job.place}.stylereel"
     places = {"source": absolute_url(job.source), "work": work}
-    if _is_same(output, places["source"]):
-        raise UsageError(f"{job.output}: is the source itself, which is never touched; name another output")
     looks = tuple(_settled(look) for look in job.looks)
     keys = tuple(
         key.model_copy(update={"style": key.style and absolute_style(key.style)}) for key in job.key_frames
     )
-    return _settled(job).model_copy(update={**places, "looks": looks, "key_frames": keys})
-
-
-def _is_same(one: str, other: str) -> bool:
-    """Whether two places are one, by whatever names: links, `..` and URLs of files."""
-    first, second = local_file(one), local_file(other)
-    if first is None or second is None:
-        return one == other
-    there = first.exists() and second.exists()
-    return first.samefile(second) if there else first.resolve() == second.resolve()
+    settled = _settled(job).model_copy(update={**places, "looks": looks, "key_frames": keys})
+    refuse_overwriting([output], inputs_of(settled))
+    return settled
 
 
 def _told(err: ValidationError) -> UsageError:

@@ -12,7 +12,14 @@ from pipelines.errors import UsageError
 from pipelines.jobs import Look, LookKey, ShotLook, TitleJob
 from pipelines.mattes import make_matte, matte_mark
 from pipelines.timeline import FrameRange, Shot, parse_numbers
-from stylecore.catalog import BUNDLED_PAINTINGS, find_style, find_styles, is_picture, parse_reference
+from stylecore.catalog import (
+    BUNDLED_PAINTINGS,
+    find_style,
+    find_styles,
+    is_picture,
+    parse_reference,
+    style_files,
+)
 from stylecore.digest import digest, file_sha256
 from stylecore.encoders import BUNDLED_LOSS_NETWORK
 from stylecore.errors import StyleError
@@ -32,8 +39,7 @@ def looks_mark(job: TitleJob) -> tuple[object, ...]:
 
 def _marks(reference: str) -> tuple[object, ...]:
     """Of each file that a style's reference names."""
-    files = [part.reference.partition("#")[0] for part in parse_reference(reference) if part.is_file]
-    return tuple(mark(Path(file)) for file in files)
+    return tuple(mark(Path(file)) for file in style_files(reference))
 
 
 def style_digest(reference: str) -> str:

@@ -24,7 +24,16 @@ def find_encoder(reference: str, sha256: str | None = None, pooling: str = "max"
         return bundled_encoder(pooling)
     if reference in PUBLISHED:
         return published_encoder(reference, pooling)
-    layout, _, file = reference.partition("=")
-    told = layout in LAYOUTS
-    path = fetch_source(absolute_url(file if told else reference), cache_folder() / "loss-networks")
-    return load_encoder(path, sha256, layout if told else None, pooling)
+    path = fetch_source(absolute_url(file_of(reference)), cache_folder() / "loss-networks")
+    return load_encoder(path, sha256, _layout_of(reference), pooling)
+
+
+def file_of(reference: str) -> str:
+    """The file that a reference names, without its layout."""
+    layout = _layout_of(reference)
+    return reference.removeprefix(f"{layout}=") if layout else reference
+
+
+def _layout_of(reference: str) -> str | None:
+    layout, named, _ = reference.partition("=")
+    return layout if named and layout in LAYOUTS else None

@@ -55,6 +55,11 @@ def is_picture(reference: str) -> bool:
     return reference.lower().endswith(SUFFIXES)
 
 
+def style_files(reference: str) -> list[str]:
+    """The packs and pictures that a reference names."""
+    return [part.reference.partition("#")[0] for part in parse_reference(reference) if part.is_file]
+
+
 def parse_reference(reference: str) -> tuple[Part, ...]:
     """The parts of a blend, or the one part of anything else."""
     found = [_WEIGHTED.fullmatch(item) for item in reference.split("+")]

@@ -18,7 +18,7 @@ from pipelines.config import load_season_file
 from pipelines.environment import cache_folder
 from pipelines.manifest import load_json, save_json
 from pipelines.storage import Store
-from stylecore.pack import load_pack, save_pack
+from stylecore.pack import blank_pack, load_pack, save_pack
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -298,6 +298,41 @@ def test_a_wrong_word_about_styles_is_one_line(arguments, says, tmp_path, monkey
     assert not any(tmp_path.glob("x.*"))
 
 
+OPTIMIZED = ("--method", "optimize", "--size", "64", "--smallest", "64", "--steps", "1")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("image", "a.png", "a.png", "--style", "noir"),
+        ("image", "a.png", "b.png", "--style", "b.png"),
+        ("image", "a.png", "c.png", "--style", "b.png", *OPTIMIZED, "--loss-plot", "c.png"),
+        ("image", "a.png", "c.gif.png", "--style", "b.png", *OPTIMIZED, "--loss-plot", "./a.png"),
+        ("image", "a.png", "c.png", "--style", "b.png", *OPTIMIZED, "--region", "m.png=d.png:1+b.png:1"),
+        ("look", "a.png", "--styles", "noir", "--out", "a.png"),
+        ("look", "a.png", "--styles", "noir,b.png", "--out", "link.png"),
+        ("styles", "import", "n.safetensors", "--out", "n.safetensors"),
+        ("styles", "average", "n.safetensors", "n.safetensors", "--out", "n.safetensors"),
+        ("styles", "export", "b.png", "--out", "b.png"),
+        ("styles", "previews", "--picture", "noir.jpg", "--out", "."),
+        ("train", "b.png", "--start", "n.safetensors", "--out", "n.safetensors"),
+        ("distill", "--teacher", "compact=n.safetensors", "--out", "n.safetensors"),
+    ],
+)
+def test_what_is_read_is_never_written(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    picture = Image.effect_mandelbrot((64, 48), (-2, -1.5, 1, 1.5), 50).convert("RGB")
+    for name in ("a.png", "b.png", "m.png", "noir.jpg"):
+        picture.save(name)
+    Path("link.png").symlink_to("b.png")
+    Path("c.png").symlink_to("m.png")
+    save_pack(blank_pack("johnson", ["a"], 1, width=4), Path("n.safetensors"))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    code, out, err = result(capsys, *arguments)
+    assert code == 2 and out == "" and "itself, which this command reads or writes too" in err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_a_work_folder_of_somebody_else_is_left_alone(film, tmp_path, capsys):
     """A folder of ours may be called like one of theirs."""
     (tmp_path / "show" / "plan").mkdir(parents=True)
@@ -320,8 +355,9 @@ FAULTS = {
     "missing": (["missing.mp4", "out.mp4"], 2, "not found"),
     "folder": ([".", "out.mp4"], 2, "a folder"),
     "unknown style": (["film.mp4", "out.mp4", "--style", "nosuch"], 2, "nosuch"),
-    "the source by another way": (["film.mp4", "sub/../film.mp4"], 2, "is the source itself"),
-    "the source by another name": (["film.mp4", "link.mp4"], 2, "is the source itself"),
+    "the source by another way": (["film.mp4", "sub/../film.mp4"], 2, "itself, which this command reads"),
+    "the source by another name": (["film.mp4", "link.mp4"], 2, "itself, which this command reads"),
+    "the matte": (["film.mp4", "text.mp4", "--matte", "text.mp4"], 2, "text.mp4 itself"),
     "unknown container": (["film.mp4", "out.avi"], 2, ".avi"),
     "no output": (["film.mp4"], 2, "SOURCE OUTPUT"),
     "unwritable": (["film.mp4", "text.mp4/out.mp4"], 1, "choose another place"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from pipelines.environment import cache_folder
 from pipelines.errors import UsageError
 from pipelines.loss_networks import find_encoder
 from pipelines.media.animation import ANIMATIONS
+from pipelines.overwriting import refuse_overwriting
 from pipelines.storage import absolute_url, fetch_source
 from pipelines.studio import Studio
-from stylecore.catalog import find_style, parse_reference
+from stylecore.catalog import find_style, parse_reference, style_files
 from stylecore.color import luma
 from stylecore.criterion import Region, Style, Wishes
 from stylecore.encoders import POOLINGS
@@ -106,6 +108,7 @@ def image(picture: str, output: str, style: str, method: str, as_json: bool, **o
     """
     _refuse_odd_names(output, options["animation"])
     _refuse_unheeded(method)
+    refuse_overwriting(_written(output, options), _read(picture, style, options))
     content = _load(picture)
     studio = Studio(absolute_url(output), options["snapshots"], bool(options["animation"]))
     with Display(console()):
@@ -192,6 +195,19 @@ def _matte(place: str) -> Tensor:
 
 def _encoder(options: Mapping[str, Any]) -> Any:
     return find_encoder(options["loss_network"], options["sha256"], options["pooling"])
+
+
+def _written(output: str, options: Mapping[str, Any]) -> list[str]:
+    return [output, *filter(None, (options["animation"], options["loss_plot"]))]
+
+
+def _read(picture: str, style: str, options: Mapping[str, Any]) -> list[str]:
+    """Every file that the options name to be read."""
+    regions = [item.partition("=") for item in options["regions"]]
+    start = "" if options["start"] in STARTS else options["start"]
+    styles = [style, *(other for _, _, other in regions)]
+    named = [picture, start, options["matte"], options["loss_network"], *(matte for matte, _, _ in regions)]
+    return [*named, *chain.from_iterable(map(style_files, styles))]
 
 
 def _refuse_odd_names(output: str, animation: str | None) -> None:

@@ -1,5 +1,6 @@
 """`stylereel look`: a contact sheet of styles on a film's own frames, before hours are spent."""
 
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -15,10 +16,11 @@ from pipelines.environment import cache_folder
 from pipelines.errors import UsageError
 from pipelines.looks import style_digest
 from pipelines.media.frames import FrameReader
+from pipelines.overwriting import refuse_overwriting
 from pipelines.planes import frame_planes, yuv_format
 from pipelines.prepare import FilmPlan
 from pipelines.work import find_source, load_film, open_work
-from stylecore.catalog import find_style, is_picture, style_names
+from stylecore.catalog import find_style, is_picture, style_files, style_names
 from stylecore.images import load_picture, resize_short_side
 from stylecore.pixels import to_rgb
 from stylecore.sheet import Row, draw_sheet
@@ -47,6 +49,7 @@ def look(
     for reference in references:
         style_digest(reference)
     target = Path(out or f"{Path(hide_secrets(source)).stem}-look.jpg")
+    refuse_overwriting([str(target)], [source, *chain.from_iterable(map(style_files, references))])
     with Display(console()):
         pictures = _pictures(source, count)
         rows = [Row("source", pictures)]

@@ -8,9 +8,10 @@ import click
 
 from pipelines.commands.common import drawn_picture, json_option, print_result
 from pipelines.demo.scenes import sea
+from pipelines.overwriting import refuse_overwriting
 from stylecore.artefacts import check_style
 from stylecore.averaging import average as mean_of
-from stylecore.catalog import PREVIEWS, find_style, style_names
+from stylecore.catalog import PREVIEWS, find_style, style_files, style_names
 from stylecore.exporting import export_onnx
 from stylecore.images import load_picture, resize_short_side, to_image
 from stylecore.importing import import_checkpoint
@@ -93,6 +94,7 @@ def previews(picture: str | None, out: str, as_json: bool) -> None:
     """
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
+    refuse_overwriting([str(folder / f"{name}.jpg") for name in style_names()], [picture or ""])
     shown = resize_short_side(load_picture(Path(picture)), 360) if picture else drawn_picture(sea, 0.35)
     made = []
     for name in style_names():
@@ -111,6 +113,7 @@ def average(packs: tuple[str, ...], out: str, as_json: bool) -> None:
 
     Example: stylereel styles average bold.safetensors careful.safetensors --out both.safetensors
     """
+    refuse_overwriting([out], packs)
     save_pack(mean_of([load_pack(Path(pack)) for pack in packs]), Path(out))
     print_result({"pack": out}, [out], as_json)
 
@@ -125,6 +128,7 @@ def import_(checkpoint: str, name: str | None, out: str, as_json: bool) -> None:
 
     Example: stylereel styles import mosaic.pth --out mosaic.safetensors
     """
+    refuse_overwriting([out], [checkpoint])
     path = Path(checkpoint)
     pack = import_checkpoint(path, name or path.stem)
     save_pack(pack, Path(out))
@@ -144,6 +148,7 @@ def export(style: str, out: str, size: str, as_json: bool) -> None:
     height, _, width = size.partition("x")
     if not (height.isdigit() and width.isdigit()):
         raise click.BadParameter(f"{size!r}: rows x columns, such as 540x960", param_hint="--size")
+    refuse_overwriting([out], style_files(style))
     pack, name = find_style(style)
     export_onnx(pack, name, Path(out), int(height), int(width))
     print_result({"onnx": out, "style": style}, [out], as_json)

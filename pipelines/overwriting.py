@@ -1,0 +1,37 @@
+"""What a command writes is none of what it reads: told before work starts."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from pipelines.errors import UsageError
+from pipelines.jobs import TitleJob
+from pipelines.storage import absolute_url, local_file
+from stylecore.catalog import style_files
+
+
+def refuse_overwriting(outputs: Sequence[str], inputs: Iterable[str]) -> None:
+    """Raise if an output is an input, or another output, by whatever name."""
+    taken = [place for place in inputs if place]
+    for output in outputs:
+        for other in taken:
+            if _is_same(absolute_url(output), absolute_url(other)):
+                raise UsageError(
+                    f"{output}: is {other} itself, which this command reads or writes too; name another"
+                )
+        taken.append(output)
+
+
+def inputs_of(job: TitleJob) -> list[str]:
+    """Every file that a job names to be read."""
+    looks = (job, *job.looks)
+    styles = [*(look.style for look in looks), *(key.style or "" for key in job.key_frames)]
+    return [job.source, *(look.matte for look in looks), *chain.from_iterable(map(style_files, styles))]
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two places are one, by whatever names: links, `..` and URLs of files."""
+    first, second = local_file(one), local_file(other)
+    if first is None or second is None:
+        return one == other
+    there = first.exists() and second.exists()
+    return first.samefile(second) if there else first.resolve() == second.resolve()
