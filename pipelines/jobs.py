@@ -27,7 +27,7 @@ class Look(BaseModel):
     brush: float = Field(1.0, ge=0.25, le=4)
     """Size of strokes relative to the style's own."""
     matte: str = ""
-    """A greyscale picture, or a film with as many frames as the title."""
+    """A greyscale picture, a cut-out, or a film with as many frames as the title."""
     paint: str = Field("inside", pattern="^(inside|outside)$")
     """Which side of the matte."""
     method: str = Field("network", pattern=f"^({'|'.join(METHODS)})$")

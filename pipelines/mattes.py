@@ -23,7 +23,7 @@ from pipelines.timeline import FrameRange
 from stylecore.catalog import is_picture
 from stylecore.color import luma
 from stylecore.digest import file_sha256
-from stylecore.images import load_picture
+from stylecore.images import load_matte
 from stylecore.pixels import to_rgb
 from stylecore.spec import Matte
 
@@ -34,7 +34,7 @@ def make_matte(url: str, outside: bool, frames: int) -> Matte:
     if not path.is_file():
         raise InputError(f"matte {url}: no such file")
     if is_picture(url):
-        load_picture(path)
+        load_matte(path)
     else:
         found = len(_open_film(path).index.frames)
         if found != frames:
@@ -53,7 +53,7 @@ def read_matte(matte: Matte, frames: FrameRange, height: int, width: int) -> Ite
         return 1 - fitted if matte.outside else fitted
 
     if is_picture(matte.file):
-        yield from repeat(sized(luma(load_picture(path)[None])), len(frames))
+        yield from repeat(sized(load_matte(path)[None, None]), len(frames))
     else:
         yield from map(sized, _moving(path, frames))
 

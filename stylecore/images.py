@@ -1,7 +1,7 @@
 """Picture files to and from sRGB tensors (3,H,W) in 0..1."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from stylecore.color import luma
 from stylecore.errors import PictureError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
@@ -33,10 +34,20 @@ def load_picture(path: Path, at_most_px: int = 4096) -> Tensor:
     EXIF rotation is applied, an embedded profile (CMYK too) converted, 16 bit scaled, transparency laid on
     white; a picture longer than `at_most_px` is scaled down.
     """
+    return _load(path, at_most_px, lambda shown: _to_srgb(_on_paper(shown)))
+
+
+def load_matte(path: Path, at_most_px: int = 4096) -> Tensor:
+    """(H,W) in 0..1: how opaque a cut-out is, or how light a picture that is all alike in that."""
+    return luma(_load(path, at_most_px, _to_grey)[None])[0, 0]
+
+
+def _load(path: Path, at_most_px: int, make: Callable[[Image.Image], Image.Image]) -> Tensor:
+    """What `make` makes of the upright picture in 8 bit, as (3,H,W) in 0..1."""
     try:
         with Image.open(path) as opened:
             opened.draft("RGB", (at_most_px, at_most_px))
-            picture = _to_srgb(_on_paper(_to_eight_bit(ImageOps.exif_transpose(opened))))
+            picture = make(_to_eight_bit(ImageOps.exif_transpose(opened)))
             picture.thumbnail((at_most_px, at_most_px), Image.Resampling.LANCZOS)
     except _UNREADABLE as err:
         raise PictureError(f"{path}: not a picture that can be read ({err})") from err
@@ -60,6 +71,15 @@ def _on_paper(picture: Image.Image) -> Image.Image:
     flat = Image.alpha_composite(paper, shown).convert("RGB")
     flat.info = {key: value for key, value in picture.info.items() if key == "icc_profile"}
     return flat
+
+
+def _to_grey(picture: Image.Image) -> Image.Image:
+    if picture.has_transparency_data:
+        opacity = picture.convert("RGBA").getchannel("A")
+        least, most = opacity.getextrema()
+        if least != most:
+            return opacity.convert("RGB")
+    return _to_srgb(_on_paper(picture))
 
 
 def _to_srgb(picture: Image.Image) -> Image.Image:

@@ -71,7 +71,9 @@ def style_options(command: Command) -> Command:
             help="Frames on either side whose strokes each shares, along the motion; 0: each by itself.",
         ),
         click.option(
-            "--matte", metavar="FILE", help="Grey picture, or film with as many frames: where to paint."
+            "--matte",
+            metavar="FILE",
+            help="Grey picture, cut-out, or film with as many frames: where to paint.",
         ),
         click.option("--paint", type=click.Choice(["inside", "outside"]), help="Which side of the matte."),
         click.option(

@@ -22,11 +22,10 @@ from pipelines.overwriting import refuse_overwriting
 from pipelines.storage import absolute_url, fetch_source
 from pipelines.studio import Studio
 from stylecore.catalog import find_style, parse_reference, style_files
-from stylecore.color import luma
 from stylecore.criterion import Region, Style, Wishes
 from stylecore.encoders import POOLINGS
 from stylecore.harmonize import HarmonizeSpec, harmonize
-from stylecore.images import SUFFIXES, fit, load_picture
+from stylecore.images import SUFFIXES, fit, load_matte, load_picture
 from stylecore.losses import STYLE_LOSSES
 from stylecore.optimize import OPTIMIZERS, STARTS, Iterate, OptimizeSpec, optimize
 from stylecore.spec import COLOR_MODES
@@ -186,11 +185,15 @@ def _styles(reference: str) -> list[Style]:
 
 
 def _load(place: str) -> Tensor:
-    return load_picture(fetch_source(absolute_url(place), cache_folder() / "pictures"))
+    return load_picture(_fetched(place))
 
 
 def _matte(place: str) -> Tensor:
-    return luma(_load(place)[None])[0, 0]
+    return load_matte(_fetched(place))
+
+
+def _fetched(place: str) -> Path:
+    return fetch_source(absolute_url(place), cache_folder() / "pictures")
 
 
 def _encoder(options: Mapping[str, Any]) -> Any:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageCms
 
 from stylecore.errors import PictureError
-from stylecore.images import load_picture, resize_short_side, to_image
+from stylecore.images import load_matte, load_picture, resize_short_side, to_image
 
 RED = (200, 40, 30)
 
@@ -59,6 +59,24 @@ def test_transparency_lies_on_white(tmp_path):
     clear = Image.new("RGBA", (20, 20), (255, 0, 0, 0))
     clear.save(tmp_path / "clear.png")
     assert load_picture(tmp_path / "clear.png").min() == 1
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_a_cut_out_is_a_matte_by_its_opacity(tmp_path, mode):
+    """Black on nothing: by its light on white paper it would be its own background."""
+    cut = Image.new("RGBA", (20, 10), (0, 0, 0, 0))
+    cut.paste((0, 0, 0, 255), (10, 0, 20, 10))
+    cut.convert(mode).save(tmp_path / "cut.png")
+    matte = load_matte(tmp_path / "cut.png")
+    assert matte.shape == (10, 20) and matte[:, :10].max() == 0 and matte[:, 10:].min() > 0.999
+
+
+def test_a_grey_picture_that_is_opaque_all_over_is_a_matte_by_its_light(tmp_path):
+    half = Image.new("RGBA", (20, 10), (0, 0, 0, 255))
+    half.paste((255, 255, 255, 255), (10, 0, 20, 10))
+    half.save(tmp_path / "half.png")
+    matte = load_matte(tmp_path / "half.png")
+    assert matte[:, :10].max() == 0 and matte[:, 10:].min() > 0.999
 
 
 def test_a_rotated_photo_stands_upright(tmp_path):
