@@ -37,6 +37,12 @@ def load_picture(path: Path, at_most_px: int = 4096) -> Tensor:
     return _load(path, at_most_px, lambda shown: _to_srgb(_on_paper(shown)))
 
 
+def longest_side_px(path: Path) -> int:
+    """Of a picture that can be read, as its file says."""
+    with Image.open(path) as opened:
+        return max(opened.size)
+
+
 def load_matte(path: Path, at_most_px: int = 4096) -> Tensor:
     """(H,W) in 0..1: how opaque a cut-out is, or how light a picture that is all alike in that."""
     return luma(_load(path, at_most_px, _to_grey)[None])[0, 0]
@@ -52,7 +58,7 @@ def _load(path: Path, at_most_px: int, make: Callable[[Image.Image], Image.Image
     except _UNREADABLE as err:
         raise PictureError(f"{path}: not a picture that can be read ({err})") from err
     pixels = torch.from_numpy(np.array(picture))
-    return pixels.permute(2, 0, 1).float().div(255)
+    return pixels.permute(2, 0, 1).float().div_(255)
 
 
 def _to_eight_bit(picture: Image.Image) -> Image.Image:

@@ -25,12 +25,14 @@ from stylecore.catalog import find_style, parse_reference, style_files
 from stylecore.criterion import Region, Style, Wishes
 from stylecore.encoders import POOLINGS
 from stylecore.harmonize import HarmonizeSpec, harmonize
-from stylecore.images import SUFFIXES, fit, load_matte, load_picture
+from stylecore.images import SUFFIXES, fit, load_matte, load_picture, longest_side_px
 from stylecore.losses import STYLE_LOSSES
 from stylecore.optimize import OPTIMIZERS, STARTS, Iterate, OptimizeSpec, optimize
 from stylecore.spec import COLOR_MODES
 from stylecore.stills import paint_still
 
+_LONGEST_PX = 8192
+"""Of a still by network: painting 40 megapixels takes about 4 GB."""
 _SPEC, _WISHES = OptimizeSpec(), Wishes()
 _ALWAYS = {"picture", "output", "style", "method", "as_json"}
 _SEEN = {"show_features", "loss_network", "sha256", "pooling"}
@@ -103,12 +105,14 @@ def _with(options: list[Callable[..., Any]]) -> Callable[..., Any]:
 def image(picture: str, output: str, style: str, method: str, as_json: bool, **options: Any) -> None:
     """Paint one PICTURE: by network in a blink, by optimization in minutes, or harmonize an element.
 
+    By network it keeps its size, up to 8192 px a side; the other methods paint at --size.
+
     Example: stylereel image photo.jpg painted.png --style harbour.jpg --method optimize
     """
     _refuse_odd_names(output, options["animation"])
     _refuse_unheeded(method)
     refuse_overwriting(_written(output, options), _read(picture, style, options))
-    content = _load(picture)
+    content = _still(picture) if method == "network" else _load(picture)
     studio = Studio(absolute_url(output), options["snapshots"], bool(options["animation"]))
     with Display(console()):
         if method == "network":
@@ -186,6 +190,16 @@ def _styles(reference: str) -> list[Style]:
 
 def _load(place: str) -> Tensor:
     return load_picture(_fetched(place))
+
+
+def _still(place: str) -> Tensor:
+    """A picture to be painted at its own size, up to what memory bears."""
+    path = _fetched(place)
+    content = load_picture(path, at_most_px=_LONGEST_PX)
+    if longest_side_px(path) > _LONGEST_PX:
+        height, width = content.shape[-2:]
+        click.echo(f"{place}: painted at {width}x{height}, stills go up to {_LONGEST_PX} px a side", err=True)
+    return content
 
 
 def _matte(place: str) -> Tensor:

@@ -42,6 +42,20 @@ def test_every_method_paints_a_picture(desk, capsys):
     assert "style relu4_1" in capsys.readouterr().out
 
 
+def test_a_large_still_keeps_its_size_or_says_why_not(desk, capsys):
+    Image.new("RGB", (8200, 48), "tan").save("wide.png")
+    for longest, said in (
+        (8200, ""),
+        (4100, "wide.png: painted at 4100x24, stills go up to 4100 px a side\n"),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pipelines.commands.image._LONGEST_PX", longest)
+            assert run(["image", "wide.png", "a.png", "--style", "identity"]) == 0
+        assert capsys.readouterr().err == said
+        with Image.open("a.png") as made:
+            assert made.width == longest
+
+
 def test_the_way_to_a_painting_is_shown(desk, capsys):
     shown = ("--snapshots", "2", "--loss-plot", "plot.png", "--show-features", "seen", "--animation")
     for kind in ("gif", "webp", "mp4"):
