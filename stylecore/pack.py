@@ -92,16 +92,21 @@ def load_pack(path: Path) -> StylePack:
     try:
         with safe_open(path, framework="pt") as opened:
             head = json.loads((opened.metadata() or {}).get("stylereel", "null"))
+            _refuse_others(path, head)
             tensors = {key: opened.get_tensor(key).float() for key in opened.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, RuntimeError) as err:
         raise PackError(f"{path}: not a style pack ({err})") from err
-    if not isinstance(head, dict) or head.get("version") != FORMAT_VERSION:
-        found = head.get("version") if isinstance(head, dict) else None
-        raise PackError(f"{path}: style pack version {found}; this program reads version {FORMAT_VERSION}")
     try:
         return _build(head, tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as err:
         raise PackError(f"{path}: not a whole style pack ({type(err).__name__}: {err})") from err
+
+
+def _refuse_others(path: Path, head: object) -> None:
+    """Before any tensor is read: other people's files can be larger than memory."""
+    found = head.get("version") if isinstance(head, dict) else None
+    if found != FORMAT_VERSION:
+        raise PackError(f"{path}: style pack version {found}; this program reads version {FORMAT_VERSION}")
 
 
 def _build(head: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> StylePack:

@@ -71,6 +71,32 @@ def test_a_pack_that_is_not_whole_is_refused_before_it_paints(tmp_path, save):
         load_pack(path)
 
 
+@pytest.mark.parametrize("metadata", [None, {"stylereel": '{"version": 1}'}, {"stylereel": "[2]"}])
+def test_a_file_of_others_is_refused_before_its_weights_are_read(tmp_path, monkeypatch, metadata):
+    """A language model in the same form is larger than memory."""
+    save_file({"x": torch.ones(1)}, tmp_path / "llama.safetensors", metadata)
+    monkeypatch.setattr("stylecore.pack.safe_open", lambda *a, **k: _Unread(*a, **k))
+    with pytest.raises(PackError, match="llama.safetensors: style pack version"):
+        load_pack(tmp_path / "llama.safetensors")
+
+
+class _Unread:
+    """A safetensors file whose tensors must not be read."""
+
+    def __init__(self, *arguments, **options):
+        self.opened = safe_open(*arguments, **options)
+
+    def __enter__(self):
+        return self.opened.__enter__() and self
+
+    def __exit__(self, *fault):
+        return self.opened.__exit__(*fault)
+
+    def __getattr__(self, name):
+        assert name == "metadata", f"{name} asked for"
+        return self.opened.metadata
+
+
 @pytest.mark.parametrize("content", [b"", b"not a pack", b"\x08\0\0\0\0\0\0\0{}      "])
 def test_what_is_no_pack_is_refused_by_name(tmp_path, content):
     path = tmp_path / "odd.safetensors"
