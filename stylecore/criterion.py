@@ -11,6 +11,7 @@ from torch import Tensor
 from stylecore import losses
 from stylecore.encoders import Encoder
 from stylecore.images import fit, resize_long_side
+from stylecore.numbers import refuse_odd_numbers
 
 STYLE_LAYERS = MappingProxyType(
     {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
@@ -48,6 +49,7 @@ class Wishes:
                 )
         if not 0.1 <= self.style_scale <= 10:
             raise ValueError(f"style scale must be between 0.1 and 10, got {self.style_scale}")
+        refuse_odd_numbers(self)
 
     @property
     def listened_layers(self) -> list[str]:

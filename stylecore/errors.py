@@ -4,6 +4,7 @@ StyleError
 ├── PackError       a style pack is missing, damaged or of another version
 ├── WeightsError    a loss network's weights are missing or not the ones asked for
 ├── PictureError    a picture file cannot be read
+├── DivergedError   a training or an optimization ran away: its numbers are none any more
 └── ExportError     a style cannot be written for other programs, or would not paint the same there
 """
 
@@ -22,6 +23,10 @@ class WeightsError(StyleError):
 
 class PictureError(StyleError):
     """A picture file cannot be read."""
+
+
+class DivergedError(StyleError):
+    """A training or an optimization ran away; what was made before is kept."""
 
 
 class ExportError(StyleError):

@@ -1,11 +1,12 @@
 """Painting by optimization (Gatys 2015): the pixels themselves are changed until the features fit.
 
 Deviations from the paper, each because it paints better or sooner: style errors are relative, so that
-layers and loss networks weigh alike; the default error is Wasserstein-2 (Crowson 2020); coarse to fine, as
+layers and loss networks weigh alike; the default error is mean and covariance apart; coarse to fine, as
 strokes larger than the network's view are not found otherwise (Gatys 2017); and pixels are held as a
 pyramid, so that one step can move a whole region's colour (Kolkin 2019).
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,9 @@ from torch import Tensor
 from stylecore.color import luma
 from stylecore.criterion import Criterion, Region, Wishes, with_rim
 from stylecore.encoders import Encoder
+from stylecore.errors import DivergedError
 from stylecore.images import fit, resize_long_side
+from stylecore.numbers import refuse_odd_numbers
 from stylecore.palette import Tint
 from stylecore.spec import COLOR_MODES
 
@@ -65,6 +68,7 @@ class OptimizeSpec:
             )
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}")
+        refuse_odd_numbers(self, positive=("learning_rate",))
 
     @property
     def scales_px(self) -> list[int]:
@@ -134,7 +138,12 @@ def descend(picture: Tensor, ask: Ask, spec: OptimizeSpec) -> Iterator[Iterate]:
         optimizer.step(evaluate)  # type: ignore[arg-type]
         with torch.no_grad():
             made = pyramid.picture().clamp(0, 1)
-        yield Iterate(step, spec.steps, {name: value.item() for name, value in parts.items()}, made)
+        losses = {name: value.item() for name, value in parts.items()}
+        if not (math.isfinite(sum(losses.values())) and made.isfinite().all()):
+            raise DivergedError(
+                f"optimization broke at step {step}: {losses}; lower weights or learning rate"
+            )
+        yield Iterate(step, spec.steps, losses, made)
 
 
 def _optimizer(

@@ -74,10 +74,12 @@ def save_pack(pack: StylePack, path: Path) -> None:
         "cards": {name: dict(card) for name, card in pack.cards.items()},
         "recipe": dict(pack.recipe),
     }
-    data = save(
-        {key: value.detach().cpu().contiguous() for key, value in tensors.items()},
-        metadata={"stylereel": json.dumps(head)},
-    )
+    tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    try:
+        _refuse_broken(tensors)
+    except ValueError as err:
+        raise PackError(f"{path}: not written, {err}") from err
+    data = save(tensors, metadata={"stylereel": json.dumps(head)})
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     try:
@@ -111,9 +113,7 @@ def _refuse_others(path: Path, head: object) -> None:
 
 def _build(head: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> StylePack:
     """The pack, once every name, shape and number is as it must be."""
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise ValueError(f"{name} holds NaN or infinity: the training broke; take an earlier checkpoint")
+    _refuse_broken(tensors)
     network = _network(head, group(tensors, "network."))
     prior = NormPrior(network.norm_channels, tensors["prior.mean"], tensors["prior.var"])
     vectors = group(tensors, "style.")
@@ -129,6 +129,12 @@ def _build(head: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> StylePack:
         _reader(network, group(tensors, "reader.")),
         group(tensors, "described."),
     )
+
+
+def _refuse_broken(tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} holds NaN or infinity: the training broke; take an earlier checkpoint")
 
 
 def _network(head: Mapping[str, Any], weights: Mapping[str, Tensor]) -> StyleNetwork:

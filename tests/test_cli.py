@@ -289,10 +289,16 @@ def test_the_check_of_a_style_fails_when_it_finds_a_fault(pack, capsys, tmp_path
         (("look", "none.mp4"), "none.mp4"),
         (("look", "none.mp4", "--styles", "nior"), "did you mean noir"),
         (("train", "none.jpg", "--out", "x.safetensors"), "none.jpg"),
+        (("train", "a.png", "--out", "x.safetensors", "--style-weight", "nan"), "style weight must be"),
+        (("train", "a.png", "--out", "x.safetensors", "--layer", "relu1_1=0"), "one must weigh more than 0"),
+        (("train", "a.png", "--out", "x.safetensors", "--crop", "0"), "crop must be a multiple of 32 px"),
+        (("train", "a.png", "--out", "x.safetensors", "--gallery", "-1"), "--gallery"),
+        (("distill", "--teacher", "none", "--out", "x.safetensors", "--crops", "0"), "--crops"),
     ],
 )
 def test_a_wrong_word_about_styles_is_one_line(arguments, says, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    Image.effect_noise((64, 64), 60).save("a.png")
     code, _, err = result(capsys, *arguments)
     assert code == 2 and says in err and "Traceback" not in err
     assert not any(tmp_path.glob("x.*"))

@@ -38,8 +38,20 @@ _SAVE_EVERY = 100
 )
 @click.option("--content", multiple=True, help="Folder of pictures to learn on; drawn scenes by default.")
 @click.option("--out", required=True, metavar="FILE", help="The loss network to write, safetensors.")
-@click.option("--crops", default=_DEFAULT.crops, show_default=True, help="Pieces of pictures to look at.")
-@click.option("--steps", default=_DEFAULT.steps, show_default=True, help="Of refinement.")
+@click.option(
+    "--crops",
+    default=_DEFAULT.crops,
+    type=click.IntRange(min=1),
+    show_default=True,
+    help="Pieces of pictures to look at.",
+)
+@click.option(
+    "--steps",
+    default=_DEFAULT.steps,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Of refinement.",
+)
 @click.option("--checkpoints", default=".checkpoints/distill", help="Where it can be resumed from.")
 def distill(teachers: tuple[str, ...], content: tuple[str, ...], out: str, **options: Any) -> None:
     """Make a compact loss network that sees what larger ones see. The same command resumes.

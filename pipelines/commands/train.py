@@ -66,8 +66,20 @@ _DEFAULT = TrainSpec()
     show_default=True,
     help="Crops of a step, all in one style.",
 )
-@click.option("--gallery", default=0, show_default=True, help="Made-up style pictures to learn to read.")
-@click.option("--any-batch", default=2, show_default=True, help="Crops of a step in a style that is read.")
+@click.option(
+    "--gallery",
+    default=0,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Made-up style pictures to learn to read.",
+)
+@click.option(
+    "--any-batch",
+    default=2,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Crops of a step in a style that is read.",
+)
 @click.option("--crop", default=_DEFAULT.crop_px, show_default=True, help="Side of a training crop, px.")
 @click.option("--learning-rate", default=_DEFAULT.learning_rate, show_default=True)
 @click.option("--style-weight", default=_DEFAULT.style_weight, show_default=True)
@@ -126,6 +138,7 @@ def pictures_to_learn_on(folders: Sequence[str]) -> dict[str, Tensor]:
 
 def _spec(options: Mapping[str, Any]) -> TrainSpec:
     weights = ("style_weight", "palette_weight", "content_weight", "drawing_weight")
+    layers = dict(layer_weight(item) for item in options["layer"])
     try:
         spec = TrainSpec(
             **{name: options[name] for name in ("steps", "batch", "learning_rate", *weights)},
@@ -135,10 +148,9 @@ def _spec(options: Mapping[str, Any]) -> TrainSpec:
             vectors_only=options["vectors_only"],
             precision=options["precision"],
         )
+        return replace(spec, style_layers=layers) if layers else spec
     except ValueError as err:
         raise UsageError(str(err)) from err
-    layers = dict(layer_weight(item) for item in options["layer"])
-    return replace(spec, style_layers=layers) if layers else spec
 
 
 def _trainer(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from stylecore.criterion import STYLE_LAYERS
+from stylecore.numbers import refuse_odd_numbers
 
 CONTENT_LAYERS = MappingProxyType({"relu3_2": 0.25, "relu4_2": 1.0})
 """The deeper one holds what is shown; much of the other forbids strokes."""
@@ -52,5 +53,8 @@ class TrainSpec:
             raise ValueError(f"style loss must be gram, moments or wasserstein, got {self.style_loss!r}")
         if self.precision not in ("fp32", "bf16"):
             raise ValueError(f"precision must be fp32 or bf16, got {self.precision!r}")
-        if self.crop_px % 32:
+        if self.crop_px < 32 or self.crop_px % 32:
             raise ValueError(f"crop must be a multiple of 32 px, got {self.crop_px}")
+        if not sum(self.style_layers.values()):
+            raise ValueError(f"of style layers {', '.join(self.style_layers)} one must weigh more than 0")
+        refuse_odd_numbers(self, positive=("steps", "learning_rate"))

@@ -18,6 +18,7 @@ from stylecore import losses
 from stylecore.catalog import as_read
 from stylecore.digest import digest
 from stylecore.encoders import LossNetwork
+from stylecore.errors import DivergedError
 from stylecore.images import resize_short_side
 from stylecore.networks.painter import CELL_PX
 from stylecore.networks.reader import StyleReader
@@ -115,11 +116,16 @@ class Trainer:
             each["lr"] = self.learning_rate() * each["pace"]
         self.optimizer.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, 10.0)
+        steepness = torch.nn.utils.clip_grad_norm_(self.parameters, 10.0)
         self.optimizer.step()
         self._average_weights()
         self.step += 1
-        return TrainStep(self.step, {name: value.item() for name, value in parts.items()})
+        found = {name: value.item() for name, value in parts.items()}
+        if not math.isfinite(steepness.item() + sum(found.values())):
+            raise DivergedError(
+                f"training broke at step {self.step}: {found}; lower weights or learning rate"
+            )
+        return TrainStep(self.step, found)
 
     def _parts(self, batch: Batch) -> dict[str, Tensor]:
         side, (top, left) = self.spec.crop_px, batch.shift

@@ -15,6 +15,7 @@ from pipelines.prepare import plan_film
 from pipelines.render import render_shard
 from stylecore.runtime import computing_with
 
+OPTIMIZED = ("--method", "optimize", "--size", "64", "--smallest", "64", "--steps", "4")
 SMALL = ("--size", "64", "--smallest", "64", "--steps", "2")
 
 
@@ -109,6 +110,17 @@ def test_regions_starts_and_layers_are_heeded(desk, capsys):
             "--seed means nothing to --method harmonize",
         ),
         (["b.png", "--style", "none.png", "--method", "optimize"], "none.png: not found"),
+        (
+            ["b.png", "--style", "one.png", *OPTIMIZED, "--style-weight", "nan"],
+            "style weight must be a number",
+        ),
+        (["b.png", "--style", "one.png", *OPTIMIZED, "--content-weight", "-1"], "content weight must be"),
+        (["b.png", "--style", "one.png", *OPTIMIZED, "--style-layer", "relu1_1=nan"], "style layers must be"),
+        (["b.png", "--style", "one.png", *OPTIMIZED, "--learning-rate", "0"], "learning rate must be more"),
+        (
+            ["b.png", "--style", "one.png", *OPTIMIZED, "--optimizer", "adam", "--learning-rate", "1e30"],
+            "optimization broke at step",
+        ),
         (["b.png", "--style", "one.png", "--method", "optimize", "--steps", "0"], "steps must be at least 1"),
         (
             ["b.png", "--style", "one.png", "--method", "optimize", "--style-layer", "relu1_1=x"],

@@ -12,7 +12,7 @@ from pipelines.errors import UsageError
 from stylecore import losses
 from stylecore.catalog import as_read, find_style, picture_vector, read_vector
 from stylecore.encoders import LAYOUTS, load_encoder
-from stylecore.errors import PictureError, WeightsError
+from stylecore.errors import DivergedError, PackError, PictureError, WeightsError
 from stylecore.images import load_picture, to_image
 from stylecore.networks.reader import StyleReader
 from stylecore.pack import blank_pack, load_pack, save_pack
@@ -74,6 +74,33 @@ def test_training_lowers_its_losses(pictures, encoder_file):
         sum(step.losses.values()) for step in train(trainer(pictures, encoder_file, spec), loaded(pictures))
     ]
     assert sum(totals[-8:]) < 0.8 * sum(totals[:8])
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"style_weight": float("nan")},
+        {"content_weight": float("inf")},
+        {"palette_weight": -1.0},
+        {"learning_rate": 0.0},
+        {"steps": 0},
+        {"crop_px": 0},
+        {"style_layers": {"relu1_1": 0.0}},
+        {"style_layers": {"relu1_1": float("nan")}},
+    ],
+)
+def test_numbers_that_cannot_be_learned_by_are_refused(wish):
+    with pytest.raises(ValueError, match=next(iter(wish)).partition("_")[0]):
+        TrainSpec(**wish)
+
+
+def test_a_training_that_breaks_says_so_and_writes_nothing(pictures, encoder_file, tmp_path):
+    wild = trainer(pictures, encoder_file, replace(SPEC, learning_rate=1e38))
+    with pytest.raises(DivergedError, match="training broke at step .* lower weights or learning rate"):
+        list(train(wild, loaded(pictures)))
+    with pytest.raises(PackError, match="p.safetensors: not written, .* NaN"):
+        save_pack(wild.finished_pack({}, {}), tmp_path / "p.safetensors")
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_lattice_is_told_from_brush_marks():
