@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
 from stylecore.color import luma
@@ -18,14 +18,6 @@ _SMALLEST_SIDE_PX = 32
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 _SPACES = {"RGB": "RGB", "CMYK": "CMYK", "L": "GRAY"}
 """What a colour profile is for, by mode."""
-_UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    UnidentifiedImageError,
-    Image.DecompressionBombError,
-    ImageCms.PyCMSError,
-)
 
 
 def load_picture(path: Path, at_most_px: int = 4096) -> Tensor:
@@ -55,7 +47,7 @@ def _load(path: Path, at_most_px: int, make: Callable[[Image.Image], Image.Image
             opened.draft("RGB", (at_most_px, at_most_px))
             picture = make(_to_eight_bit(ImageOps.exif_transpose(opened)))
             picture.thumbnail((at_most_px, at_most_px), Image.Resampling.LANCZOS)
-    except _UNREADABLE as err:
+    except Exception as err:  # a damaged file, or odd metadata in it, can raise almost anything
         raise PictureError(f"{path}: not a picture that can be read ({err})") from err
     pixels = torch.from_numpy(np.array(picture))
     return pixels.permute(2, 0, 1).float().div_(255)
@@ -70,11 +62,14 @@ def _to_eight_bit(picture: Image.Image) -> Image.Image:
 
 
 def _on_paper(picture: Image.Image) -> Image.Image:
-    if not picture.has_transparency_data:
+    """Numbers of a palette become its colours, and what is transparent white."""
+    if picture.has_transparency_data:
+        shown = picture.convert("RGBA")
+        flat = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
+    elif picture.mode == "P":
+        flat = picture.convert("RGB")
+    else:
         return picture
-    shown = picture.convert("RGBA")
-    paper = Image.new("RGBA", shown.size, "white")
-    flat = Image.alpha_composite(paper, shown).convert("RGB")
     flat.info = {key: value for key, value in picture.info.items() if key == "icc_profile"}
     return flat
 

@@ -1,6 +1,7 @@
 """Pictures of every make come in upright, in sRGB, on white paper, or are refused by name."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -95,6 +96,39 @@ def test_an_embedded_profile_is_read(tmp_path):
     half_red().save(tmp_path / "odd.png", icc_profile=b"no profile at all")
     with pytest.raises(PictureError, match="odd.png"):
         load_picture(tmp_path / "odd.png")
+
+
+@pytest.mark.parametrize("mode", ["P", "RGBA"])
+def test_a_profile_holds_for_a_palette_and_for_a_cut_out(tmp_path, mode):
+    """Green and red change places in it."""
+    swapped = _swapped_profile()
+    for name in ("RGB", mode):
+        made = half_red().quantize(8) if name == "P" else half_red(name)
+        made.save(tmp_path / f"{name}.png", icc_profile=swapped)
+    plain, other = (load_picture(tmp_path / f"{name}.png") for name in ("RGB", mode))
+    assert corner(plain) != pytest.approx(RED, abs=60)
+    assert corner(other) == pytest.approx(corner(plain), abs=3)
+
+
+def _swapped_profile():
+    """sRGB whose red and green primaries have each other's place."""
+    content = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    tags = {bytes(content[at : at + 4]): at for at in range(132, 132 + 12 * content[131], 12)}
+    red, green = tags[b"rXYZ"] + 4, tags[b"gXYZ"] + 4
+    content[red : red + 8], content[green : green + 8] = content[green : green + 8], content[red : red + 8]
+    return bytes(content)
+
+
+@pytest.mark.parametrize("fault", [struct.error, OverflowError, TypeError, ZeroDivisionError])
+def test_whatever_a_decoder_raises_is_of_its_picture(tmp_path, monkeypatch, fault):
+    half_red().save(tmp_path / "odd.tif")
+    monkeypatch.setattr("stylecore.images.ImageOps.exif_transpose", lambda *_: _raise(fault("odd")))
+    with pytest.raises(PictureError, match="odd.tif: not a picture that can be read"):
+        load_picture(tmp_path / "odd.tif")
+
+
+def _raise(err):
+    raise err
 
 
 def test_forty_megapixels_are_scaled_down(tmp_path):
