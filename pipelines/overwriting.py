@@ -1,12 +1,12 @@
-"""What a command writes is none of what it reads: told before work starts."""
+"""Where a command writes: none of what it reads, found again by its name, writable; told before work."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from pipelines.errors import UsageError
 from pipelines.jobs import TitleJob
-from pipelines.storage import absolute_url, local_file
-from stylecore.catalog import style_files
+from pipelines.storage import absolute_url, local_file, split_url
+from stylecore.catalog import is_pack, style_files
 
 
 def refuse_overwriting(outputs: Sequence[str], inputs: Iterable[str]) -> None:
@@ -19,6 +19,19 @@ def refuse_overwriting(outputs: Sequence[str], inputs: Iterable[str]) -> None:
                     f"{output}: is {other} itself, which this command reads or writes too; name another"
                 )
         taken.append(output)
+
+
+def check_pack_place(out: str, inputs: Iterable[str]) -> None:
+    """Raise unless a style pack made of these inputs can be written there, and be asked for by that name."""
+    if not is_pack(out):
+        raise UsageError(f"--out {out}: a style pack is called NAME.safetensors")
+    check_place(out, inputs)
+
+
+def check_place(out: str, inputs: Iterable[str]) -> None:
+    """Raise unless a file made of these inputs can be written there."""
+    refuse_overwriting([out], inputs)
+    split_url(absolute_url(out))[0].refuse_unwritable()
 
 
 def inputs_of(job: TitleJob) -> list[str]:

@@ -293,6 +293,9 @@ def test_the_check_of_a_style_fails_when_it_finds_a_fault(pack, capsys, tmp_path
         (("train", "a.png", "--out", "x.safetensors", "--layer", "relu1_1=0"), "one must weigh more than 0"),
         (("train", "a.png", "--out", "x.safetensors", "--crop", "0"), "crop must be a multiple of 32 px"),
         (("train", "a.png", "--out", "x.safetensors", "--gallery", "-1"), "--gallery"),
+        (("train", "a.png", "--out", "x.pack"), "x.pack: a style pack is called NAME.safetensors"),
+        (("styles", "average", "none.safetensors", "--out", "x"), "a style pack is called"),
+        (("styles", "import", "a.pth", "--out", "x.pth"), "a style pack is called"),
         (("distill", "--teacher", "none", "--out", "x.safetensors", "--crops", "0"), "--crops"),
     ],
 )
@@ -337,6 +340,19 @@ def test_what_is_read_is_never_written(arguments, tmp_path, monkeypatch, capsys)
     code, out, err = result(capsys, *arguments)
     assert code == 2 and out == "" and "itself, which this command reads or writes too" in err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("train", "a.png"), ("distill", "--teacher", "bundled"), ("styles", "average", "a.safetensors")],
+)
+def test_a_place_that_cannot_be_written_is_told_before_hours_of_work(
+    arguments, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    code, _, err = result(capsys, *arguments, "--out", "file/x.safetensors")
+    assert code == 1 and "choose another place" in err
 
 
 def test_a_work_folder_of_somebody_else_is_left_alone(film, tmp_path, capsys):

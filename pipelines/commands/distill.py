@@ -18,7 +18,7 @@ from pipelines.commands.train import pictures_to_learn_on
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.loss_networks import file_of, find_encoder
-from pipelines.overwriting import refuse_overwriting
+from pipelines.overwriting import check_place
 from pipelines.storage import absolute_url, split_url
 from stylecore.training.distill import Distiller, DistillSpec
 from stylecore.training.distill import distill as distill_steps
@@ -58,7 +58,7 @@ def distill(teachers: tuple[str, ...], content: tuple[str, ...], out: str, **opt
 
     Example: stylereel distill --teacher vgg19-cd16x.safetensors --content photos --out compact.safetensors
     """
-    refuse_overwriting([out], map(file_of, teachers))
+    check_place(out, map(file_of, teachers))
     pictures = pictures_to_learn_on(content)
     spec = DistillSpec(crops=options["crops"], steps=options["steps"])
     distiller = Distiller([find_encoder(each) for each in teachers], list(pictures.values()), spec)

@@ -8,7 +8,7 @@ import click
 
 from pipelines.commands.common import drawn_picture, json_option, print_result
 from pipelines.demo.scenes import sea
-from pipelines.overwriting import refuse_overwriting
+from pipelines.overwriting import check_pack_place, refuse_overwriting
 from stylecore.artefacts import check_style
 from stylecore.averaging import average as mean_of
 from stylecore.catalog import PREVIEWS, find_style, style_files, style_names
@@ -113,7 +113,7 @@ def average(packs: tuple[str, ...], out: str, as_json: bool) -> None:
 
     Example: stylereel styles average bold.safetensors careful.safetensors --out both.safetensors
     """
-    refuse_overwriting([out], packs)
+    check_pack_place(out, packs)
     save_pack(mean_of([load_pack(Path(pack)) for pack in packs]), Path(out))
     print_result({"pack": out}, [out], as_json)
 
@@ -128,7 +128,7 @@ def import_(checkpoint: str, name: str | None, out: str, as_json: bool) -> None:
 
     Example: stylereel styles import mosaic.pth --out mosaic.safetensors
     """
-    refuse_overwriting([out], [checkpoint])
+    check_pack_place(out, [checkpoint])
     path = Path(checkpoint)
     pack = import_checkpoint(path, name or path.stem)
     save_pack(pack, Path(out))

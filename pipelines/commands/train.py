@@ -19,7 +19,7 @@ from pipelines.device_lock import device_turn
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.loss_networks import file_of, find_encoder
-from pipelines.overwriting import refuse_overwriting
+from pipelines.overwriting import check_pack_place
 from stylecore.artefacts import check_style
 from stylecore.catalog import BUNDLED_PAINTINGS, picture_vector
 from stylecore.digest import digest
@@ -104,7 +104,7 @@ def train(pictures: tuple[str, ...], content: tuple[str, ...], out: str, **optio
     options["device"] = find_device(options["device"])
     files = _named(pictures)
     cards = _cards(list(files), options["card"])
-    refuse_overwriting([out], [*map(str, files.values()), options["start"], *map(file_of, options["judges"])])
+    check_pack_place(out, [*map(str, files.values()), options["start"], *map(file_of, options["judges"])])
     contents = pictures_to_learn_on(content)
     paintings = {name: load_picture(path) for name, path in files.items()}
     trainer = _trainer(paintings, list(contents.values()), _spec(options), options)
