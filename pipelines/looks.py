@@ -137,15 +137,19 @@ def _refuse_long(shot: Shot, look: StyleSpec) -> None:
 
 
 def _refuse_unfit(look: Look) -> None:
-    """An element is white in a matte, and all its looks come from one painting."""
+    """What would be ignored; an element is white in a matte, and its look comes from one painting."""
     if look.method != "network" and look.steady:
         raise UsageError(f"steady is for method network; {look.method} goes along the motion by itself")
+    if look.method != "optimize" and look.passes != 1:
+        raise UsageError(f"passes: {look.passes} is for method optimize; {look.method} goes over a shot once")
+    if look.paint == "outside" and not look.matte:
+        raise UsageError("paint: outside needs `matte:`, white where nothing is painted")
     if look.method != "harmonize":
         return
     if not look.matte:
         raise UsageError("method harmonize needs `matte:`, white where the element is")
-    if len(parse_reference(look.style)) > 1 or (look.color, look.brush, look.passes) != ("style", 1, 1):
-        raise UsageError("method harmonize takes one painting as it is: no blend, color, brush or passes")
+    if len(parse_reference(look.style)) > 1 or (look.color, look.brush) != ("style", 1):
+        raise UsageError("method harmonize takes one painting as it is: no blend, color or brush")
 
 
 def _look(choice: TitleJob | ShotLook, frames: int) -> StyleSpec:

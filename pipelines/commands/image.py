@@ -37,7 +37,7 @@ _SPEC, _WISHES = OptimizeSpec(), Wishes()
 _ALWAYS = {"picture", "output", "style", "method", "as_json"}
 _SEEN = {"show_features", "loss_network", "sha256", "pooling"}
 _STEPPED = {"snapshots", "animation", "loss_plot", "size", "steps"}
-_HEEDED = {"network": _ALWAYS | _SEEN, "harmonize": _ALWAYS | _SEEN | _STEPPED | {"matte"}}
+_HEEDED = {"network": _ALWAYS | {"show_features"}, "harmonize": _ALWAYS | _SEEN | _STEPPED | {"matte"}}
 """Options of methods that do not heed all; optimization has no use for a matte alone."""
 
 
@@ -149,6 +149,8 @@ def _optimized(content: Tensor, style: str, options: Mapping[str, Any]) -> Itera
 def _harmonized(content: Tensor, style: str, options: Mapping[str, Any]) -> Iterator[Iterate]:
     if not options["matte"]:
         raise UsageError("--method harmonize needs --matte, a picture that is white where the element is")
+    if len(parse_reference(style)) > 1:
+        raise UsageError(f"style {style!r}: --method harmonize takes one painting as it is, no blend")
     painting = _styles(style)[0].picture
     spec = HarmonizeSpec(size_px=options["size"], steps=_spec(options).steps)
     return harmonize(content, _matte(options["matte"]), painting, _encoder(options), spec)
@@ -238,6 +240,7 @@ def _refuse_unheeded(method: str) -> None:
     """What was asked for and would change nothing."""
     context = click.get_current_context()
     heeded = _HEEDED.get(method, set(context.params) - {"matte"})
+    heeded |= _SEEN if context.params["show_features"] else set()
     for option in context.command.params:
         source = context.get_parameter_source(option.name or "")
         if option.name not in heeded and source is ParameterSource.COMMANDLINE:

@@ -101,6 +101,15 @@ def test_regions_starts_and_layers_are_heeded(desk, capsys):
         (["b.png", "--style", "one.png", "--method", "harmonize"], "needs --matte"),
         (["b.png", "--style", "one.png", "--color", "source"], "--color means nothing to --method network"),
         (["b.png", "--style", "one.png", "--animation", "a.gif"], "--animation means nothing"),
+        (["b.png", "--style", "one.png", "--loss-network", "vgg16"], "--loss-network means nothing"),
+        (["b.png", "--style", "one.png", "--sha256", "0"], "--sha256 means nothing to --method network"),
+        (
+            [
+                *["b.png", "--style", "one.png:1+two.png:1", "--method", "harmonize"],
+                *["--matte", "matte.png"],
+            ],
+            "harmonize takes one painting",
+        ),
         (
             ["b.png", "--style", "one.png", "--method", "optimize", "--matte", "matte.png"],
             "--matte means nothing to --method optimize",

@@ -126,6 +126,9 @@ def test_the_keys_of_a_shot_say_what_the_film_s_keys_say(points, start, length):
         ({"looks": [{"shots": "0-2", "style": "ink"}]}, "no shot 0; .* 1-3"),
         ({"key_frames": [{"frame": -1}]}, "key_frames.0.frame"),
         ({"brush": 9}, "brush"),
+        ({"paint": "outside"}, "outside needs `matte:`"),
+        ({"passes": 3}, "passes: 3 is for method optimize"),
+        ({"looks": [{"shots": "1", "style": "ink", "passes": 2}]}, "passes: 2 is for method optimize"),
     ],
 )
 def test_a_wrong_look_is_one_clear_line(options, words):
