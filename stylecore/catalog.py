@@ -3,9 +3,11 @@
 reference := part | part:weight+part:weight...      part := NAME | PACK.safetensors[#NAME] | PICTURE
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -67,10 +69,14 @@ def parse_reference(reference: str) -> tuple[Part, ...]:
         return (Part(reference),)
     weights = [float(match[2]) for match in found if match]
     total = sum(weights)
-    if total <= 0:
-        raise PackError(f"style {reference!r}: a blend needs weights that sum to more than 0")
+    if not 0 < total < math.inf:
+        raise PackError(
+            f"style {reference!r}: a blend needs weights that sum to more than 0, and to a number"
+        )
     return tuple(
-        Part(match[1], weight / total) for match, weight in zip(found, weights, strict=True) if match
+        Part(match[1], weight / total)
+        for match, weight in zip(found, weights, strict=True)
+        if match and weight
     )
 
 
@@ -78,7 +84,8 @@ def format_reference(parts: Sequence[Part]) -> str:
     """The reference that `parse_reference` takes apart."""
     if len(parts) == 1:
         return parts[0].reference
-    return "+".join(f"{part.reference}:{part.weight:.6g}" for part in parts)
+    # Six digits, and never as 5e-05, which is no weight of a reference.
+    return "+".join(f"{part.reference}:{Decimal(f'{part.weight:.6g}'):f}" for part in parts)
 
 
 def find_style(reference: str) -> tuple[StylePack, str]:

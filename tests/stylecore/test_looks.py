@@ -62,12 +62,21 @@ def same(first, second):
         ("a:1+b:3", [("a", 0.25), ("b", 0.75)]),
         ("/x/my.safetensors#a:0.5+scream:0.5", [("/x/my.safetensors#a", 0.5), ("scream", 0.5)]),
         ("a picture, 1+1.jpg", [("a picture, 1+1.jpg", 1.0)]),
+        ("a:1+b:0", [("a", 1.0)]),
     ],
 )
 def test_references_and_their_parts(reference, parts):
     found = parse_reference(reference)
     assert [(part.reference, part.weight) for part in found] == parts
     assert parse_reference(format_reference(found)) == found
+
+
+@pytest.mark.parametrize("reference", ["a:1+b:0.00005", "a:1+b:0.000000000000004", "a:1+b:1+c:1"])
+def test_a_reference_that_was_written_is_read_again(reference):
+    """A weight of 5e-05 would be none."""
+    written = format_reference(parse_reference(reference))
+    assert [part.reference for part in parse_reference(written)] == [*"abc"][: reference.count(":")]
+    assert format_reference(parse_reference(written)) == written
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=2, max_size=4))
