@@ -100,7 +100,7 @@ def load_pack(path: Path) -> StylePack:
         raise PackError(f"{path}: not a style pack ({err})") from err
     try:
         return _build(head, tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as err:
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as err:
         raise PackError(f"{path}: not a whole style pack ({type(err).__name__}: {err})") from err
 
 
@@ -124,7 +124,7 @@ def _build(head: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> StylePack:
         {**head["arguments"]},
         prior,
         vectors,
-        {**head["cards"]},
+        {name: {**card} for name, card in head["cards"].items()},
         {**head["recipe"]},
         _reader(network, group(tensors, "reader.")),
         group(tensors, "described."),

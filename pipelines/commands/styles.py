@@ -59,7 +59,8 @@ def show(style: str, as_json: bool) -> None:
     lines = [f"{key}: {value}" for key, value in facts.items() if key != "recipe"]
     shown = {key: value for key, value in pack.recipe.items() if key != "contents"}
     lines += [f"recipe {key}: {value}" for key, value in shown.items()]
-    lines += [f"learned on {len(pack.recipe['contents'])} pictures"] if "contents" in pack.recipe else []
+    contents = pack.recipe.get("contents")
+    lines += [f"learned on {len(contents)} pictures"] if isinstance(contents, list) else []
     print_result(facts, lines, as_json)
 
 
@@ -146,7 +147,7 @@ def export(style: str, out: str, size: str, as_json: bool) -> None:
     Example: stylereel styles export starry-night --out starry-night.onnx
     """
     height, _, width = size.partition("x")
-    if not (height.isdigit() and width.isdigit()):
+    if not (height.isdecimal() and width.isdecimal()):
         raise click.BadParameter(f"{size!r}: rows x columns, such as 540x960", param_hint="--size")
     refuse_overwriting([out], style_files(style))
     pack, name = find_style(style)

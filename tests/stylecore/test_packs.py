@@ -55,6 +55,8 @@ def _edited(**changes):
         _edited(network=None),
         _edited(network="nosuch"),
         _edited(cards=None),
+        _edited(cards=["one"]),
+        _edited(cards={"one": ["nobody"]}),
         _edited(arguments={"width": 10**9}),
         _edited(arguments={"depth": 3}),
         _edited(prior__mean=torch.zeros(3)),
