@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipelines.catalogue import FAILED, TitleRun, record
 from pipelines.cli import run
+from pipelines.commands.look import _caption
 from pipelines.commands.work import open_latest
 from pipelines.config import load_season_file
 from pipelines.environment import cache_folder
@@ -271,6 +272,12 @@ def test_a_contact_sheet_of_a_film_and_of_a_picture(film, pack, tmp_path, monkey
     assert result(capsys, "look", sheet, "--styles", "ink", "--out", again)[0] == 0 and again.exists()
 
 
+def test_a_blend_is_captioned_by_what_is_in_it():
+    assert _caption("starry-night:0.6+seurat:0.4", "any") == "starry-night:0.6+seurat:0.4"
+    assert _caption("/far/a.jpg:0.5+/away/p.safetensors#x:0.5", "any") == "a.jpg:0.5+p.safetensors#x:0.5"
+    assert _caption("/far/v1.2.jpg", "v1.2") == "v1.2"
+
+
 def test_the_check_of_a_style_fails_when_it_finds_a_fault(pack, capsys, tmp_path):
     assert result(capsys, "styles", "check", "identity")[0] == 0
     loud = load_pack(pack)
@@ -288,6 +295,16 @@ def test_the_check_of_a_style_fails_when_it_finds_a_fault(pack, capsys, tmp_path
         (("styles", "export", "noir", "--out", "x.onnx", "--size", "big"), "--size"),
         (("look", "none.mp4"), "none.mp4"),
         (("look", "none.mp4", "--styles", "nior"), "did you mean noir"),
+        (("look", "a.png", "--styles", "noir", "--out", "x.txt"), "x.txt: a picture is called"),
+        (("look", "a.png", "--styles", "noir", "--out", "x.jpg", "--strength", "nan"), "--strength nan"),
+        (("look", "a.png", "--styles", "noir", "--out", "x.jpg", "--height", "0"), "--height"),
+        (
+            ("image", "a.png", "x.png", "--style", "noir", "--loss-plot", "l.svg"),
+            "l.svg: a picture is called",
+        ),
+        (("image", "a.png", "x.png", "--style", "noir", "--snapshots", "-1"), "--snapshots"),
+        (("image", "a.png", "x.png", "--style", f"noir:{'9' * 400}+ink:1"), "and to a number"),
+        (("styles", "export", "noir", "--out", "x.onnx", "--size", "²x²"), "--size"),
         (("train", "none.jpg", "--out", "x.safetensors"), "none.jpg"),
         (("train", "a.png", "--out", "x.safetensors", "--style-weight", "nan"), "style weight must be"),
         (("train", "a.png", "--out", "x.safetensors", "--layer", "relu1_1=0"), "one must weigh more than 0"),

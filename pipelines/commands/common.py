@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS
 from pipelines.media.fitting import HDR
 from pipelines.media.scan import SCANS
+from stylecore.images import SUFFIXES
 from stylecore.spec import COLOR_MODES, MOST_STEADY, PRECISIONS
 
 Command = Callable[..., Any]
@@ -131,6 +133,12 @@ def print_result(facts: Mapping[str, Any], lines: list[str], as_json: bool) -> N
 def drawn_picture(scene: Callable[[float], Picture], moment: float) -> Tensor:
     """A moment (0..1) of one of the demo's scenes as a picture (3,H,W) in 0..1."""
     return torch.from_numpy(scene(moment)).float().permute(2, 0, 1).clamp(0, 1)
+
+
+def check_picture_name(name: str) -> None:
+    """Raise before any work unless a picture can be written under this name."""
+    if Path(name).suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{name}: a picture is called {', '.join(SUFFIXES)}")
 
 
 def layer_weight(item: str) -> tuple[str, float]:

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from torch import Tensor
 
 from pipelines import progress
-from pipelines.commands.common import console, json_option, layer_weight, print_result
+from pipelines.commands.common import check_picture_name, console, json_option, layer_weight, print_result
 from pipelines.config import absolute_style
 from pipelines.display import Display
 from pipelines.environment import cache_folder
@@ -78,7 +78,13 @@ _DONE = [
     _choice("--pooling", "max", tuple(POOLINGS), "Between the loss network's stages."),
 ]
 _SHOWN = [
-    click.option("--snapshots", default=0, metavar="N", help="Keep OUTPUT-000N.png of every Nth step."),
+    click.option(
+        "--snapshots",
+        default=0,
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Keep OUTPUT-000N.png of every Nth step.",
+    ),
     click.option("--animation", metavar="FILE", help="From start to painting: .gif, .webp or .mp4."),
     click.option("--loss-plot", metavar="FILE", help="The losses of every step, as a picture."),
     click.option("--show-features", metavar="DIR", help="What the loss network sees, as pictures."),
@@ -109,7 +115,7 @@ def image(picture: str, output: str, style: str, method: str, as_json: bool, **o
 
     Example: stylereel image photo.jpg painted.png --style harbour.jpg --method optimize
     """
-    _refuse_odd_names(output, options["animation"])
+    _refuse_odd_names(output, options["loss_plot"], options["animation"])
     _refuse_unheeded(method)
     refuse_overwriting(_written(output, options), _read(picture, style, options))
     content = _still(picture) if method == "network" else _load(picture)
@@ -229,9 +235,9 @@ def _read(picture: str, style: str, options: Mapping[str, Any]) -> list[str]:
     return [*named, *chain.from_iterable(map(style_files, styles))]
 
 
-def _refuse_odd_names(output: str, animation: str | None) -> None:
-    if Path(output).suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{output}: a picture is called {', '.join(SUFFIXES)}")
+def _refuse_odd_names(output: str, plot: str | None, animation: str | None) -> None:
+    for name in filter(None, (output, plot)):
+        check_picture_name(name)
     if animation and Path(animation).suffix.lower() not in ANIMATIONS:
         raise UsageError(f"{animation}: an animation is called {', '.join(ANIMATIONS)}")
 

@@ -1,5 +1,6 @@
 """`stylereel look`: a contact sheet of styles on a film's own frames, before hours are spent."""
 
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import click
 from torch import Tensor
 
 from pipelines import progress
-from pipelines.commands.common import console, json_option, print_result
+from pipelines.commands.common import check_picture_name, console, json_option, print_result
 from pipelines.config import absolute_style, make_job
 from pipelines.credentials import hide_secrets
 from pipelines.device import resolve_device
@@ -19,8 +20,17 @@ from pipelines.media.frames import FrameReader
 from pipelines.overwriting import refuse_overwriting
 from pipelines.planes import frame_planes, yuv_format
 from pipelines.prepare import FilmPlan
+from pipelines.storage import absolute_url
+from pipelines.studio import publish_picture
 from pipelines.work import find_source, load_film, open_work
-from stylecore.catalog import find_style, is_picture, style_files, style_names
+from stylecore.catalog import (
+    find_style,
+    format_reference,
+    is_picture,
+    parse_reference,
+    style_files,
+    style_names,
+)
 from stylecore.images import load_picture, resize_short_side
 from stylecore.pixels import to_rgb
 from stylecore.sheet import Row, draw_sheet
@@ -33,8 +43,14 @@ _PAINT_HEIGHT_PX = 540
 @click.argument("source")
 @click.option("--styles", help="Comma-separated; every style in the box by default.")
 @click.option("--frames", "count", default=4, show_default=True, help="Frames of the film to show.")
-@click.option("--strength", default=1.0, show_default=True, type=click.FloatRange(0, 1))
-@click.option("--height", default=200, show_default=True, help="Height of a picture on the sheet, px.")
+@click.option("--strength", default=1.0, show_default=True, help="0 (source) to 1 (full style).")
+@click.option(
+    "--height",
+    default=200,
+    type=click.IntRange(16, _PAINT_HEIGHT_PX),
+    show_default=True,
+    help="Height of a picture on the sheet, px.",
+)
 @click.option("--out", help="The sheet, .jpg or .png; default: NAME-look.jpg here.")
 @json_option
 def look(
@@ -44,12 +60,15 @@ def look(
 
     Example: stylereel look film.mp4 --styles starry-night,noir,painting.jpg
     """
+    if not 0 <= strength <= 1:
+        raise UsageError(f"--strength {strength}: 0 (source) to 1 (full style)")
     names = styles.split(",") if styles else [name for name in style_names() if name != "identity"]
     references = [absolute_style(name.strip()) for name in names]
     for reference in references:
         style_digest(reference)
-    target = Path(out or f"{Path(hide_secrets(source)).stem}-look.jpg")
-    refuse_overwriting([str(target)], [source, *chain.from_iterable(map(style_files, references))])
+    target = out or f"{Path(hide_secrets(source)).stem}-look.jpg"
+    check_picture_name(target)
+    refuse_overwriting([target], [source, *chain.from_iterable(map(style_files, references))])
     with Display(console()):
         pictures = _pictures(source, count)
         rows = [Row("source", pictures)]
@@ -57,10 +76,18 @@ def look(
         for reference in references:
             pack, name = find_style(reference)
             painted = [paint_still(picture, pack, name, strength) for picture in pictures]
-            rows.append(Row(Path(name).stem, painted))
+            rows.append(Row(_caption(reference, name), painted))
             progress.advance()
-        draw_sheet(rows, height).save(target, quality=92)
-    print_result({"sheet": str(target), "styles": names, "frames": len(pictures)}, [str(target)], as_json)
+        publish_picture(draw_sheet(rows, height), absolute_url(target))
+    print_result({"sheet": target, "styles": names, "frames": len(pictures)}, [target], as_json)
+
+
+def _caption(reference: str, name: str) -> str:
+    """A style's name, or a blend's ingredients without the folders where they lie."""
+    parts = parse_reference(reference)
+    if len(parts) == 1:
+        return name
+    return format_reference([replace(part, reference=Path(part.reference).name) for part in parts])
 
 
 def _pictures(source: str, count: int) -> list[Tensor]:

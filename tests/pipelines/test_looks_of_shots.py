@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from pipelines.config import make_job
 from pipelines.errors import UsageError
-from pipelines.looks import _style_digest, film_keys, keyed_look, looks_of_shots, style_digest, with_style
+from pipelines.looks import (
+    _style_digest,
+    check_styles,
+    film_keys,
+    keyed_look,
+    looks_of_shots,
+    style_digest,
+    with_style,
+)
 from pipelines.timeline import FrameRange, shots_from_cuts
 from stylecore.images import to_image
 from stylecore.spec import StyleKey, StyleSpec
@@ -126,14 +134,24 @@ def test_the_keys_of_a_shot_say_what_the_film_s_keys_say(points, start, length):
         ({"looks": [{"shots": "0-2", "style": "ink"}]}, "no shot 0; .* 1-3"),
         ({"key_frames": [{"frame": -1}]}, "key_frames.0.frame"),
         ({"brush": 9}, "brush"),
-        ({"paint": "outside"}, "outside needs `matte:`"),
-        ({"passes": 3}, "passes: 3 is for method optimize"),
-        ({"looks": [{"shots": "1", "style": "ink", "passes": 2}]}, "passes: 2 is for method optimize"),
     ],
 )
 def test_a_wrong_look_is_one_clear_line(options, words):
     with pytest.raises(UsageError, match=words):
         looks_of_shots(job(**options), SHOTS)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"paint": "outside"}, "outside needs `matte:`"),
+        ({"passes": 3}, "passes: 3 is for method optimize"),
+        ({"looks": [{"shots": "1", "style": "ink", "passes": 2}]}, "passes: 2 is for method optimize"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(options, words):
+    with pytest.raises(UsageError, match=words):
+        check_styles(job(**options))
 
 
 def test_packs_and_pictures_are_found_from_anywhere(monkeypatch, tmp_path):
