@@ -1,22 +1,18 @@
 """`stylereel distill`: a small loss network from larger ones, at the rim of `stylecore.training.distill`."""
 
 import json
-import os
-import pickle
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-import torch
 from safetensors.torch import save
 
 from pipelines import progress
+from pipelines.commands import checkpoints
 from pipelines.commands.common import console
 from pipelines.commands.train import pictures_to_learn_on
 from pipelines.display import Display
-from pipelines.errors import UsageError
 from pipelines.loss_networks import file_of, find_encoder
 from pipelines.overwriting import check_place
 from pipelines.storage import absolute_url, split_url
@@ -78,28 +74,12 @@ def distill(teachers: tuple[str, ...], content: tuple[str, ...], out: str, **opt
 def _run(distiller: Distiller, folder: Path) -> None:
     """Do what is left; what is done can be resumed from the folder."""
     file = folder / "distill.pt"
-    _resume(distiller, file)
+    if file.exists():
+        with checkpoints.opened(file, "network") as state:
+            distiller.restore(state)
     with Display(console()):
         progress.begin("distill", distiller.steps, distiller.step, "steps")
         for step in distill_steps(distiller):
             if step % _SAVE_EVERY == 0 or step == distiller.steps:
-                _save(distiller.state(), file)
+                checkpoints.save(distiller.state(), file)
             progress.advance()
-
-
-def _resume(distiller: Distiller, file: Path) -> None:
-    if not file.exists():
-        return
-    try:
-        distiller.restore(torch.load(file, map_location="cpu", weights_only=True))
-    except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as err:
-        raise UsageError(
-            f"{file}: not a checkpoint of this network ({err}); choose another --checkpoints"
-        ) from err
-
-
-def _save(state: Mapping[str, Any], file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, file)

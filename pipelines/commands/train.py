@@ -1,7 +1,5 @@
 """`stylereel train`: styles from pictures, at the rim of `stylecore.training`."""
 
-import os
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pipelines import progress
+from pipelines.commands import checkpoints
 from pipelines.commands.common import console, drawn_picture, layer_weight
 from pipelines.demo.scenes import SCENES
 from pipelines.device import find_device
@@ -186,7 +185,8 @@ def _starting_pack(start: str, paintings: Mapping[str, Tensor], seed: int) -> St
 def _run(trainer: Trainer, contents: Sequence[Tensor], folder: Path) -> dict[str, float]:
     """Train to the end; the losses, smoothed."""
     learned_on = digest("contents", contents)
-    losses = _resume(trainer, learned_on, folder)
+    file = folder / "checkpoint.pt"
+    losses = _resume(trainer, learned_on, file)
     with Display(console()), device_turn(trainer.device):
         progress.begin("train", trainer.spec.steps, trainer.step, "steps")
         for step in train_steps(trainer, contents):
@@ -196,7 +196,7 @@ def _run(trainer: Trainer, contents: Sequence[Tensor], folder: Path) -> dict[str
             progress.advance()
             if step.step % _CHECKPOINT_STEPS == 0:
                 progress.note(_told(losses))
-                _save_checkpoint({**trainer.state(), "contents": learned_on, "losses": losses}, folder)
+                checkpoints.save({**trainer.state(), "contents": learned_on, "losses": losses}, file)
             if step.step % _PREVIEW_STEPS == 0:
                 _save_preview(trainer.finished_pack({}, {}), contents[0], folder)
     return losses
@@ -236,28 +236,15 @@ def _cards(names: list[str], entries: tuple[str, ...]) -> dict[str, dict[str, st
     return cards
 
 
-def _resume(trainer: Trainer, learned_on: str, folder: Path) -> dict[str, float]:
+def _resume(trainer: Trainer, learned_on: str, file: Path) -> dict[str, float]:
     """Go on from the checkpoint, if there is one; the losses of the steps that it has seen."""
-    file = folder / "checkpoint.pt"
     if not file.exists():
         return {}
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
+    with checkpoints.opened(file, "training") as state:
         if state["contents"] != learned_on:
             raise ValueError("it learned on other pictures")
         trainer.restore(state)
         return dict(state["losses"])
-    except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as err:
-        raise UsageError(
-            f"{file}: not a checkpoint of this training ({err}); choose another --checkpoints"
-        ) from err
-
-
-def _save_checkpoint(state: Mapping[str, Any], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "checkpoint.partial"
-    torch.save(state, partial)
-    os.replace(partial, folder / "checkpoint.pt")
 
 
 def _save_preview(pack: StylePack, picture: Tensor, folder: Path) -> None:

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from pipelines.commands.train import _named, _resume, _save_checkpoint, _starting_pack, pictures_to_learn_on
+from pipelines.commands import checkpoints
+from pipelines.commands.train import _named, _resume, _starting_pack, pictures_to_learn_on
 from pipelines.errors import UsageError
 from stylecore import losses
 from stylecore.catalog import as_read, find_style, picture_vector, read_vector
@@ -144,10 +145,15 @@ def test_another_training_is_not_gone_on_with(pictures, encoder_file):
 def test_a_checkpoint_goes_on_with_its_pictures_and_no_others(pictures, encoder_file, tmp_path):
     """By the command's own checkpoint; what was lost so far is remembered."""
     whole = trainer(pictures, encoder_file)
-    _save_checkpoint({**whole.state(), "contents": "these", "losses": {"style": 2.0}}, tmp_path)
-    assert _resume(trainer(pictures, encoder_file), "these", tmp_path) == {"style": 2.0}
-    with pytest.raises(UsageError, match="it learned on other pictures"):
-        _resume(trainer(pictures, encoder_file), "those", tmp_path)
+    file = tmp_path / "kept" / "checkpoint.pt"
+    assert _resume(whole, "these", file) == {}
+    checkpoints.save({**whole.state(), "contents": "these", "losses": {"style": 2.0}}, file)
+    assert _resume(trainer(pictures, encoder_file), "these", file) == {"style": 2.0}
+    with pytest.raises(UsageError, match="not a checkpoint of this training .it learned on other pictures"):
+        _resume(trainer(pictures, encoder_file), "those", file)
+    file.write_bytes(b"torn")
+    with pytest.raises(UsageError, match="checkpoint.pt: not a checkpoint of this training"):
+        _resume(trainer(pictures, encoder_file), "these", file)
 
 
 def test_a_layer_is_judged_with_all_its_bits(pictures, encoder_file):
