@@ -78,7 +78,7 @@ def works(line: str) -> bool:
 def test_the_demo_draws_and_renders_its_film(tmp_path, prefect_api, capsys):
     assert run(["demo", "--out", str(tmp_path), "--seconds", "2", "--style", "great-wave"]) == 0
     out = capsys.readouterr().out
-    assert "60 frames, 0 lost" in out and (tmp_path / "journey-great-wave.mp4").exists()
+    assert "60 frames, 0 lost" in out and (tmp_path / "journey-2s-great-wave.mp4").exists()
     assert "report:" in out and "track 1 audio aac" in out
 
 

@@ -19,7 +19,7 @@ from pipelines.flows.run import run_title
     "--out", default="stylereel-demo", show_default=True, help="Folder for the film, delivery, report."
 )
 @click.option("--style", default="starry-night", show_default=True)
-@click.option("--seconds", type=int, help="Draw a shorter film.")
+@click.option("--seconds", type=click.IntRange(min=1), help="Draw a shorter film.")
 @json_option
 def demo(out: str, style: str, seconds: int | None, as_json: bool) -> None:
     """Draw a little film with sound, repaint it, prove it, and say where to look.
@@ -27,7 +27,8 @@ def demo(out: str, style: str, seconds: int | None, as_json: bool) -> None:
     Example: stylereel demo --out demo
     """
     folder = Path(out).absolute()
-    source, delivery = folder / "journey.mp4", folder / f"journey-{Path(style).stem}.mp4"
+    film = f"journey-{seconds}s" if seconds else "journey"
+    source, delivery = folder / f"{film}.mp4", folder / f"{film}-{Path(style).stem}.mp4"
     with Display(console()):
         if not source.exists():
             progress.note(f"drawing a film of {SIZE[0]}x{SIZE[1]} with sound")
