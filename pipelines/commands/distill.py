@@ -61,6 +61,7 @@ def distill(teachers: tuple[str, ...], content: tuple[str, ...], out: str, **opt
     _run(distiller, Path(options["checkpoints"]))
     recipe = {
         **asdict(spec),
+        "steps": distiller.refined,
         "teachers": [Path(each).name for each in teachers],
         "contents": sorted(Path(name).name for name in pictures),
         "unexplained": {name: round(share, 4) for name, share in distiller.unexplained().items()},

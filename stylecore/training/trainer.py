@@ -234,7 +234,7 @@ class Trainer:
             reader=reader,
             described=described,
             cards=cards,
-            recipe={**recipe, **asdict(self.spec)},
+            recipe={**recipe, **asdict(self.spec), "steps": self.step},
         )
 
     def state(self) -> dict[str, Any]:

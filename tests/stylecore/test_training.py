@@ -142,6 +142,15 @@ def test_another_training_is_not_gone_on_with(pictures, encoder_file):
     longer.restore(first.state())
 
 
+def test_a_recipe_tells_of_the_steps_that_were_made(pictures, encoder_file):
+    """Those of a finished training, gone on with by one that asks for fewer."""
+    long, short = (trainer(pictures, encoder_file, replace(SPEC, steps=steps)) for steps in (3, 2))
+    list(train(long, loaded(pictures)))
+    short.restore(long.state())
+    list(train(short, loaded(pictures)))
+    assert short.finished_pack({}, {}).recipe["steps"] == 3
+
+
 def test_a_checkpoint_goes_on_with_its_pictures_and_no_others(pictures, encoder_file, tmp_path):
     """By the command's own checkpoint; what was lost so far is remembered."""
     whole = trainer(pictures, encoder_file)
