@@ -30,6 +30,7 @@ from stylecore.pack import StylePack, blank_pack, load_pack, save_pack
 from stylecore.sheet import Row, draw_sheet
 from stylecore.stills import paint_still
 from stylecore.training.brushwork import StylePictures
+from stylecore.training.contents import in_bytes, in_light
 from stylecore.training.gallery import READ_PX, Gallery
 from stylecore.training.spec import TrainSpec
 from stylecore.training.trainer import Trainer
@@ -124,10 +125,10 @@ def train(pictures: tuple[str, ...], content: tuple[str, ...], out: str, **optio
 
 
 def pictures_to_learn_on(folders: Sequence[str]) -> dict[str, Tensor]:
-    """Pictures to learn on, by name: those of the folders, or scenes drawn by the demo."""
+    """Pictures to learn on, by name: those of the folders, in bytes, or scenes drawn by the demo."""
     if folders:
         found = [path for folder in folders for path in _pictures_in(Path(folder))]
-        return {str(path): load_picture(path) for path in found}
+        return {str(path): in_bytes(load_picture(path)) for path in found}
     drawn = {}
     for scene, _ in SCENES:
         for number, moment in enumerate((0.1, 0.4, 0.7, 0.95)):
@@ -158,7 +159,7 @@ def _trainer(
     encoder = Panel([find_encoder(each) for each in options["judges"]]).to(options["device"])
     gallery = None
     if options["gallery"]:
-        photos = [resize_short_side(picture, 2 * READ_PX) for picture in contents]
+        photos = [resize_short_side(in_light(picture), 2 * READ_PX) for picture in contents]
         made = StylePictures(list(paintings.values()), photos, READ_PX, spec.seed)
         gallery = Gallery([made.draw() for _ in range(options["gallery"])], encoder, list(spec.style_layers))
     pack = _starting_pack(options["start"], paintings, spec.seed)
@@ -184,7 +185,7 @@ def _starting_pack(start: str, paintings: Mapping[str, Tensor], seed: int) -> St
 
 def _run(trainer: Trainer, contents: Sequence[Tensor], folder: Path) -> dict[str, float]:
     """Train to the end; the losses, smoothed."""
-    learned_on = digest("contents", contents)
+    learned_on = digest("contents", map(in_light, contents))
     file = folder / "checkpoint.pt"
     losses = _resume(trainer, learned_on, file)
     with Display(console()), device_turn(trainer.device):
@@ -198,7 +199,7 @@ def _run(trainer: Trainer, contents: Sequence[Tensor], folder: Path) -> dict[str
                 progress.note(_told(losses))
                 checkpoints.save({**trainer.state(), "contents": learned_on, "losses": losses}, file)
             if step.step % _PREVIEW_STEPS == 0:
-                _save_preview(trainer.finished_pack({}, {}), contents[0], folder)
+                _save_preview(trainer.finished_pack({}, {}), in_light(contents[0]), folder)
     return losses
 
 

@@ -10,6 +10,7 @@ Then all layers learn together to give what the teachers give after it.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from math import cos, pi
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from stylecore.digest import digest
 from stylecore.encoders import LAYOUTS, Encoder, Panel, rectified
-from stylecore.training.contents import ContentCrops
+from stylecore.training.contents import ContentCrops, in_light
 
 STUDENT = LAYOUTS["compact"]
 _BATCH = 20
@@ -60,7 +61,7 @@ class Distiller:
         self.refined = 0
         self.optimizer: torch.optim.Adam | None = None
         asked = json.dumps({**asdict(spec), "steps": 0})
-        self.identity = digest(asked, [*self.teacher.buffers(), *pictures])
+        self.identity = digest(asked, chain(self.teacher.buffers(), map(in_light, pictures)))
 
     @property
     def step(self) -> int:

@@ -19,7 +19,7 @@ from stylecore.networks.reader import StyleReader
 from stylecore.pack import blank_pack, load_pack, save_pack
 from stylecore.palette import palette_of
 from stylecore.training.brushwork import StylePictures
-from stylecore.training.contents import ContentCrops
+from stylecore.training.contents import ContentCrops, in_bytes, in_light
 from stylecore.training.gallery import READ_PX, Gallery
 from stylecore.training.spec import TrainSpec
 from stylecore.training.targets import Targets
@@ -310,6 +310,18 @@ def test_crops_hold_the_hard_cases_of_film(pictures):
     assert all(crop.shape == (3, 48, 48) for crop in drawn)
     assert any(crop.std() < 0.02 for crop in drawn), "flat"
     assert any((crop[:, :4] == 0).all() and crop.mean() > 0.1 for crop in drawn), "letterboxed"
+
+
+def test_pictures_held_in_bytes_give_the_same_crops(pictures):
+    light = loaded(pictures)
+    held = [in_bytes(picture) for picture in light]
+    assert all(map(torch.equal, map(in_light, held), light)) and held[0].dtype == torch.uint8
+    drawn = []
+    for shown in (light, held):
+        torch.manual_seed(0)
+        crops = ContentCrops(shown, 48, seed=3)
+        drawn.append(torch.stack([crops.draw() for _ in range(40)]))
+    assert torch.equal(*drawn)
 
 
 def test_losses_are_zero_for_equals_and_grow_with_distance():
