@@ -141,7 +141,7 @@ def descend(picture: Tensor, ask: Ask, spec: OptimizeSpec) -> Iterator[Iterate]:
         losses = {name: value.item() for name, value in parts.items()}
         if not (math.isfinite(sum(losses.values())) and made.isfinite().all()):
             raise DivergedError(
-                f"optimization broke at step {step}: {losses}; lower weights or learning rate"
+                f"optimization broke at step {step}: no finite loss; lower weights or learning rate"
             )
         yield Iterate(step, spec.steps, losses, made)
 

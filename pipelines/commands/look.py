@@ -42,7 +42,14 @@ _PAINT_HEIGHT_PX = 540
 @click.command()
 @click.argument("source")
 @click.option("--styles", help="Comma-separated; every style in the box by default.")
-@click.option("--frames", "count", default=4, show_default=True, help="Frames of the film to show.")
+@click.option(
+    "--frames",
+    "count",
+    default=4,
+    type=click.IntRange(min=1),
+    show_default=True,
+    help="Frames of the film to show.",
+)
 @click.option("--strength", default=1.0, show_default=True, help="0 (source) to 1 (full style).")
 @click.option(
     "--height",
@@ -111,8 +118,6 @@ def _at_most(picture: Tensor) -> Tensor:
 
 def telling_frames(film: FilmPlan, count: int) -> list[int]:
     """Frames that show the film: of `count` shots spread over it, the one richest in contrast each."""
-    if count < 1:
-        raise UsageError(f"--frames {count}: at least 1")
     shots = film.shots
     chosen = {shots[(2 * number + 1) * len(shots) // (2 * count)] for number in range(count)}
     best = [max(shot.frames, key=lambda frame: film.index.frames[frame].contrast) for shot in chosen]

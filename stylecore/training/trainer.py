@@ -123,7 +123,7 @@ class Trainer:
         found = {name: value.item() for name, value in parts.items()}
         if not math.isfinite(steepness.item() + sum(found.values())):
             raise DivergedError(
-                f"training broke at step {self.step}: {found}; lower weights or learning rate"
+                f"training broke at step {self.step}: no finite loss; lower weights or learning rate"
             )
         return TrainStep(self.step, found)
 
