@@ -112,7 +112,8 @@ def open_stages(job: TitleJob, count: int, scratch: Path) -> Stages:
     source = Path(job.source)
     info = probe(source)
     index = ensure_index(Store(str(scratch)), source, info)
-    film = plan_film(job.model_copy(update={"cuts": (count,)}), info, index)
+    cuts = (count,) if count < len(index.frames) else ()
+    film = plan_film(job.model_copy(update={"cuts": cuts}), info, index)
     frames = film.shots[0].frames
     reader = FrameReader(source, film.info, film.index)
     planes = [planes_of(film, frame) for frame in reader.read(frames)]
