@@ -24,7 +24,7 @@ from stylecore.orientation import Orientation
 PAGE, SHEET = "report.html", "contact-sheet.jpg"
 """Their names in the work folder."""
 _SHOTS_SHOWN = 12
-_PICTURE_WIDTH_PX = 560
+_PICTURE_WIDTH_PX, _TALLEST_PX = 560, 8192
 _SHEET_COLUMNS = 6
 _SHEET_WIDTH_PX = 1440
 
@@ -159,7 +159,7 @@ def _upright(picture: Image.Image, held: Orientation) -> Image.Image:
 
 
 def _small(picture: Image.Image) -> Image.Image:
-    height = round(picture.height * _PICTURE_WIDTH_PX / picture.width)
+    height = min(_TALLEST_PX, round(picture.height * _PICTURE_WIDTH_PX / picture.width))
     return picture.resize((_PICTURE_WIDTH_PX, height), Image.Resampling.LANCZOS)
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from pipelines.cli import run
 from pipelines.flows.server import START_SECONDS, EmbeddedServer, answers, pointed_at
 from pipelines.media.frames import FrameReader
 from pipelines.media.index import FilmIndex
@@ -32,6 +33,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 
 SCENES = ("testsrc2", "mandelbrot=end_scale=0.3", "smptehdbars", "cellauto=rule=110:scroll=1")
+
+
+def result(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one command."""
+    capsys.readouterr()
+    code = run([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
 
 
 def ffmpeg(*arguments: str) -> None:

@@ -19,6 +19,7 @@ from pipelines.commands.common import AGE, json_option, print_result, span
 from pipelines.commands.render import JOB_SUFFIXES
 from pipelines.commands.season import say_season
 from pipelines.config import load_season_file
+from pipelines.credentials import hide_secrets
 from pipelines.errors import UsageError
 from pipelines.flows.run import write_report
 from pipelines.jobs import TitleJob
@@ -133,7 +134,7 @@ def clean(place: str, older_than: timedelta | None, keep_parts: bool, everything
             done = f"kept, it was delivered {span(seconds or 0)} ago"
         else:
             done = _cleaned(url, keep_parts, everything)
-        click.echo(f"{url}: {done}")
+        click.echo(f"{hide_secrets(url)}: {done}")
 
 
 def _works(place: str) -> list[str]:
