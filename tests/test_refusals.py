@@ -136,8 +136,6 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_is_one_clear_line_and_harms_nothing(film, tmp_path, monkeypatch, capsys, fault):
-    from PIL import Image
-
     monkeypatch.chdir(tmp_path)
     (tmp_path / "film.mp4").write_bytes(film.read_bytes())
     (tmp_path / "empty.mp4").touch()
