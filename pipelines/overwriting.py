@@ -25,6 +25,10 @@ def check_pack_place(out: str, inputs: Iterable[str]) -> None:
     """Raise unless a style pack made of these inputs can be written there, and be asked for by that name."""
     if not is_pack(out):
         raise UsageError(f"--out {out}: a style pack is called NAME.safetensors")
+    if "://" in out:
+        raise UsageError(
+            f"--out {out}: packs are written to a disk of this machine; copy it there afterwards"
+        )
     check_place(out, inputs)
 
 

@@ -4,6 +4,8 @@ Whoever shows progress adds a handler to `LOGGER`; where nobody listens, nothing
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 LOGGER = logging.getLogger("stylereel.progress")
@@ -57,3 +59,13 @@ def advance(count: int = 1, shots: int = 0) -> None:
 def note(text: str) -> None:
     """Say one thing."""
     LOGGER.info("%s", text, extra={"event": Note(text)})
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Nothing is told of what is done inside, for it is one step of something larger."""
+    LOGGER.disabled = True
+    try:
+        yield
+    finally:
+        LOGGER.disabled = False

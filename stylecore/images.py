@@ -47,6 +47,8 @@ def _load(path: Path, at_most_px: int, make: Callable[[Image.Image], Image.Image
             opened.draft("RGB", (at_most_px, at_most_px))
             picture = make(_to_eight_bit(ImageOps.exif_transpose(opened)))
             picture.thumbnail((at_most_px, at_most_px), Image.Resampling.LANCZOS)
+    except MemoryError:
+        raise
     except Exception as err:  # a damaged file, or odd metadata in it, can raise almost anything
         raise PictureError(f"{path}: not a picture that can be read ({err})") from err
     pixels = torch.from_numpy(np.array(picture))

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.usefixtures("prefect_api")
         (("train", "a.png", "--out", "x.safetensors", "--crop", "0"), "crop must be a multiple of 32 px"),
         (("train", "a.png", "--out", "x.safetensors", "--gallery", "-1"), "--gallery"),
         (("train", "a.png", "--out", "x.pack"), "x.pack: a style pack is called NAME.safetensors"),
+        (("train", "a.png", "--out", "s3://b/x.safetensors"), "packs are written to a disk of this machine"),
         (("styles", "average", "none.safetensors", "--out", "x"), "a style pack is called"),
         (("styles", "import", "a.pth", "--out", "x.pth"), "a style pack is called"),
         (("distill", "--teacher", "none", "--out", "x.safetensors", "--crops", "0"), "--crops"),

@@ -15,6 +15,7 @@ from pipelines.media.ffmpeg import recode_graph, run
 from pipelines.media.frames import FrameReader
 from pipelines.media.parts import write_part
 from pipelines.media.probe import probe
+from pipelines.media.scan import as_shown
 from pipelines.painting import drifts_of, open_stylizer, planes_of, survey_shot
 from pipelines.plan import Shard
 from pipelines.planes import frame_planes, painted_arrays
@@ -112,7 +113,7 @@ def open_stages(job: TitleJob, count: int, scratch: Path) -> Stages:
     source = Path(job.source)
     info = probe(source)
     index = ensure_index(Store(str(scratch)), source, info)
-    cuts = (count,) if count < len(index.frames) else ()
+    cuts = (count,) if count < len(as_shown(index, job.scan).frames) else ()
     film = plan_film(job.model_copy(update={"cuts": cuts}), info, index)
     frames = film.shots[0].frames
     reader = FrameReader(source, film.info, film.index)

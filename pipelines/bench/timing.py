@@ -39,7 +39,8 @@ def take_turns(works: Mapping[str, Work], rounds: int) -> dict[str, Timing]:
     found: dict[str, list[Timing]] = {name: [] for name in works}
     for number in range(rounds + 1):
         for name, work in works.items():
-            timing = work()
+            with progress.silent():
+                timing = work()
             progress.advance()
             if number:
                 found[name].append(timing)

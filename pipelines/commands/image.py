@@ -132,7 +132,7 @@ def image(picture: str, output: str, style: str, method: str, as_json: bool, **o
         if options["loss_plot"]:
             studio.plot_losses(absolute_url(options["loss_plot"]))
         if options["show_features"]:
-            studio.show_features(content, _encoder(options), absolute_url(options["show_features"]))
+            studio.show_features(_load(picture), _encoder(options), absolute_url(options["show_features"]))
     told = [f"{name} {value:.5f}" for name, value in studio.losses.items()]
     print_result({"output": output, "method": method, "losses": studio.losses}, [*told, output], as_json)
 
@@ -246,7 +246,7 @@ def _refuse_unheeded(method: str) -> None:
     """What was asked for and would change nothing."""
     context = click.get_current_context()
     heeded = _HEEDED.get(method, set(context.params) - {"matte"})
-    heeded |= _SEEN if context.params["show_features"] else set()
+    heeded = heeded | (_SEEN if context.params["show_features"] else set())
     for option in context.command.params:
         source = context.get_parameter_source(option.name or "")
         if option.name not in heeded and source is ParameterSource.COMMANDLINE:
