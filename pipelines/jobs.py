@@ -9,6 +9,7 @@ from pipelines.environment import cores
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.pictures import is_sequence
 from pipelines.media.scan import SCANS
+from stylecore.catalog import called
 from stylecore.spec import COLOR_MODES, EXACT, METHODS, MOST_STEADY, PRECISIONS, EngineSpec
 
 _GPU_SHARDS = 4
@@ -132,7 +133,7 @@ class TitleJob(Look):
     @property
     def name(self) -> str:
         """What people call this run."""
-        return f"{Path(self.source).stem}-{Path(self.style).stem}"
+        return f"{Path(self.source).stem}-{called(self.style)}"
 
 
 def _preset(device: str) -> str:

@@ -88,6 +88,14 @@ def format_reference(parts: Sequence[Part]) -> str:
     return "+".join(f"{part.reference}:{Decimal(f'{part.weight:.6g}'):f}" for part in parts)
 
 
+def called(reference: str) -> str:
+    """What people call a style: no folders; a file alone without its ending, a blend with all its weights."""
+    parts = parse_reference(reference)
+    if len(parts) == 1:
+        return Path(reference).stem
+    return format_reference([replace(part, reference=Path(part.reference).name) for part in parts])
+
+
 def find_style(reference: str) -> tuple[StylePack, str]:
     """The pack and the name in it of a style by reference; PackError or PictureError if it cannot be had."""
     parts = parse_reference(reference)

@@ -13,12 +13,12 @@ from PIL import Image
 
 from pipelines.catalogue import FAILED, TitleRun, record
 from pipelines.cli import run
-from pipelines.commands.look import _caption
 from pipelines.commands.work import open_latest
 from pipelines.config import load_season_file
 from pipelines.environment import cache_folder
 from pipelines.manifest import load_json, save_json
 from pipelines.storage import Store
+from stylecore.catalog import called
 from stylecore.pack import load_pack, save_pack
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -264,10 +264,10 @@ def test_a_contact_sheet_of_a_film_and_of_a_picture(film, pack, tmp_path, monkey
     assert result(capsys, "look", sheet, "--styles", "ink", "--out", again)[0] == 0 and again.exists()
 
 
-def test_a_blend_is_captioned_by_what_is_in_it():
-    assert _caption("starry-night:0.6+seurat:0.4", "any") == "starry-night:0.6+seurat:0.4"
-    assert _caption("/far/a.jpg:0.5+/away/p.safetensors#x:0.5", "any") == "a.jpg:0.5+p.safetensors#x:0.5"
-    assert _caption("/far/v1.2.jpg", "v1.2") == "v1.2"
+def test_a_style_is_called_by_what_is_in_it():
+    assert called("starry-night:0.6+seurat:0.4") == "starry-night:0.6+seurat:0.4"
+    assert called("/far/a.jpg:0.5+/away/p.safetensors#x:0.5") == "a.jpg:0.5+p.safetensors#x:0.5"
+    assert called("/far/v1.2.jpg") == "v1.2"
 
 
 def test_the_check_of_a_style_fails_when_it_finds_a_fault(pack, capsys, tmp_path):

@@ -12,6 +12,7 @@ from pipelines.demo.film import SIZE, write_film
 from pipelines.device import resolve_device
 from pipelines.display import Display
 from pipelines.flows.run import run_title
+from stylecore.catalog import called
 
 
 @click.command()
@@ -28,7 +29,7 @@ def demo(out: str, style: str, seconds: int | None, as_json: bool) -> None:
     """
     folder = Path(out).absolute()
     film = f"journey-{seconds}s" if seconds else "journey"
-    source, delivery = folder / f"{film}.mp4", folder / f"{film}-{Path(style).stem}.mp4"
+    source, delivery = folder / f"{film}.mp4", folder / f"{film}-{called(style)}.mp4"
     with Display(console()):
         if not source.exists():
             progress.note(f"drawing a film of {SIZE[0]}x{SIZE[1]} with sound")

@@ -1,6 +1,5 @@
 """`stylereel look`: a contact sheet of styles on a film's own frames, before hours are spent."""
 
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -24,10 +23,9 @@ from pipelines.storage import absolute_url
 from pipelines.studio import publish_picture
 from pipelines.work import find_source, load_film, open_work
 from stylecore.catalog import (
+    called,
     find_style,
-    format_reference,
     is_picture,
-    parse_reference,
     style_files,
     style_names,
 )
@@ -83,18 +81,10 @@ def look(
         for reference in references:
             pack, name = find_style(reference)
             painted = [paint_still(picture, pack, name, strength) for picture in pictures]
-            rows.append(Row(_caption(reference, name), painted))
+            rows.append(Row(called(name) if name == reference else name, painted))
             progress.advance()
         publish_picture(draw_sheet(rows, height), absolute_url(target))
     print_result({"sheet": target, "styles": names, "frames": len(pictures)}, [target], as_json)
-
-
-def _caption(reference: str, name: str) -> str:
-    """A style's name, or a blend's ingredients without the folders where they lie."""
-    parts = parse_reference(reference)
-    if len(parts) == 1:
-        return name
-    return format_reference([replace(part, reference=Path(part.reference).name) for part in parts])
 
 
 def _pictures(source: str, count: int) -> list[Tensor]:

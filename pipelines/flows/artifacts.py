@@ -30,6 +30,7 @@ from pipelines.jobs import TitleJob
 from pipelines.progress import Advance, Note, Stage
 from pipelines.review import SHEET
 from pipelines.work import open_work
+from stylecore.catalog import called
 
 UPDATE_SECONDS = 2.0
 """An artifact is updated at most this often."""
@@ -51,7 +52,7 @@ for _runs in ("prefect.flow_runs", "prefect.task_runs"):
 
 def tags_of(job: TitleJob) -> list[str]:
     """The film and the look, as tags of its runs."""
-    return [f"film:{Path(hide_secrets(job.source)).stem}", f"style:{Path(job.style).stem}"]
+    return [f"film:{Path(hide_secrets(job.source)).stem}", f"style:{called(job.style)}"]
 
 
 def tag_run(job: TitleJob) -> None:
