@@ -1,28 +1,43 @@
 """The index of a film: the stored one of this very file, or a new one, stored."""
 
-import hashlib
+from hashlib import sha256
 from pathlib import Path
 
-from pipelines import manifest, progress
+from pipelines import disk, manifest, progress
+from pipelines.environment import cache_folder
 from pipelines.media.index import FilmIndex
 from pipelines.media.indexing import Indexing
 from pipelines.media.probe import SourceInfo
 from pipelines.storage import Store
+from stylecore.digest import file_sha256
 
-_SAMPLE_BYTES = 1 << 16
-_SAMPLES = 32
+_KEY_DIGITS = 16
 _NOTE_EVERY_FRAMES = 24
 
 
 def source_key(path: Path) -> str:
-    """Identity of a file from its size and bytes sampled all over it; the index then proves every frame."""
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
-        for number in range(_SAMPLES + 1):
-            file.seek(max(0, size - _SAMPLE_BYTES) * number // _SAMPLES)
-            digest.update(file.read(_SAMPLE_BYTES))
-    return digest.hexdigest()[:16]
+    """Identity of a file: all of its bytes, read once on this machine for as long as nobody touches it."""
+    touched = _touched(path)
+    note = cache_folder() / "sources" / sha256(repr(touched).encode()).hexdigest()
+    if note.exists() and len(known := note.read_text()) == _KEY_DIGITS:
+        return known
+    key = file_sha256(path)[:_KEY_DIGITS]
+    if _touched(path) == touched:
+        disk.write(note, key.encode())
+    return key
+
+
+def _touched(path: Path) -> tuple[object, ...]:
+    """Where a file is and when it was last touched; the time of its change is one that no program sets."""
+    facts = path.stat()
+    return (
+        str(path.resolve()),
+        facts.st_dev,
+        facts.st_ino,
+        facts.st_size,
+        facts.st_mtime_ns,
+        facts.st_ctime_ns,
+    )
 
 
 def ensure_index(store: Store, source: Path, info: SourceInfo) -> FilmIndex:
