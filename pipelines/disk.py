@@ -61,6 +61,7 @@ def move(file: Path, target: Path) -> None:
     except OSError as err:
         if err.errno != errno.EXDEV:
             raise
+        _forget_copies(target)
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
         try:
             shutil.copyfile(file, partial)
@@ -73,9 +74,7 @@ def move(file: Path, target: Path) -> None:
 def move_folder(folder: Path, target: Path) -> None:
     """A folder that holds things cannot be replaced in one step: the old one is set aside for a moment."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.iterdir():
-        if left.name.startswith(f".{target.name}.") and left.name.endswith(PARTIAL):
-            shutil.rmtree(left, ignore_errors=True)
+    _forget_copies(target)
     new, old = (target.with_name(f".{target.name}.{state}{PARTIAL}") for state in ("new", "old"))
     try:
         os.rename(folder, new)
@@ -89,6 +88,13 @@ def move_folder(folder: Path, target: Path) -> None:
         os.rename(target, old)
     os.rename(new, target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _forget_copies(target: Path) -> None:
+    """Remove what moves that were killed have left beside their target, as large as it is."""
+    for left in target.parent.iterdir():
+        if left.name.startswith(f".{target.name}.") and left.name.endswith(PARTIAL):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 def _sync_disk_of(folder: Path) -> None:

@@ -18,6 +18,8 @@ from fractions import Fraction
 from itertools import count, starmap
 from typing import Any
 
+import pyarrow as pa
+
 from pipelines import schema, tables
 from pipelines.errors import StorageError
 from pipelines.media.index import FilmIndex, FrameFacts, PacketFacts
@@ -119,14 +121,32 @@ def save_plan(
     keys: Sequence[str],
 ) -> None:
     """Timeline, shots and shards; the same key always means the same content."""
-    if store.size(f"plan/{plan_key}/shards.parquet"):
+    if plan_stands(store, plan_key):
         return
     for name, data in (
         ("timeline", _timeline_table(index, shots, shards)),
         ("shots", _shots_table(index, shots, styles)),
         ("shards", _shards_table(shards, keys)),
     ):
-        store.write(f"plan/{plan_key}/{name}.parquet", data)
+        store.write(_plan_file(plan_key, name), data)
+
+
+_PLAN = {"timeline": schema.TIMELINE, "shots": schema.SHOTS, "shards": schema.SHARDS}
+
+
+def plan_table(store: Store, plan_key: str, name: str) -> pa.Table | None:
+    """`timeline`, `shots` or `shards` of a stored plan; None when it is missing or torn."""
+    file = _plan_file(plan_key, name)
+    return tables.decode(file, store.read(file), _PLAN[name])
+
+
+def plan_stands(store: Store, plan_key: str) -> bool:
+    """Whether a plan is stored whole."""
+    return all(plan_table(store, plan_key, name) is not None for name in _PLAN)
+
+
+def _plan_file(plan_key: str, name: str) -> str:
+    return f"plan/{plan_key}/{name}.parquet"
 
 
 def _timeline_table(index: FilmIndex, shots: Sequence[Shot], shards: Sequence[Shard]) -> bytes:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import isnan, nan
 from typing import Any
 
-from pipelines import manifest, schema, tables
+from pipelines import manifest, tables
 from pipelines.errors import UsageError
 from pipelines.manifest import ShardResult
 from pipelines.steadiness import Steadiness
@@ -79,17 +79,21 @@ def load_pieces(store: Store, plan: str) -> list[Piece]:
 
 def standing_parts(store: Store, plan: str) -> set[str]:
     """Names of the parts that a plan's delivery is made of."""
-    keys = tables.column(_plan_table(store, plan, "shards"), "key")
     rows = manifest.finished(store)
-    return {rows[key].part for key in keys if key in rows}
+    return {rows[key].part for key in _keys(store, plan) if key in rows}
 
 
-_PLAN = {"timeline": schema.TIMELINE, "shots": schema.SHOTS, "shards": schema.SHARDS}
+def settled(store: Store, plan: str) -> bool:
+    """Whether every shard of a stored plan is done; one that is withdrawn is not."""
+    return set(_keys(store, plan)) <= manifest.finished(store).keys()
+
+
+def _keys(store: Store, plan: str) -> list[str]:
+    return tables.column(_plan_table(store, plan, "shards"), "key")
 
 
 def _plan_table(store: Store, plan: str, name: str) -> Any:
-    file = f"plan/{plan}/{name}.parquet"
-    table = tables.decode(file, store.read(file), _PLAN[name])
+    table = manifest.plan_table(store, plan, name)
     if table is None:
         raise UsageError(f"{store.url}: its plan is not there whole; run the same render command again")
     return table

@@ -155,8 +155,8 @@ class Store:
             if _is_local(fs):
                 disk.move_folder(folder, Path(path))
                 return
-            self._remove(fs, path)
-            fs.pipe_file(f"{path}/{last}{disk.PARTIAL}", b"")  # known for ours before it is whole
+            fs.pipe_file(f"{path}/{last}{disk.PARTIAL}", b"")  # known for ours as long as it is not whole
+            _clear(fs, path, f"{last}{disk.PARTIAL}")
             for file in sorted(folder.iterdir(), key=lambda file: (file.name == last, file.name)):
                 _make_parent(fs, f"{path}/{file.name}")
                 transfer.upload(fs, file, f"{path}/{file.name}")
@@ -231,6 +231,16 @@ class Store:
                 fs.rm_file(file)
         except FileNotFoundError:
             return
+
+
+def _clear(fs: Any, folder: str, kept: str) -> None:
+    """Remove the files below a folder but those of one name."""
+    gone = [file for file in fs.find(folder) if _last(file) != kept]
+    if gone and not has_magic(folder):
+        fs.rm(gone)
+        return
+    for file in gone:  # see `Store._remove`
+        fs.rm_file(file)
 
 
 def split_url(url: str) -> tuple[Store, str]:

@@ -5,18 +5,20 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import gone, result
 from PIL import Image
 
+from pipelines import manifest
 from pipelines.catalogue import FAILED, TitleRun, record
 from pipelines.cli import run
 from pipelines.commands.work import open_latest
 from pipelines.config import load_season_file
 from pipelines.environment import cache_folder
-from pipelines.manifest import load_json, save_json
+from pipelines.manifest import WITHDRAWN, finished, load_json, save_json
 from pipelines.storage import Store
 from stylecore.catalog import called
 from stylecore.pack import load_pack, save_pack
@@ -160,7 +162,7 @@ def test_a_work_that_never_began_is_nothing_to_clean(tmp_path, monkeypatch, caps
     run_of = TitleRun("a.mp4", 1, FAILED, "", "", "", output="o", work=f"{tmp_path}/out/a.mp4.stylereel")
     record(Store(load_season_file(Path("season.yaml")).catalogue), run_of)
     code, out, _ = result(capsys, "clean", "season.yaml")
-    assert code == 0 and "a.mp4.stylereel: kept, what is made here has not been delivered" in out
+    assert code == 0 and "kept; " in out and "a.mp4.stylereel: what is made here is not delivered yet" in out
 
 
 def test_report_and_clean(film, tmp_path, capsys):
@@ -172,8 +174,14 @@ def test_report_and_clean(film, tmp_path, capsys):
     assert "0 parts removed, 1 kept" in result(capsys, "clean", work, "--keep-parts")[1]
     assert len(list((work / "parts").iterdir())) == 1, "what the delivery is made of is kept"
     code, out, _ = result(capsys, "clean", work, "--older-than", "2d")
-    assert code == 0 and "kept, it was delivered" in out and (work / "parts").exists()
+    assert code == 0 and "kept, it was delivered less long ago" in out and (work / "parts").exists()
     assert result(capsys, "clean", work, "--older-than", "soon")[0] == 2
+    store = Store(str(work))
+    (done,) = finished(store).values()
+    manifest.record(store, manifest.claim(store, replace(done, state=WITHDRAWN)))
+    code, _, err = result(capsys, "clean", work)
+    assert code == 2 and "is not delivered yet" in err, "a shot that is to be redone needs the others' parts"
+    manifest.record(store, manifest.claim(store, done))
     assert (
         result(capsys, "clean", work)[0] == 0
         and not (work / "parts").exists()
@@ -185,7 +193,7 @@ def test_report_and_clean(film, tmp_path, capsys):
     (tmp_path / "archived.mp4").rename(output)
     save_json(Store(str(work)), "job.json", load_json(Store(str(work)), "job.json") | {"plan": "another"})
     code, _, err = result(capsys, "clean", work, "--all")
-    assert code == 2 and "has not been delivered yet" in err, "a film delivered once, and being made anew"
+    assert code == 2 and "is not delivered yet" in err, "a film delivered once, and being made anew"
     assert result(capsys, "clean", work, "--all", "--force")[0] == 0 and not work.exists() and output.exists()
 
 

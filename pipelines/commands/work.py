@@ -20,10 +20,10 @@ from pipelines.commands.render import JOB_SUFFIXES
 from pipelines.commands.season import say_season
 from pipelines.config import load_season_file
 from pipelines.credentials import hide_secrets
-from pipelines.errors import UsageError
+from pipelines.errors import StylereelError, UsageError
 from pipelines.flows.run import write_report
 from pipelines.jobs import TitleJob
-from pipelines.selection import Piece, load_pieces, standing_parts
+from pipelines.selection import Piece, load_pieces, settled, standing_parts
 from pipelines.storage import Store, absolute_url, find_files
 from pipelines.timeline import FrameRange
 from pipelines.work import Work, erase, latest_job, lock_work, open_work
@@ -104,7 +104,8 @@ def report(work_url: str) -> None:
     Example: stylereel report painted.mp4.stylereel
     """
     work, job, plan = open_latest(work_url)
-    click.echo(write_report(job, work, plan))
+    with lock_work(work):
+        click.echo(write_report(job, work, plan))
 
 
 @click.command()
@@ -123,18 +124,23 @@ def clean(place: str, older_than: timedelta | None, keep_parts: bool, everything
     if everything and keep_parts:
         raise UsageError("choose one of --all and --keep-parts")
     for url in _works(place):
-        seconds = _delivered_seconds_ago(url)
-        if seconds is None and not force and url == place:
-            raise UsageError(
-                f"{url}: what is made here has not been delivered yet; --force removes it all the same"
-            )
-        if seconds is None and not force:
-            done = "kept, what is made here has not been delivered yet"
-        elif older_than and (seconds or 0) < older_than.total_seconds():
-            done = f"kept, it was delivered {span(seconds or 0)} ago"
-        else:
-            done = _cleaned(url, keep_parts, everything)
+        try:
+            due = _is_due(url, older_than, force)
+            done = _cleaned(url, keep_parts, everything) if due else "kept, it was delivered less long ago"
+        except StylereelError as err:
+            if url == place:
+                raise
+            done = f"kept; {err}"
         click.echo(f"{hide_secrets(url)}: {done}")
+
+
+def _is_due(url: str, older_than: timedelta | None, force: bool) -> bool:
+    """Whether what was delivered from there was so long enough ago; UsageError if it was not at all."""
+    seconds = _delivered_seconds_ago(url)
+    if seconds is None and not force:
+        place = hide_secrets(url)
+        raise UsageError(f"{place}: what is made here is not delivered yet; --force removes it all the same")
+    return seconds is None or older_than is None or seconds >= older_than.total_seconds()
 
 
 def _works(place: str) -> list[str]:
@@ -152,7 +158,7 @@ def _delivered_seconds_ago(url: str) -> float | None:
         return None
     work, _, plan = open_latest(url)
     delivery = manifest.load_json(work.store, "delivery.json")
-    if delivery is None or delivery["plan"] != plan:
+    if delivery is None or delivery["plan"] != plan or not settled(work.store, plan):
         return None
     return time.time() - found[0].changed_unix_seconds
 

@@ -186,6 +186,8 @@ def _delivered(job: TitleJob, work: Work, film: FilmPlan, source: Path) -> dict[
         return None
     if not stands(job, facts):
         return None
+    if not manifest.plan_stands(work.store, film.key):
+        return None
     if not manifest.finished(work.store).keys() >= set(film.shard_keys):
         return None
     progress.note("nothing to do: the delivery is there and whole")

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 from conftest import draw, ffmpeg, index_film
+from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
 from pipelines import transfer
@@ -206,6 +207,30 @@ def test_pictures_on_their_way_when_a_run_was_killed_are_known_for_ours(tmp_path
     refuse_foreign_folder(job)
     place.publish_folder(made, "out", index_name(job.output))
     assert place.names("out") == ["out/f.json", "out/f_000000.png", "out/f_000001.png"]
+
+
+def test_pictures_that_are_replaced_are_known_for_ours_too(tmp_path, monkeypatch):
+    place, made = Store(f"memory://{tmp_path.name}"), tmp_path / "made"
+    job = job_for(tmp_path / "a.mp4", f"{place.url}/out/f_%06d.png")
+    for kept in (2, 1):
+        made.mkdir()
+        for name in ("f_000000.png", "f_000001.png")[:kept]:
+            (made / name).write_text(name)
+        (made / index_name(job.output)).write_text("{}")
+        if kept == 1:
+            monkeypatch.setattr(MemoryFileSystem, "rm", killed_after_the_index)
+            with pytest.raises(KeyboardInterrupt):
+                place.publish_folder(made, "out", index_name(job.output))
+            monkeypatch.undo()
+            assert place.names("out") == ["out/f_000000.png", "out/f_000001.png"]
+            refuse_foreign_folder(job)
+        place.publish_folder(made, "out", index_name(job.output))
+    assert place.names("out") == ["out/f.json", "out/f_000000.png"]
+
+
+def killed_after_the_index(files, paths):
+    files.rm_file(next(path for path in paths if path.endswith(".json")))
+    raise KeyboardInterrupt
 
 
 def test_a_folder_with_other_things_is_not_touched(clips, tmp_path, prefect_api):

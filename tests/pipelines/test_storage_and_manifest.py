@@ -1,14 +1,17 @@
 """Places and tables: whole or not at all, readable by anybody, torn files as if absent."""
 
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import index_film
 
-from pipelines import manifest
+from pipelines import disk, manifest
 from pipelines.credentials import hide_secrets
 from pipelines.errors import InputError, StorageError
 from pipelines.manifest import FAILED, OK, WITHDRAWN, ShardResult
@@ -146,6 +149,27 @@ def test_the_plan_is_readable_by_anybody(store, film):
     assert [row["pts"] for row in rows] == list(index.timeline.pts)
     shot_rows = pq.read_table(pa.BufferReader(store.read("plan/p/shots.parquet"))).to_pylist()
     assert [(row["start"], row["stop"]) for row in shot_rows] == [(0, 30), (30, 56), (56, 96)]
+    whole = store.read("plan/p/timeline.parquet")
+    store.write("plan/p/timeline.parquet", whole[:-40])
+    assert not manifest.plan_stands(store, "p")
+    manifest.save_plan(store, "p", index, shots, [style] * 3, shards, ["k1", "k2"])
+    assert store.read("plan/p/timeline.parquet") == whole, "a torn one is written anew"
+
+
+def test_what_killed_moves_from_another_disk_left_is_removed(tmp_path, monkeypatch):
+    new, target, left = (tmp_path / name for name in ("new", "film.mp4", ".film.mp4.1a2b3c4d.partial"))
+    new.write_text("new")
+    left.write_text("as large as the film")
+    replace = os.replace
+
+    def between_disks(file, place):
+        if Path(file) == new:
+            raise OSError(errno.EXDEV, "another disk")
+        replace(file, place)
+
+    monkeypatch.setattr(os, "replace", between_disks)
+    disk.move(new, target)
+    assert target.read_text() == "new" and [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
 
 
 def row(attempt, state, key="k"):
