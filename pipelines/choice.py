@@ -19,14 +19,22 @@ def choose(work: Work, job: TitleJob, plan: str, shots: str | None, where: str |
         return _of_shots(pieces, shots)
     if where:
         if MEASURED & set(columns_of(where)):
-            pieces = with_steadiness(pieces, _measured(work, _film(work, job, plan), job))
+            pieces = with_steadiness(pieces, _measured(work, planned_film(work, job, plan), job))
         return matching(pieces, where)
     return [piece for piece in pieces if piece.state != manifest.OK]
 
 
+def planned_film(work: Work, job: TitleJob, plan: str) -> FilmPlan:
+    """The stored plan, from the source; which must not have changed."""
+    film = load_film(job, work, find_source(job, work))
+    if film.key != plan:
+        raise UsageError(f"{job.source}: has changed since it was planned; run `stylereel render` again")
+    return film
+
+
 def withdraw_chosen(work: Work, job: TitleJob, plan: str, chosen: Sequence[Piece]) -> None:
     """Declare the shards of some pieces void, so that they are rendered again."""
-    film = _film(work, job, plan)
+    film = planned_film(work, job, plan)
     with lock_work(work):
         withdraw(work, film, sorted({piece.shard for piece in chosen}))
 
@@ -53,11 +61,3 @@ def _measured(work: Work, film: FilmPlan, job: TitleJob) -> dict[int, list[Stead
             measured[shard.number] = steadiness_of(work, film, shard, rows[key], source)
         progress.advance()
     return measured
-
-
-def _film(work: Work, job: TitleJob, plan: str) -> FilmPlan:
-    """The stored plan, from the source; which must not have changed."""
-    film = load_film(job, work, find_source(job, work))
-    if film.key != plan:
-        raise UsageError(f"{job.source}: has changed since it was planned; run `stylereel render` again")
-    return film

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import gone, result
+from conftest import draw, gone, result
 from PIL import Image
 
 from pipelines import manifest
@@ -103,6 +103,18 @@ def test_retry_can_give_one_shot_another_style(film, pack, tmp_path, capsys):
         and len(facts["styles"]) == 2
         and output.read_bytes() != before
     )
+
+
+def test_shots_of_a_film_cut_anew_are_not_chosen_by_their_old_numbers(pack, tmp_path, capsys):
+    source, output = tmp_path / "film.mp4", tmp_path / "out.mp4"
+    draw(source, size="64x48", shots=(10, 12, 9))
+    result(capsys, "render", source, output, "--style", "identity", "--shard-frames", 1, "--device", "cpu")
+    before = output.read_bytes()
+    draw(source, size="64x48", shots=(4, 10, 12, 9))
+    for more in ((), ("--style", f"{pack}#other")):
+        code, out, err = result(capsys, "retry", f"{output}.stylereel", "--shots", 2, *more)
+        assert code == 2 and out == "" and "has changed since it was planned" in err
+    assert output.read_bytes() == before
 
 
 def test_a_dry_run_tells_what_a_condition_chooses_and_renders_nothing(rendered, capsys):

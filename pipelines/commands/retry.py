@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from pipelines.choice import choose, withdraw_chosen
+from pipelines.choice import choose, planned_film, withdraw_chosen
 from pipelines.commands.common import console, json_option, print_result
 from pipelines.commands.render import delivery_lines
 from pipelines.commands.work import open_latest
@@ -53,6 +53,7 @@ def retry(
             return _say_chosen(chosen, as_json)
         job = resolve_device(job)  # nothing is withdrawn for a machine that cannot paint it
         if style:
+            planned_film(work, job, plan)  # in a film cut anew the same numbers are other shots
             job = with_style(job, [piece.shot for piece in chosen], style)
         elif shots or where:
             withdraw_chosen(work, job, plan, chosen)
