@@ -11,7 +11,7 @@ from pipelines.environment import recall_urls
 from pipelines.errors import UsageError
 from pipelines.jobs import Look, Season, SeasonTitles, TitleJob
 from pipelines.media.pictures import check_pattern, is_sequence
-from pipelines.overwriting import inputs_of, refuse_overwriting
+from pipelines.overwriting import inputs_of, refuse_among_pictures, refuse_overwriting
 from pipelines.storage import absolute_url
 from pipelines.timecode import parse_span
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
@@ -43,6 +43,7 @@ def make_job(options: dict[str, Any]) -> TitleJob:
     )
     settled = _settled(job).model_copy(update={**places, "looks": looks, "key_frames": keys})
     refuse_overwriting([output], inputs_of(settled))
+    refuse_among_pictures(settled, "work", work)
     return settled
 
 

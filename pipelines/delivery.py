@@ -87,6 +87,7 @@ class Published:
 
 def publish_delivery(job: TitleJob, film: FilmPlan, delivery: Path) -> Published:
     """Put a proved delivery in its place."""
+    refuse_foreign_folder(job)  # somebody may have put something there during hours of work
     sha256, size = fingerprint(delivery)
     store, name = split_url(job.place)
     if film.pictures:

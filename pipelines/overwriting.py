@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from pipelines.credentials import hide_secrets
 from pipelines.errors import UsageError
 from pipelines.jobs import TitleJob
+from pipelines.media.pictures import is_sequence
 from pipelines.storage import absolute_url, local_file, split_url
 from stylecore.catalog import is_pack, style_files
 
@@ -19,6 +21,15 @@ def refuse_overwriting(outputs: Sequence[str], inputs: Iterable[str]) -> None:
                     f"{output}: is {other} itself, which this command reads or writes too; name another"
                 )
         taken.append(output)
+
+
+def refuse_among_pictures(job: TitleJob, what: str, place: str) -> None:
+    """Raise if something to be kept lies in the folder that pictures fill, and whose content they replace."""
+    if is_sequence(job.output) and _is_within(place, job.place):
+        raise UsageError(
+            f"{what} {hide_secrets(place)}: lies in {hide_secrets(job.place)}, whose content the pictures "
+            "replace; choose a place outside of it"
+        )
 
 
 def check_pack_place(out: str, inputs: Iterable[str]) -> None:
@@ -52,3 +63,11 @@ def _is_same(one: str, other: str) -> bool:
         return one == other
     there = first.exists() and second.exists()
     return first.samefile(second) if there else first.resolve() == second.resolve()
+
+
+def _is_within(place: str, folder: str) -> bool:
+    """Whether a place is a folder or lies below it."""
+    inner, outer = local_file(place), local_file(folder)
+    if inner is None or outer is None:
+        return f"{place.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
+    return inner.resolve().is_relative_to(outer.resolve())

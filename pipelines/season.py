@@ -15,6 +15,7 @@ from pipelines.jobs import Season, TitleJob
 from pipelines.looks import film_keys, style_digest
 from pipelines.manifest import load_json
 from pipelines.media.pictures import index_name, is_sequence
+from pipelines.overwriting import refuse_among_pictures
 from pipelines.storage import Found, Store, find_files, is_pattern, split_url
 from stylecore.spec import ENGINE_VERSION
 
@@ -103,7 +104,9 @@ def _title(season: Season, url: str, found: Found | None, options: Mapping[str, 
     wish = {"output": season.output, **season.options, **options}
     places = {name: _filled(str(wish[name]), url) for name in ("output", "work") if wish.get(name)}
     try:
-        return Title(url, found, make_job({**wish, **places, "source": url}))
+        job = make_job({**wish, **places, "source": url})
+        refuse_among_pictures(job, "catalogue", season.catalogue)
+        return Title(url, found, job)
     except StylereelError as fault:
         return Title(url, found, None, fault)
 

@@ -18,6 +18,7 @@ from pipelines.delivery import (
     assemble_delivery,
     conform_delivery,
     fingerprint,
+    publish_delivery,
     refuse_foreign_folder,
     stands,
 )
@@ -267,6 +268,39 @@ def test_what_was_put_beside_the_pictures_is_not_lost(beside, tmp_path):
     else:
         refuse_foreign_folder(job)
         assert beside == "f.mka" or fingerprint(folder) == before
+
+
+def test_what_was_put_there_during_the_work_is_not_lost(clips, tmp_path):
+    folder = tmp_path / "out"
+    job = job_for(clips / "plain.mp4", tmp_path / "made" / "f_%06d.png", range="0-2")
+    film, *_ = made(job, tmp_path)
+    folder.mkdir()
+    (folder / "comp.nk").write_text("mine")
+    with pytest.raises(UsageError, match=r"holds comp.nk, "):
+        publish_delivery(job_for("film.mp4", folder / "f_%06d.png"), film, tmp_path / "made")
+    assert [path.name for path in folder.iterdir()] == ["comp.nk"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "work"),
+    [
+        ("out", "out"),
+        ("out", "out/work"),
+        ("out", "link/work"),
+        ("memory://x/out", "memory://x/out/work"),
+        ("out", "output"),
+        ("memory://x/out", "memory://x/output/work"),
+    ],
+)
+def test_a_work_does_not_lie_among_the_pictures(folder, work, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("out").mkdir()
+    Path("link").symlink_to("out")
+    if "output" in work:
+        job_for("film.mp4", f"{folder}/f_%06d.png", work=work)
+        return
+    with pytest.raises(UsageError, match=r"work .*: lies in .*/out, whose content .* choose a place outside"):
+        job_for("film.mp4", f"{folder}/f_%06d.png", work=work)
 
 
 FAULTS = {

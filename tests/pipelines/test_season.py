@@ -74,6 +74,13 @@ def test_two_titles_in_one_place_are_both_refused_and_a_folder_tells_them_apart(
     assert apart[2].job.output == f"{place}/out/extra/e01.mp4"
 
 
+def test_a_catalogue_does_not_lie_among_the_pictures_of_a_title(place):
+    for output, apart in {"out/f_%06d.png": False, "out/{stem}/f_%06d.png": True}.items():
+        (title,) = expand(season_of("eps/e01.mp4", output=output))
+        assert bool(title.job) is apart
+        assert apart or "catalogue" in str(title.fault) and "choose a place outside" in str(title.fault)
+
+
 def test_what_is_delivered_is_no_new_title(place):
     season = season_of("eps/*.mp4", output="eps/{stem}-painted.mp4")
     Store("eps").write("e01-painted.mp4", b"made before")
