@@ -1,5 +1,6 @@
 """URLs with credentials: whole only in this process's memory; whatever is stored or shown has them masked."""
 
+import hashlib
 import re
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote
@@ -15,10 +16,15 @@ _URL = re.compile(
 _USER_IN_TEXT = re.compile(r"(?<=://)[^\s/?#'\"]*@")
 _QUERY_IN_TEXT = re.compile(r"(://[^\s?#'\"]+)\?[^\s#'\")]+")
 _WITHOUT = ("file://", "memory://")
-"""Places where a question mark is a letter like any other."""
+"""Places without users and queries."""
+_WITHOUT_QUERY = ("s3://", "s3a://", "gs://", "gcs://", "az://", "abfs://", "abfss://")
+"""Stores where a question mark is a letter like any other, or part of a pattern."""
+_MASKED_QUERY = re.compile(rf"{re.escape(MASK)}([0-9a-f]{{8}})?")
+"""With a digest of what is behind it; places that were stored before have none."""
 
 _users: dict[str, str] = {}
-_queries: dict[str, str] = {}
+_queries: dict[str, dict[str, str]] = {}
+"""By what they are about and by their masks: an address may give another film for each query."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,11 @@ def masked(url: str) -> str:
         return url
     if found.user not in ("", MASK):
         _users[found.server] = found.user
-    if found.query not in ("", MASK):
-        _queries[found.place] = found.query
-    return str(replace(found, user=found.user and MASK, query=found.query and MASK))
+    mask = found.query
+    if mask and not _MASKED_QUERY.fullmatch(mask):
+        mask = MASK + hashlib.sha256(found.query.encode()).hexdigest()[:8]
+        _queries.setdefault(found.place, {})[mask] = found.query
+    return str(replace(found, user=found.user and MASK, query=mask))
 
 
 def whole(url: str) -> str:
@@ -66,13 +74,20 @@ def whole(url: str) -> str:
     if found is None:
         return url
     user = _users.get(found.server, MASK) if found.user == MASK else found.user
-    query = _queries.get(found.place, MASK) if found.query == MASK else found.query
+    query = _query_behind(found) if _MASKED_QUERY.fullmatch(found.query) else found.query
     if MASK in (user, query):
         raise UsageError(
             f"{hide_secrets(url)}: was given with credentials, which are never stored; "
             "put the whole URL into STYLEREEL_URLS and run again"
         )
     return str(replace(found, user=user, query=query))
+
+
+def _query_behind(url: _Url) -> str:
+    """The query of a masked URL, or the only one known there, as it may have been signed anew since."""
+    known = _queries.get(url.place, {})
+    only = next(iter(known.values())) if len(known) == 1 else MASK
+    return known.get(url.query, only)
 
 
 def hide_secrets(url: str) -> str:
@@ -92,11 +107,14 @@ def _split(url: str) -> _Url | None:
     """The parts of a URL that holds a user or a query; None for all other places."""
     found = None if url.startswith(_WITHOUT) else _URL.fullmatch(url)
     parts = _Url(**found.groupdict(default="")) if found else None
+    if parts and parts.query and parts.scheme.endswith(_WITHOUT_QUERY):
+        parts = replace(parts, path=f"{parts.path}?{parts.query}", query="")
     return parts if parts and (parts.user or parts.query) else None
 
 
 def _secrets() -> set[str]:
-    values = {value for query in _queries.values() for _, value in parse_qsl(query)}
+    queries = {query for known in _queries.values() for query in known.values()}
+    values = {value for query in queries for _, value in parse_qsl(query)}
     passwords = {user.partition(":")[2] for user in _users.values()}
-    found = {*_users.values(), *_queries.values(), *passwords, *values}
+    found = {*_users.values(), *queries, *passwords, *values}
     return {secret for one in found for secret in (one, unquote(one)) if len(secret) > 3}

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipelines.credentials import hide_secrets
+from pipelines.credentials import hide_secrets, masked
 from pipelines.disk import mark
 from pipelines.environment import cache_folder
 from pipelines.errors import InputError
@@ -77,7 +77,7 @@ def _local(url: str) -> Path:
 
 def _folder_of(url: str) -> Path:
     # Titles of a season have mattes of the same name, each in a folder of its own.
-    own = hashlib.sha256(hide_secrets(url).encode()).hexdigest()[:16]
+    own = hashlib.sha256(masked(url).encode()).hexdigest()[:16]
     return cache_folder() / "mattes" / "files" / own
 
 

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import PurePosixPath
 
 from pipelines.catalogue import DELIVERED, TitleRun, latest, runs
@@ -37,6 +39,8 @@ class Title:
     found: Found | None
     job: TitleJob | None
     fault: StylereelError | None = None
+    known_as: str = ""
+    """Its source in the catalogue."""
     wish: str = ""
     """Identity of what is asked for: see `identity_of`."""
     due: str = ""
@@ -62,7 +66,7 @@ def take_stock(season: Season, again: bool = False) -> list[Title]:
     places = [run.work for run in history if run.work]
     titles = [title for title in expand(season) if hide_secrets(title.source) not in made]
     titles = [title for title in titles if not _inside(title.source, places)]
-    return [_judged(replace(title, last=last.get(hide_secrets(title.source))), again) for title in titles]
+    return [_judged(replace(title, last=last.get(title.known_as)), again) for title in titles]
 
 
 def expand(season: Season) -> list[Title]:
@@ -73,11 +77,21 @@ def expand(season: Season) -> list[Title]:
         for url, found in _films(entry.source).items():
             files[url] = found
             options[url] = {**options.get(url, {}), **entry.options}
-    titles = [_title(season, url, files[url], options[url]) for url in sorted(files)]
+    titles = _told_apart([_title(season, url, files[url], options[url]) for url in sorted(files)])
     outputs = [title.job.output for title in titles if title.job]
     works = [title.job.work for title in titles if title.job]
     sources = [title for title in titles if title.source not in outputs and not _inside(title.source, works)]
     return [_refused_if_shared(title, sources) for title in sources]
+
+
+def _told_apart(titles: Sequence[Title]) -> list[Title]:
+    """Known without their queries, which may be signed anew, unless these alone tell two titles apart."""
+    shown = [hide_secrets(title.source) for title in titles]
+    times = Counter(shown)
+    return [
+        replace(title, known_as=name if times[name] == 1 else title.source)
+        for title, name in zip(titles, shown, strict=True)
+    ]
 
 
 def _inside(url: str, folders: Sequence[str]) -> bool:
@@ -89,15 +103,22 @@ def _inside(url: str, folders: Sequence[str]) -> bool:
 def _films(place: str) -> dict[str, Found | None]:
     """What an entry names, by URL; a plain file is a title even while it is missing."""
     found = {each.url: each for each in find_files(place)}
-    if not found and not is_pattern(place) and PurePosixPath(place).suffix:
+    if not found and not is_pattern(place) and _path(place).suffix:
         return {place: None}
-    return dict(found) if place in found else {url: found[url] for url in found if _is_film(url)}
+    return dict(found) if place in found else {url: found[url] for url in found if _is_film(url, place)}
 
 
-def _is_film(url: str) -> bool:
-    path = PurePosixPath(url)
-    ours = any(part.endswith(_WORK_SUFFIX) or part.startswith(".") for part in path.parts)
-    return path.suffix.lower() in FILM_SUFFIXES and not ours
+def _is_film(url: str, entry: str) -> bool:
+    """Whether it is a film, and neither ours nor hidden below the folder that the entry names."""
+    path = _path(url)
+    named = list(takewhile(lambda part: not is_pattern(part), _path(entry).parts))
+    hidden = any(part.startswith(".") for part in path.parts[len(named) :])
+    ours = any(part.endswith(_WORK_SUFFIX) for part in path.parts)
+    return path.suffix.lower() in FILM_SUFFIXES and not (hidden or ours)
+
+
+def _path(url: str) -> PurePosixPath:
+    return PurePosixPath(hide_secrets(url))
 
 
 def _title(season: Season, url: str, found: Found | None, options: Mapping[str, object]) -> Title:
@@ -113,7 +134,7 @@ def _title(season: Season, url: str, found: Found | None, options: Mapping[str, 
 
 def _filled(pattern: str, url: str) -> str:
     """A pattern for one title."""
-    path = PurePosixPath(hide_secrets(url))
+    path = _path(url)
     values = {"stem": path.stem, "folder": path.parent.name}
 
     def value(match: re.Match[str]) -> str:

@@ -308,16 +308,16 @@ def find_files(place: str) -> list[Found]:
     """The file at a URL, all files below it, or those that its pattern (`*`, `?`, `[...]`) fits, by name."""
 
     def call(fs: Any, path: str) -> list[Found]:
-        front = place.rstrip("/").removesuffix(path.rstrip("/"))
+        front = whole(place).rstrip("/").removesuffix(path.rstrip("/"))
         found = _listed(fs, path)
-        return [_found(f"{front}{name}", found[name]) for name in sorted(found)]
+        return [_found(masked(f"{front}{name}"), found[name]) for name in sorted(found)]
 
     return _insist("listing", place, call)
 
 
 def is_pattern(place: str) -> bool:
     """Whether a place may stand for several files."""
-    return any(mark in place for mark in "*?[")
+    return any(mark in hide_secrets(place) for mark in "*?[")  # the marks of a query are none
 
 
 def _listed(fs: Any, path: str) -> dict[str, Any]:

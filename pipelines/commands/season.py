@@ -13,7 +13,7 @@ from pipelines import progress
 from pipelines.catalogue import FAILED, TitleRun, latest, runs
 from pipelines.commands.common import AGE, console, json_option, print_result
 from pipelines.config import load_season_file, with_titles
-from pipelines.credentials import hide_secrets, scrub
+from pipelines.credentials import scrub
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.faults import message
@@ -58,7 +58,7 @@ def season(
         due = [title.source for title in stock if title.due]
         made = run_season(wanted, due, again) if due else []
     say_season(wanted, made, as_json)
-    names = {hide_secrets(title.source) for title in stock}
+    names = {title.known_as for title in stock}
     if any(run.state == FAILED for source, run in _last(wanted).items() if source in names):
         context.exit(1)
 

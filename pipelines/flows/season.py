@@ -69,7 +69,7 @@ def _begun(title: Title) -> TitleRun:
     """A run that begins; it has failed until it is done."""
     job = title.job
     return TitleRun(
-        source=hide_secrets(title.source),
+        source=title.known_as,
         run=title.last.run + 1 if title.last else 1,
         state=FAILED,
         source_version=title.version,

@@ -12,10 +12,13 @@ import pytest
 from filelock import FileLock
 
 from pipelines import transfer
+from pipelines.config import make_season
+from pipelines.credentials import whole
 from pipelines.disk import PARTIAL
 from pipelines.errors import InputError, OutageError, StorageError
 from pipelines.faults import patient
 from pipelines.progress import LOGGER, Advance, Stage
+from pipelines.season import expand
 from pipelines.storage import Store, fetch_source, find_files
 from pipelines.work import forget_others, lock_work, open_work
 
@@ -145,6 +148,30 @@ def test_a_folder_may_be_called_what_a_pattern_or_a_half_is_called(tmp_path):
     assert store.names("parts") == ["parts/one.mkv"] and store.sizes("parts") == {"parts/one.mkv": 3}
     (found,) = (each for each in find_files(str(folder)) if PARTIAL not in Path(each.url).name)
     assert found.url == f"{folder}/parts/one.mkv"
+
+
+def test_a_pattern_means_the_same_in_a_store_as_on_disk(s3, tmp_path):
+    for place in (f"{s3}/{tmp_path.name}", str(tmp_path / "here")):
+        for name in ("ep1.mp4", "ep2.mp4", "ep10.mp4"):
+            Store(place).write(name, b"film")
+        for pattern in ("ep?.mp4", "ep[12].mp4"):
+            found = [each.url for each in find_files(f"{place}/{pattern}")]
+            assert found == [f"{place}/ep1.mp4", f"{place}/ep2.mp4"]
+
+
+def test_signed_urls_are_titles_of_a_season(served, tmp_path):
+    folder, url = served
+    (folder / "ep.mp4").write_bytes(b"film")
+    names = ("ep.mp4?sig=first", "ep.mp4?sig=other", "gone.mp4?sig=first")
+    entries = [
+        {"source": f"{url}/{name}", "output": f"{tmp_path}/{number}.mp4"} for number, name in enumerate(names)
+    ]
+    titles = expand(make_season({"name": "s", "titles": entries, "output": "{stem}.mp4"}))
+    assert [title.name for title in titles] == ["ep.mp4", "ep.mp4", "gone.mp4"]
+    assert [bool(title.found) for title in titles] == [True, True, False] and all(t.job for t in titles)
+    assert {whole(title.source) for title in titles} == {f"{url}/{name}" for name in names}
+    assert len({title.known_as for title in titles}) == 3
+    assert titles[2].known_as == f"{url}/gone.mp4", "also once it is signed anew"
 
 
 def test_copies_of_what_nobody_has_used_for_a_day_are_forgotten(s3, tmp_path, monkeypatch):

@@ -25,6 +25,8 @@ def place(tmp_path, monkeypatch):
         "extra/e01.mp4",
         "a.mp4.stylereel/parts/x.mp4",
         ".e03.mp4",
+        ".incoming/show/e04.mp4",
+        ".incoming/show/.e05.mp4",
     ):
         Store("eps").write(name, name.encode())
     return tmp_path
@@ -45,6 +47,8 @@ TITLES = {
     "a folder": (["eps/"], ["e01.mp4", "e02.mkv", "extra/e01.mp4"]),
     "a pattern": (["eps/*.mp4"], ["e01.mp4"]),
     "a deep pattern": (["eps/**/e01.mp4"], ["e01.mp4", "extra/e01.mp4"]),
+    "a hidden folder by its name": (["eps/.incoming/"], [".incoming/show/e04.mp4"]),
+    "a pattern in a hidden folder": (["eps/.incoming/*/*.mp4"], [".incoming/show/e04.mp4"]),
     "all of these, once each": (["eps/e0*", {"source": "eps/e02.mkv"}], ["e01.mp4", "e02.mkv"]),
     "a pattern that fits nothing": (["eps/*.avi"], []),
 }
