@@ -49,7 +49,7 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
         "h265": Codec("libx265", 20, ".mp4", (".mp4", ".m4v", ".mov", ".mkv"), hdr_metadata=True),
         "av1": Codec("libsvtav1", 26, ".mp4", (".mp4", ".mkv"), hdr_metadata=True),
         "prores": Codec("prores_ks", 0, ".mov", (".mov", ".mkv")),
-        "ffv1": Codec("ffv1", 0, ".mkv", (".mkv", ".mov")),
+        "ffv1": Codec("ffv1", 0, ".mkv", (".mkv",)),
     }
 )
 

@@ -98,7 +98,9 @@ def make_encoding(
     if suffix.lower() not in codec.suffixes:
         into = " or ".join(codec.suffixes)
         why = f" ({'; '.join(encoding.notes)})" if encoding.notes else ""
-        raise UsageError(f"{name.upper()} does not go into {suffix}{why}; name the output {into}")
+        clear = info.layout.alpha and not spec.lossless and suffix.lower() in CODECS["prores"].suffixes
+        other = ", or ask for --codec prores, which holds alpha" if clear else ""
+        raise UsageError(f"{name.upper()} does not go into {suffix}{why}; name the output {into}{other}")
     notes = list(encoding.notes)
     if family != info.container:
         notes.append(f"container {info.container} -> {family}")

@@ -14,6 +14,7 @@ from pipelines.device import resolve_device
 from pipelines.errors import ConformError, UsageError
 from pipelines.excerpt import WHOLE
 from pipelines.media.assemble import assemble
+from pipelines.media.codecs import CODECS
 from pipelines.media.conform import conform
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
@@ -190,6 +191,15 @@ def test_a_timecode_track_is_kept_whatever_the_codec(tmp_path, codec):
     assert [proof.action for proof in report.tracks] == [KEPT]
     with av.open(str(target)) as made:
         assert [each.metadata.get("timecode") for each in made.streams] == ["01:00:00;00"] * 2
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [(name, suffix) for name, codec in CODECS.items() for suffix in codec.suffixes]
+)
+def test_every_codec_goes_into_the_containers_that_are_named_for_it(tmp_path, codec, suffix):
+    draw(tmp_path / "film.mkv", size="64x64", shots=(3,), sound=False)
+    _, report = delivered(tmp_path, "film.mkv", suffix, tmp_path, codec=codec)
+    assert report.frames == 3
 
 
 NTSC, FILM = Fraction(30000, 1001), Fraction(24000, 1001)

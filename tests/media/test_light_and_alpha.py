@@ -150,7 +150,9 @@ def test_what_is_converted_is_told(films, name, spec, suffix, says):
     ("name", "spec", "suffix", "says"),
     [
         ("hdr10.mp4", {"depth": 8}, ".mp4", "needs 10 bits: --depth 10, or --hdr sdr"),
-        ("alpha.mkv", {}, ".mp4", "FFV1 does not go into .mp4 .*yuva420p.*; name the output .mkv"),
+        ("alpha.mkv", {}, ".mp4", "FFV1 does not go into .mp4 .*yuva420p.*; name the output .mkv$"),
+        ("alpha.mkv", {}, ".mov", "name the output .mkv, or ask for --codec prores"),
+        ("alpha.mkv", {"lossless": True}, ".mov", "FFV1 does not go into .mov .*name the output .mkv$"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(films, name, spec, suffix, says):
