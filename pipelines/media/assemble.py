@@ -88,6 +88,9 @@ def _add_picture(
     if stream.codec_context.name.startswith("prores"):
         # The tag alone tells 4444 from 422; the muxer's own choice would be 422.
         stream.codec_context.codec_tag = described.streams.video[0].codec_context.codec_tag
+    if shape := described.streams.video[0].sample_aspect_ratio:
+        # The decoders of ProRes and AV1 know of none, and the template is what they know.
+        stream.codec_context.sample_aspect_ratio = shape
     copy_stream_tags(stream, original, window)
     return stream
 

@@ -8,13 +8,15 @@ from pathlib import Path
 from pipelines.errors import ConformError
 from pipelines.excerpt import WHOLE, Window
 from pipelines.media.encoding import container_of
-from pipelines.media.probe import SourceInfo
+from pipelines.media.probe import SourceInfo, open_source
 from pipelines.media.proofs import TrackProof, prove_head, prove_tracks, scan, worst_error
 from pipelines.media.tracks import Fate
 from pipelines.timeline import Timeline
 
 _MKV_TOLERANCE = Fraction(1, 2000)
 """Matroska counts whole milliseconds."""
+_SHAPE_TOLERANCE = Fraction(1, 1000)
+"""Codecs and containers write a ratio in numbers of 8 to 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def conform(
         raise ConformError(
             f"{delivery.name}: {len(picture.crcs)} picture packets are not the {len(packet_crcs)} rendered"
         )
+    _prove_shape(delivery, info)
     tolerance = Fraction(0) if container_of(delivery.suffix) == "mov/mp4" else _MKV_TOLERANCE
     shown, expected = sorted(picture.stamps), [stamp * timeline.time_base for stamp in timeline.pts]
     shift = _common_shift(shown, expected, tolerance)
@@ -62,6 +65,18 @@ def conform(
     tracks = prove_tracks(delivery, others, source, info, fates, window, shift, allowed)
     chapters, missing = prove_head(delivery, source, window)
     return ConformReport(len(shown), worst, shift, chapters, tracks, missing)
+
+
+def _prove_shape(delivery: Path, info: SourceInfo) -> None:
+    """Matroska leaves the shape of a pixel to the codec, and some cannot say it: a note tells of that."""
+    if container_of(delivery.suffix) != "mov/mp4" or not info.sample_aspect:
+        return
+    with open_source(delivery) as made:
+        found = made.streams[0].sample_aspect_ratio or Fraction(1)
+    if abs(found / info.sample_aspect - 1) > _SHAPE_TOLERANCE:
+        raise ConformError(
+            f"{delivery.name}: pixels are {found} as wide as high, {info.sample_aspect} in the source"
+        )
 
 
 def _common_shift(shown: Sequence[Fraction], expected: Sequence[Fraction], tolerance: Fraction) -> Fraction:

@@ -20,8 +20,8 @@ from pipelines.timeline import Timeline
 CONTAINERS = {".mp4": "mov/mp4", ".m4v": "mov/mp4", ".mov": "mov/mp4", ".mkv": "matroska/webm"}
 WRITERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """By ffmpeg's names. Its own .m4v holds neither H.265 nor most sound, and every player takes one as mp4."""
-_SHAPELESS = ("ffv1", "prores")
-"""Codecs whose streams do not hold the shape of a pixel: it is for the container to say."""
+_SHAPELESS = ("ffv1", "prores", "av1")
+"""Codecs whose streams do not hold the shape of a pixel here: it is for the container to say."""
 _RATES = [Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 100, 120)] + [
     Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)
 ]

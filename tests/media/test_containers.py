@@ -193,13 +193,36 @@ def test_a_timecode_track_is_kept_whatever_the_codec(tmp_path, codec):
         assert [each.metadata.get("timecode") for each in made.streams] == ["01:00:00;00"] * 2
 
 
+@pytest.fixture(scope="module")
+def wide(films):
+    """Three frames, whose pixels are not square."""
+    ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=size=64x64:rate=24:duration=0.125,setsar=16/11,format=yuv420p"),
+        *("-c:v", "libx264", str(films / "wide.mp4")),
+    )
+    return films / "wide.mp4"
+
+
 @pytest.mark.parametrize(
     ("codec", "suffix"), [(name, suffix) for name, codec in CODECS.items() for suffix in codec.suffixes]
 )
-def test_every_codec_goes_into_the_containers_that_are_named_for_it(tmp_path, codec, suffix):
-    draw(tmp_path / "film.mkv", size="64x64", shots=(3,), sound=False)
-    _, report = delivered(tmp_path, "film.mkv", suffix, tmp_path, codec=codec)
-    assert report.frames == 3
+def test_every_codec_goes_into_its_containers_with_the_shape_of_pixels(wide, tmp_path, codec, suffix):
+    target, report = delivered(wide.parent, wide.name, suffix, tmp_path, codec=codec)
+    info, index, _ = index_film(wide)
+    notes = make_encoding(EncodeSpec(codec), info, index.timeline, suffix).notes
+    told_of = f"{codec} in mkv does not say that pixels are 16/11 as wide as high" in notes
+    assert report.frames == 3 and (probe(target).sample_aspect == Fraction(16, 11)) != told_of
+
+
+def test_another_shape_of_pixels_is_found_out(wide, tmp_path):
+    target, source, info, index, crcs, fates, _ = rendered(
+        wide.parent, wide.name, ".mov", tmp_path, EncodeSpec("prores")
+    )
+    shape = b"pasp" + struct.pack(">II", 16, 11)
+    assert target.read_bytes().count(shape) == 1
+    target.write_bytes(target.read_bytes().replace(shape, b"pasp" + struct.pack(">II", 15, 11)))
+    with pytest.raises(ConformError, match="pixels are 15/11 as wide as high, 16/11 in the source"):
+        conform(target, source, info, index.timeline, crcs, fates)
 
 
 NTSC, FILM = Fraction(30000, 1001), Fraction(24000, 1001)
