@@ -7,12 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
 from pipelines.errors import AssemblyError
 from pipelines.excerpt import WHOLE, Window
-from pipelines.media.carry import Timed, carry_tracks, copy_head, copy_stream_tags, mux, open_target
+from pipelines.media.carry import Timed, carry_tracks, copy_head, copy_stream, mux, open_target
 from pipelines.media.encoding import nominal_rate
 from pipelines.media.parts import parameter_sets, read_part
 from pipelines.media.probe import SourceInfo, open_source
@@ -49,7 +48,8 @@ def assemble(
         described = stack.enter_context(av.open(str(parts[0].path)))
         out = stack.enter_context(open_target(target, fates))
         filmed = original.streams[info.video_index]
-        picture = _add_picture(out, described, filmed, timeline, window)
+        picture = copy_stream(out, described.streams.video[0], filmed, window)
+        picture.time_base = timeline.time_base
         rate = nominal_rate(timeline.mean_rate)
         # A timecode track counts in frames, and a stream of ProRes or FFV1 does not tell their rate.
         picture.codec_context.framerate = rate
@@ -75,24 +75,6 @@ def _refuse_mismatch(parts: Sequence[PartFile], timeline: Timeline) -> None:
     sets = {parameter_sets(part.path) for part in parts}
     if len(sets) > 1:
         raise AssemblyError(f"parts were encoded with {len(sets)} different settings; render them again")
-
-
-def _add_picture(
-    out: OutputContainer, described: InputContainer, original: Stream, timeline: Timeline, window: Window
-) -> Stream:
-    # Opaque: copied by what the part says, since for AV1 the decoder's name is not an encoder's.
-    stream = out.add_stream_from_template(described.streams.video[0], opaque=True)
-    stream.time_base = timeline.time_base
-    if stream.codec_context.name in ("hevc", "libx265") and "mp4" in out.format.name:
-        stream.codec_context.codec_tag = "hvc1"
-    if stream.codec_context.name.startswith("prores"):
-        # The tag alone tells 4444 from 422; the muxer's own choice would be 422.
-        stream.codec_context.codec_tag = described.streams.video[0].codec_context.codec_tag
-    if shape := described.streams.video[0].sample_aspect_ratio:
-        # The decoders of ProRes and AV1 know of none, and the template is what they know.
-        stream.codec_context.sample_aspect_ratio = shape
-    copy_stream_tags(stream, original, window)
-    return stream
 
 
 def _picture_packets(parts: Sequence[PartFile], timeline: Timeline, stream: Stream) -> Iterator[Timed]:

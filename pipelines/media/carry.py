@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
+from av.video.stream import VideoStream
 
 from pipelines.errors import AssemblyError
 from pipelines.excerpt import WHOLE, Window, ends
@@ -107,7 +108,7 @@ def carry_tracks(
     for fate in fates:
         if fate.action == CONVERTED and fate.track.kind == "subtitle":
             converted = stack.enter_context(_converted_subtitle(source, fate, target))
-            made = _copy_stream(out, converted.streams[0], original.streams[fate.track.index])
+            made = copy_stream(out, converted.streams[0], original.streams[fate.track.index])
             feeds.append(_packets(converted, {0: made}, window, {}))
         elif fate.action != DROPPED:
             _add_track(out, original, fate, streams)
@@ -128,16 +129,31 @@ def _add_track(
         kind = "image/png" if track.codec == "png" else "image/jpeg"
         out.add_attachment(name, stream.metadata.get("mimetype", kind), _cover_bytes(original, track.index))
     else:
-        streams[track.index] = _copy_stream(out, stream, stream)
+        streams[track.index] = copy_stream(out, stream, stream)
 
 
-def _copy_stream(out: OutputContainer, template: Stream, tagged: Stream) -> Stream:
-    # Opaque: copied by what the file says. For AV1 the decoder's name is not an encoder's.
-    opaque = template.type != "video" or template.codec_context.name == "libdav1d"
-    stream = out.add_stream_from_template(template, opaque=opaque)
+def copy_stream(out: OutputContainer, template: Stream, tagged: Stream, window: Window = WHOLE) -> Stream:
+    """A stream for the packets of another, with the tags of a third: those of the source's own."""
+    # Opaque: copied by what the file says, since a decoder's name need not be an encoder's.
+    stream = out.add_stream_from_template(template, opaque=True)
     stream.time_base = template.time_base
-    copy_stream_tags(stream, tagged)
+    if isinstance(template, VideoStream):
+        _describe_picture(out, stream, template)
+    _copy_stream_tags(stream, tagged, window)
     return stream
+
+
+def _describe_picture(out: OutputContainer, stream: Stream, template: VideoStream) -> None:
+    """What a copied picture's stream does not take over from its template."""
+    told, codec = stream.codec_context, template.codec_context.name
+    if codec == "hevc" and family_of(out) == "mov/mp4":
+        told.codec_tag = "hvc1"  # Apple's players take no hev1
+    if codec.startswith("prores"):
+        # The tag alone tells 4444 from 422; the muxer's own choice would be 422.
+        told.codec_tag = template.codec_context.codec_tag
+    if shape := template.sample_aspect_ratio:
+        # The decoders of ProRes and AV1 know of none, and the template is what they know.
+        told.sample_aspect_ratio = shape
 
 
 def _cover_bytes(original: InputContainer, index: int) -> bytes:
@@ -145,7 +161,7 @@ def _cover_bytes(original: InputContainer, index: int) -> bytes:
         return next(bytes(packet) for packet in again.demux(again.streams[index]) if packet.size)
 
 
-def copy_stream_tags(stream: Stream, original: Stream, window: Window = WHOLE) -> None:
+def _copy_stream_tags(stream: Stream, original: Stream, window: Window) -> None:
     """Title, language and the like, and how players should treat the track."""
     tags = {key: value for key, value in original.metadata.items() if key not in _STREAM_TAGS_OF_FILE}
     stream.metadata.update(_at_start(tags, window, original))
