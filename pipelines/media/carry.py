@@ -164,6 +164,9 @@ def _cover_bytes(original: InputContainer, index: int) -> bytes:
 def _copy_stream_tags(stream: Stream, original: Stream, window: Window) -> None:
     """Title, language and the like, and how players should treat the track."""
     tags = {key: value for key, value in original.metadata.items() if key not in _STREAM_TAGS_OF_FILE}
+    if "name" in tags:
+        # What the reader of mp4 calls a track's name, its writer takes from the title.
+        tags.setdefault("title", tags.pop("name"))
     stream.metadata.update(_at_start(tags, window, original))
     stream.disposition = original.disposition
 

@@ -265,7 +265,8 @@ def _track(stream: av.stream.Stream, chapters: int) -> Track:
         role = "timecode"
     elif stream.type == "data" and chapters and stream.frames == chapters:
         role = "chapters"
-    return Track(stream.index, stream.type, name, tags.get("language", ""), tags.get("title", ""), role)
+    title = tags.get("title") or tags.get("name", "")
+    return Track(stream.index, stream.type, name, tags.get("language", ""), title, role)
 
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...]:

@@ -279,6 +279,18 @@ def test_a_first_timecode_is_counted_as_the_film_is(text, source_rate, rate, tol
     assert counted_at(text, source_rate, rate) == told
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_names_of_tracks_are_kept(tmp_path, suffix):
+    draw(tmp_path / "plain.mp4", size="64x48", shots=(12,))
+    named = ["-c", "copy", "-metadata:s:v", "title=Picture", "-metadata:s:a", "title=Commentary"]
+    ffmpeg("-i", str(tmp_path / "plain.mp4"), *named, str(tmp_path / f"film{suffix}"))
+    for again, kept in ((suffix, "name"), (".mkv", "title")):
+        target, _ = delivered(tmp_path, f"film{suffix}", again, tmp_path)
+        with av.open(str(target)) as made:
+            assert [each.metadata[kept] for each in made.streams] == ["Picture", "Commentary"]
+        assert [track.title for track in probe(target).tracks] == ["Picture", "Commentary"]
+
+
 CAPTION = bytes.fromhex("000001b2") + b"GA94" + bytes.fromhex("03c1fffc9420ff")
 """User data of an MPEG-2 picture (ATSC A/53): one pair of CEA-608, which begins a caption."""
 
