@@ -92,7 +92,9 @@ def _holder(spec: EncodeSpec, info: SourceInfo, wanted: str, light: Colour) -> t
     """The first codec that holds the samples, and the form in which it does."""
     whole = known_layout(wanted).divides(info.width, info.height)
     for codec in dict.fromkeys((spec.codec, "h265", "ffv1")):
-        pixels = wanted.replace("yuvj", "yuv") if codec == "ffv1" else wanted
+        # The range is told beside the samples; only some encoders take the names that hold it too.
+        plain = wanted.replace("yuvj", "yuv")
+        pixels = wanted if CODECS[codec].form(wanted) else plain
         if light.curve and not CODECS[codec].hdr:
             continue
         if CODECS[codec].form(pixels) and (codec in ("ffv1", "prores") or whole):

@@ -117,6 +117,23 @@ def test_where_chroma_lies_is_said_again(films, codec, site, tmp_path):
     assert f", {site})" in described(target)
 
 
+@pytest.mark.parametrize(("codec", "decoder"), [("h264", "h264"), ("av1", "libdav1d"), ("ffv1", "ffv1")])
+def test_full_range_is_no_reason_for_another_codec(films, codec, decoder, tmp_path):
+    full = ["-frames:v", "3", "-vf", "scale=out_range=pc,format=yuvj420p", "-c:v", "libx264"]
+    ffmpeg("-i", str(films / "base.mkv"), *full, str(tmp_path / "full.mp4"))
+    target, source, info, index, *_ = rendered(
+        tmp_path, "full.mp4", ".mkv", tmp_path, EncodeSpec(codec, 10, "ultrafast")
+    )
+    made = probe(target)
+    assert info.pixel_format == "yuvj420p" and (made.codec, made.colour.full_range) == (decoder, True)
+    seen, wanted = (
+        to_rgb(frame_planes(first_frame(path)), yuv_format(probe(path))) for path in (target, source)
+    )
+    assert (seen - wanted).square().mean() < 10**-3
+    notes = make_encoding(EncodeSpec(codec), info, index.timeline, ".mkv").notes
+    assert not [note for note in notes if "cannot hold" in note or note.startswith("samples")]
+
+
 @pytest.mark.parametrize("codec", ["h265", "av1"])
 def test_mastering_metadata_is_in_every_codec_that_holds_it(films, codec, tmp_path):
     spec = EncodeSpec(codec, 30, "ultrafast")
