@@ -41,9 +41,9 @@ class Fate:
 def decide(info: SourceInfo, suffix: str) -> list[Fate]:
     """The fate of every track but the picture, for a delivery named with a suffix."""
     others = [track for track in info.tracks if track.index != info.video_index]
-    fates = [_fate(track, info.container, container_of(suffix)) for track in others]
-    fates = [_held(fate, suffix.lower()) for fate in fates]
-    if suffix.lower() != ".mov":
+    suffix = suffix.lower()
+    fates = [_held(_fate(track, info.container, suffix), suffix) for track in others]
+    if suffix != ".mov":
         return fates
     return [
         _drop(fate.track, f"mov cannot hold {fate.track.role or fate.codec}: name the output .mp4 or .mkv")
@@ -84,7 +84,8 @@ def _without_pictures(fates: Sequence[Fate], reason: str) -> list[Fate]:
     ]
 
 
-def _fate(track: Track, source: str, target: str) -> Fate:
+def _fate(track: Track, source: str, suffix: str) -> Fate:
+    target = container_of(suffix)
     if track.role == "cover" and target == _MKV:
         action = KEPT if source == _MKV else CONVERTED
         return Fate(track, action, track.codec, "the cover, as an attachment")
@@ -98,8 +99,11 @@ def _fate(track: Track, source: str, target: str) -> Fate:
         return _subtitle_fate(track, source, target)
     if track.codec in ("h264", "hevc") and source not in (_MKV, _MP4):  # start codes become lengths
         return _drop(track, f"another picture of {source} cannot be copied bit for bit")
-    holds = target == _MKV or track.codec in (_MP4_AUDIO if track.kind == "audio" else _MP4_VIDEO)
-    return _keep(track, "") if holds else _drop(track, f"mp4 cannot hold {track.codec}")
+    holds = _MP4_VIDEO if track.kind == "video" else _MP4_AUDIO
+    samples = suffix == ".mov" and track.codec.startswith("pcm_")  # players of mp4 know none
+    if target == _MKV or samples or track.codec in holds:
+        return _keep(track, "")
+    return _drop(track, f"{suffix[1:]} cannot hold {track.codec}")
 
 
 def _subtitle_fate(track: Track, source: str, target: str) -> Fate:

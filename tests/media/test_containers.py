@@ -118,6 +118,16 @@ def test_samples_that_a_muxer_divides_anew_are_the_same_sound(tmp_path):
         conform(target, source, info, index.timeline, crcs, decide(info, ".mov"), WHOLE)
 
 
+@pytest.mark.parametrize("source", [".mkv", ".avi"])
+def test_samples_of_any_container_go_into_mov(tmp_path, source):
+    uncompressed = ["-c:v", "mpeg4", "-c:a", "pcm_s16le"]
+    draw(tmp_path / f"film{source}", size="64x48", shots=(12,), video=uncompressed)
+    _, report = delivered(tmp_path, f"film{source}", ".mov", tmp_path)
+    assert [(proof.action, proof.payload_equal) for proof in report.tracks] == [(KEPT, True)]
+    (fate,) = decide(probe(tmp_path / f"film{source}"), ".mp4")
+    assert (fate.action, fate.reason) == (DROPPED, "mp4 cannot hold pcm_s16le")
+
+
 def test_a_clock_that_is_not_the_sounds_rate_is_rounded_to_it(tmp_path):
     """ffmpeg's mp4 counts sound by its sampling rate, whatever the source counted by."""
     picture = ["-f", "lavfi", "-i", "color=size=64x48:rate=25:duration=1"]
