@@ -158,7 +158,7 @@ def nominal_rate(mean: Fraction) -> Fraction:
     nearest = min(_RATES, key=lambda rate: abs(rate - mean))
     if abs(nearest - mean) * 2000 <= mean:
         return nearest
-    return mean.limit_denominator(1001)
+    return max(mean.limit_denominator(1001), Fraction(1, 1001))
 
 
 def configure_encoder(context: av.VideoCodecContext, encoding: Encoding) -> None:

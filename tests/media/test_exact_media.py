@@ -317,6 +317,7 @@ def test_a_copy_of_the_head_alone_is_refused(films, tmp_path):
         ("30000/1001", Fraction(30000, 1001)),
         ("25", 25),
         ("17/3", Fraction(17, 3)),
+        ("1/2400", Fraction(1, 1001)),
     ],
 )
 def test_nominal_rates(mean, nominal):
