@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
-from av.container import OutputContainer
-from av.video.stream import VideoStream
 
 from pipelines.errors import AssemblyError, EngineError
+from pipelines.media.clock import REORDER
 from pipelines.media.encoding import Encoding, configure_encoder
 from pipelines.media.fields import FieldMark
 from pipelines.media.layouts import PlaneArray, plane_arrays
@@ -47,10 +46,14 @@ def write_part(
         stream = container.add_stream(encoding.encoder, rate=encoding.rate, options=dict(encoding.options))
         configure_encoder(stream.codec_context, encoding)
         container.start_encoding()
-        base = 0
+        base = order = 0
         for segment in segments:
             for packet in _encode_segment(source, len(segment), encoding):
-                _mux(container, stream, packet, base)
+                packet.pts += base
+                # Numbered here: for one or two frames, x265 hands out whatever lay in its memory.
+                packet.dts, order = order - REORDER, order + 1
+                packet.stream = stream
+                container.mux_one(packet)
             base += len(segment)
     if encoding.encoder in UNPROVEN:
         prove_decodable(path, base)
@@ -87,13 +90,6 @@ def _encode_segment(source: Iterator[Planes], count: int, encoding: Encoding) ->
         frame.pts, frame.time_base = number, 1 / encoding.rate
         yield from context.encode(mark(frame))
     yield from context.encode(None)
-
-
-def _mux(container: OutputContainer, stream: VideoStream, packet: av.Packet, base: int) -> None:
-    packet.pts += base
-    packet.dts = packet.dts + base if packet.dts is not None else packet.pts
-    packet.stream = stream
-    container.mux_one(packet)
 
 
 def _frame(planes: Planes, encoding: Encoding) -> av.VideoFrame:
