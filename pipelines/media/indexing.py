@@ -17,7 +17,7 @@ from pipelines.media.clock import REORDER, Clock, ClockError, mend
 from pipelines.media.damage import in_order, lost_before
 from pipelines.media.index import FilmIndex, FrameFacts, PacketFacts
 from pipelines.media.observe import FrameSeen, PacketSeen, observe
-from pipelines.media.probe import SourceInfo
+from pipelines.media.probe import BROADCAST, SourceInfo
 from pipelines.media.shots import cut_scores
 from pipelines.timeline import Timeline
 
@@ -151,8 +151,9 @@ class Indexing:
             raise self._unsound(str(err)) from err
 
     def _unsound(self, why: str) -> InputError:
-        advice = "copy it into a sound container first (ffmpeg -i FILM -map 0 -c copy NEW.mkv)"
-        return InputError(f"{self.path.name}: {why}; {advice}")
+        # A copy mends the clock of a broadcast only: elsewhere the same times would be copied.
+        how = "-map 0 -c copy" if self.info.container in BROADCAST else "-c:v ffv1 -c:a flac"
+        return InputError(f"{self.path.name}: {why}; write it anew first (ffmpeg -i FILM {how} NEW.mkv)")
 
     def _facts(self, seen: FrameSeen, tick: int, lost: int) -> FrameFacts:
         assert seen.packet is not None, "frames without a packet have no place"

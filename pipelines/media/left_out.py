@@ -1,56 +1,63 @@
 """Packets beside the picture that a delivery cannot hold: hidden ones, and what is damaged beyond holding."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.stream import Discard
 
 from pipelines.media.damage import in_order
 from pipelines.media.decoding import packets_of
 from pipelines.media.encoding import CONTAINERS
-from pipelines.media.probe import SourceInfo, open_source
+from pipelines.media.probe import BROADCAST, SourceInfo, open_source
 
 DAMAGED, HIDDEN = "damaged packets", "packets that an edit list hides"
-_BROADCAST = ("MPEG-TS", "MPEG-PS")
 _ADTS_HEAD_BYTES = 7
 _WARM_UP_SECONDS = Fraction(1, 10)
 """Hidden packets so near to shown ones stay: decoders of sound need some to warm up."""
 
 Place = tuple[int, int]
 """Stream, and place in it; packets without a time are not counted."""
+Span = tuple[Fraction, Fraction, bool]
+"""When a packet begins and ends, and whether an edit list hides it."""
 
 
 def left_out(source: Path, info: SourceInfo, target: Path) -> Mapping[Place, str]:
     """The packets of a source that do not go into a delivery, and why."""
-    if info.container in _BROADCAST:
+    if info.container in BROADCAST:
         return dict.fromkeys(_unfit(source, info), DAMAGED)
-    if info.container == "mov/mp4" and CONTAINERS.get(target.suffix.lower()) != info.container:
-        return dict.fromkeys(_hidden(source), HIDDEN)
+    if info.container == "mov/mp4":
+        hides = CONTAINERS.get(target.suffix.lower()) == info.container
+        return dict.fromkeys(_hidden(source, hides), HIDDEN)
     return {}
 
 
-def _hidden(source: Path) -> set[Place]:
-    """Only mp4 can hide sound: elsewhere, what an edit list cuts away would be heard again."""
-    times: dict[int, list[tuple[Fraction, Fraction, bool]]] = defaultdict(list)
+def _hidden(source: Path, hides: bool) -> set[Place]:
+    """Sound that an edit list cuts out of the middle; at the ends too, unless the delivery hides it there."""
+    times: dict[int, list[Span]] = defaultdict(list)
     with open_source(source) as container:
+        for stream in container.streams:
+            if stream.type != "audio":
+                stream.discard = Discard.all  # not even read
         for packet in packets_of(container):
             if packet.pts is not None and packet.stream.type == "audio":
                 begin, lasts = packet.pts * packet.time_base, (packet.duration or 0) * packet.time_base
                 times[packet.stream.index].append((begin, begin + lasts, packet.is_discard))
-    return {
-        (stream, place)
-        for stream, spans in times.items()
-        for place, (begin, end, hidden) in enumerate(spans)
-        if hidden and _is_far(begin, end, [span for span in spans if not span[2]])
-    }
+    return {(stream, place) for stream, spans in times.items() for place in _cut_away(spans, hides)}
 
 
-def _is_far(begin: Fraction, end: Fraction, shown: list[tuple[Fraction, Fraction, bool]]) -> bool:
+def _cut_away(spans: Sequence[Span], hides: bool) -> Iterator[int]:
+    """Only mp4 can hide sound, and ours at the ends alone: in the middle, libavformat lets its times fall."""
+    shown = [place for place, (_, _, hidden) in enumerate(spans) if not hidden]
     if not shown:
-        return False
-    return end < shown[0][0] - _WARM_UP_SECONDS or begin > shown[-1][1] + _WARM_UP_SECONDS
+        return
+    opens, closes = spans[shown[0]][0] - _WARM_UP_SECONDS, spans[shown[-1]][1] + _WARM_UP_SECONDS
+    for place, (begin, end, hidden) in enumerate(spans):
+        far = end < opens or begin > closes
+        if hidden and (shown[0] < place < shown[-1] or (far and not hides)):
+            yield place
 
 
 def _unfit(source: Path, info: SourceInfo) -> set[Place]:

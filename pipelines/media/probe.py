@@ -40,6 +40,7 @@ HANDLED_FORMATS = {
     "mpeg": "MPEG-PS",
     "avi": "AVI",
 }
+BROADCAST = ("MPEG-TS", "MPEG-PS")
 
 
 Turn = tuple[bool, bool, bool]
@@ -211,7 +212,7 @@ def _probe(path: Path) -> Iterator[Message]:
 
 
 def _clock_start(family: str, container: InputContainer) -> Fraction:
-    running = family in ("MPEG-TS", "MPEG-PS")  # a clock of 26 hours, which a capture joins at any of them
+    running = family in BROADCAST  # a clock of 26 hours, which a capture joins at any of them
     return Fraction(container.start_time or 0, av.time_base) if running else Fraction(0)
 
 

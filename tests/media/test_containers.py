@@ -156,6 +156,28 @@ def test_what_an_edit_list_hides_at_the_end_is_not_missing(tmp_path):
     assert len(index.frames) < 30 and not index.damage_note and not index.single_threaded
 
 
+def edited(path, begins):
+    """Of a film's last track, its sound of 48 kHz, the edit list shows a second from each of these on."""
+    data = bytearray(path.read_bytes())
+    track, place = data.rfind(b"trak"), data.rfind(b"elst")
+    first = struct.unpack_from(">i", data, place + 16)[0]
+    rows = [struct.pack(">IiI", 48_000, first + 48_000 * begin, 1 << 16) for begin in begins]
+    data[place + 8 : place + 24] = struct.pack(">I", len(rows)) + b"".join(rows)
+    for box in (data.rfind(b"moov"), track, data.find(b"edts", track), place):
+        size = struct.unpack_from(">I", data, box - 4)[0]
+        struct.pack_into(">I", data, box - 4, size + 12 * (len(rows) - 1))
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_sound_cut_out_of_the_middle_stays_out(tmp_path, suffix):
+    """libavformat hands the hidden packets out with times that fall, which no muxer takes."""
+    edited(draw(tmp_path / "film.mp4", size="64x48", shots=(96,)), (0, 3))
+    (proof,) = delivered(tmp_path, "film.mp4", suffix, tmp_path)[1].tracks
+    assert proof.action == KEPT and proof.reason.endswith("packets that an edit list hides left out")
+    assert proof.packets == pytest.approx(2 * 48_000 / 1024, abs=4)
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_broadcasters_clock_is_not_a_films(tmp_path, suffix):
     """A capture that begins at ten hours would begin with ten hours of nothing."""

@@ -1,6 +1,7 @@
 """Damaged films: what can be decoded is kept at its time, the rest is counted and told, or refused."""
 
 import random
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -250,6 +251,20 @@ def test_a_picture_that_changes_size_is_still_refused(tmp_path):
     (tmp_path / "x.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
     with pytest.raises(InputError, match="changes to 128x72 yuv420p at frame 12"):
         index_film(tmp_path / "x.ts")
+
+
+@pytest.mark.parametrize("name", ["again.ts", "still.mkv"])
+def test_the_advice_on_a_clock_that_no_rule_mends_is_good(tmp_path, name):
+    draw(tmp_path / "a.ts", size="64x48", shots=(24,), sound=False, video=["-c:v", "mpeg2video"])
+    (tmp_path / "again.ts").write_bytes((tmp_path / "a.ts").read_bytes() * 2)
+    held = ["-c", "copy", "-bsf:v", "setts=ts=TS-eq(N\\,5)*DURATION"]
+    ffmpeg("-i", str(tmp_path / "a.ts"), *held, str(tmp_path / "still.mkv"))
+    with pytest.raises(InputError, match="write it anew") as refusal:
+        index_film(tmp_path / name)
+    places = {"FILM": str(tmp_path / name), "NEW.mkv": str(tmp_path / "new.mkv")}
+    words = re.findall(r"\(ffmpeg (.*)\)", str(refusal.value))[0].split()
+    ffmpeg(*(places.get(word, word) for word in words))
+    assert len(index_film(tmp_path / "new.mkv")[1].frames) >= 23
 
 
 def test_light_that_changes_within_a_film_is_refused(tmp_path):
