@@ -25,6 +25,17 @@ def test_a_deployed_flow_exists(entrypoint):
     assert any("flow(" in ast.unparse(decorator) for decorator in found.decorator_list)
 
 
+@pytest.mark.parametrize("unit", sorted(DEPLOY.glob("*.service")), ids=lambda unit: unit.name)
+def test_a_unit_finds_what_runs_begin_by_calling(unit):
+    """The first step of every run is a shell line; systemd's own PATH does not lead to stylereel."""
+    (step,) = yaml.safe_load((DEPLOY / "prefect.yaml").read_text())["pull"]
+    assert step["prefect.deployments.steps.run_shell_script"]["script"].split()[0] == "stylereel"
+    text = unit.read_text()
+    (path,) = re.findall(r"^Environment=PATH=(.+)$", text, re.MULTILINE)
+    (installed,) = re.findall(r"^ExecStart=(\S+)/prefect ", text, re.MULTILINE)
+    assert path.split(":") == [installed, "/usr/local/bin", "/usr/bin", "/bin"]
+
+
 def test_the_kubernetes_template_uses_the_variables_it_declares():
     template = json.loads((DEPLOY / "kubernetes.json").read_text())
     jsonschema.Draft202012Validator.check_schema(template["variables"])
