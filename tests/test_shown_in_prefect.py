@@ -1,4 +1,4 @@
-"""What a run leaves on the server for people who look there."""
+"""What runs and pools leave on the server for people who look there, and what these have said there."""
 
 import json
 import shutil
@@ -6,12 +6,18 @@ import urllib.request
 from itertools import count
 
 import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.states import Cancelling, Pending, Running
 from test_end_to_end import job_for
 
 from pipelines.batches import Pool
 from pipelines.errors import EngineError, UsageError
+from pipelines.flows.pool import set_up_pool
 from pipelines.flows.run import run_title
+from pipelines.flows.spread import Spread
 from pipelines.media import parts
+from pipelines.work import load_film, open_work
 
 
 def asked(api, kind, **wanted):
@@ -61,3 +67,28 @@ def test_a_shard_that_fails_is_named_in_a_table(film, tmp_path, pack, prefect_ap
 def test_a_pool_that_is_not_there_is_one_line(film, tmp_path, pack, prefect_api):
     with pytest.raises(UsageError, match="pool 'nowhere'.*stylereel pool setup nowhere"):
         run_title(job_for(film, tmp_path / "out.mp4", pack), page=False, pool=Pool("nowhere"))
+
+
+def test_batches_that_are_being_cancelled_are_not_waited_for(film, tmp_path, pack, prefect_api):
+    """Their title is run again at once: its shards are in new batches, those under way are found."""
+    set_up_pool("waiting")
+    job = job_for(film, tmp_path / "out.mp4", pack)
+    plan = load_film(job, open_work(job.work), film)
+
+    @flow
+    def title():
+        with get_client(sync_client=True) as client:
+            spread = Spread(client, job, open_work(job.work), plan, Pool("waiting"))
+            spread.start([1, 2, 3])
+            return {run: batch.shards for run, batch in spread.running.items()}
+
+    first = title()
+    assert title() == first and list(first.values()) == [(1, 2, 3)]
+    with get_client(sync_client=True) as client:
+        (run,) = first
+        client.update_flow_run(run, infrastructure_pid="elsewhere:1")
+        for state in (Pending(), Running(), Cancelling()):
+            client.set_flow_run_state(run, state, force=True)
+        assert client.read_flow_run(run).state.is_cancelling()
+    again = title()
+    assert list(again.values()) == [(1, 2, 3)] and not again.keys() & first.keys()

@@ -211,8 +211,13 @@ class Spread:
         self.running[_ask(submit).id] = batch
 
     def _under_way(self) -> dict[UUID, Batch]:
+        """Of this film. One that is being cancelled finishes nothing more: somebody else has to."""
         found = _alive(self.client, tags={"all_": [self._tag]})
-        return {run.id: Batch(tuple(run.parameters["shards"]), len(self.done)) for run in found}
+        return {
+            run.id: Batch(tuple(run.parameters["shards"]), len(self.done))
+            for run in found
+            if run.state_type != StateType.CANCELLING
+        }
 
     def _state(self, run: UUID) -> State:
         try:
