@@ -6,6 +6,8 @@ import pytest
 from conftest import result
 from PIL import Image
 
+from pipelines.config import make_job
+from pipelines.errors import EngineError
 from stylecore.pack import blank_pack, save_pack
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -155,6 +157,23 @@ def test_every_fault_is_one_clear_line_and_harms_nothing(film, tmp_path, monkeyp
     assert found == code and out == "" and len(lines) == 1 and says in lines[0] and "Traceback" not in err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def test_a_worker_that_does_not_see_the_work_paints_nothing(film, tmp_path, pack):
+    """A path of the sender's own disk is a path here too; what is painted there nobody would look for."""
+    from pipelines.flows.batch import stylize_batch  # late: Prefect reads its settings as it is loaded
+
+    job = make_job(
+        {
+            "source": str(film),
+            "output": f"{tmp_path}/there/out.mp4",
+            "style": f"{pack}#plain",
+            "device": "cpu",
+        }
+    )
+    with pytest.raises(EngineError, match="does not see the work .*/there/out.mp4.stylereel: no plan cafe"):
+        stylize_batch(job, "cafe", [1, 2, 3], 60.0)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_fault_of_our_own_is_one_line_too(film, tmp_path, monkeypatch, capsys):

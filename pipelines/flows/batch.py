@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.runtime import flow_run as this_run
 
 from pipelines import manifest
+from pipelines.credentials import hide_secrets
 from pipelines.device import resolve_device
 from pipelines.device_lock import device_turn
 from pipelines.environment import recall_urls
@@ -15,7 +16,7 @@ from pipelines.faults import patient, trust_in
 from pipelines.flows.at_once import RUNNER, render_shards
 from pipelines.flows.tasks import fetch_title
 from pipelines.jobs import TitleJob
-from pipelines.work import forget_others, load_film, open_work
+from pipelines.work import Work, forget_others, load_film, open_work
 from stylecore.runtime import keep_freed_memory
 
 
@@ -42,6 +43,7 @@ def stylize_batch(job: TitleJob, plan: str, shards: list[int], seconds: float) -
 
 def _render(job: TitleJob, plan: str, shards: list[int], seconds: float) -> None:
     work = open_work(job.work)
+    _insist_on_plan(work, plan)
     forget_others(work)
     source = fetch_title(job)
     film = load_film(job, work, source)
@@ -56,3 +58,12 @@ def _render(job: TitleJob, plan: str, shards: list[int], seconds: float) -> None
             number for number in shards if film.shard_keys[number - 1] not in manifest.finished(work.store)
         )
         render_shards(job, source, takewhile(lambda _: time.monotonic() < end, open_ones))
+
+
+def _insist_on_plan(work: Work, plan: str) -> None:
+    """Refuse to paint where the title will not look: its plan was in the work before its batches were."""
+    if not manifest.plan_stands(work.store, plan):
+        raise EngineError(
+            f"this worker does not see the work {hide_secrets(work.store.url)}: no plan {plan} is there; "
+            "put it where every worker reaches it (--work s3://... or a shared folder)"
+        )
