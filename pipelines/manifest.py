@@ -18,8 +18,6 @@ from fractions import Fraction
 from itertools import count, starmap
 from typing import Any
 
-import pyarrow as pa
-
 from pipelines import schema, tables
 from pipelines.errors import StorageError
 from pipelines.media.index import FilmIndex, FrameFacts, PacketFacts
@@ -134,7 +132,7 @@ def save_plan(
 _PLAN = {"timeline": schema.TIMELINE, "shots": schema.SHOTS, "shards": schema.SHARDS}
 
 
-def plan_table(store: Store, plan_key: str, name: str) -> pa.Table | None:
+def plan_table(store: Store, plan_key: str, name: str) -> Any:
     """`timeline`, `shots` or `shards` of a stored plan; None when it is missing or torn."""
     file = _plan_file(plan_key, name)
     return tables.decode(file, store.read(file), _PLAN[name])
