@@ -13,7 +13,8 @@ from pipelines.errors import InputError, UsageError
 from pipelines.excerpt import Window, excerpt, pictures_excerpt
 from pipelines.jobs import TitleJob
 from pipelines.looks import looks_of_shots
-from pipelines.media.encoding import Encoding, encode_parts, make_encoding
+from pipelines.media.encoding import Encoding, encode_parts, make_encoding, refuse_unheld
+from pipelines.media.fitting import fit
 from pipelines.media.index import FilmIndex
 from pipelines.media.pictures import Pictures, is_sequence, make_pictures
 from pipelines.media.probe import SourceInfo
@@ -119,6 +120,16 @@ class FilmPlan:
     def painted_format(self) -> YuvFormat:
         """How the delivery's planes do: what frames are painted in."""
         return painted_format(self.info, self.encoding)
+
+
+def refuse_by_head(job: TitleJob, info: SourceInfo) -> None:
+    """Raise now, before all of a film is decoded, what its head is enough for."""
+    fates = _fates(job, info, whole=True)
+    if is_sequence(job.output):
+        fit(job.encode_spec, info)
+    else:
+        refuse_unheld(job.encode_spec, info, Path(job.output).suffix)
+    _refuse_drops(job, fates)
 
 
 def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:

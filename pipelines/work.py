@@ -23,7 +23,7 @@ from pipelines.jobs import TitleJob
 from pipelines.looks import looks_mark
 from pipelines.manifest import OK, WITHDRAWN, ShardResult
 from pipelines.media.probe import probe
-from pipelines.prepare import FilmPlan, plan_film
+from pipelines.prepare import FilmPlan, plan_film, refuse_by_head
 from pipelines.storage import Store, fetch_source
 from pipelines.store_errors import explained
 from stylecore.digest import file_sha256
@@ -166,6 +166,7 @@ def load_film(job: TitleJob, work: Work, source: Path) -> FilmPlan:
 @lru_cache(maxsize=4)
 def _cached_film(job: TitleJob, work: Work, source: Path, _mark: object, _looks: object) -> FilmPlan:
     info = probe(source)
+    refuse_by_head(job, info)
     return plan_film(job, info, ensure_index(work.store, source, info))
 
 

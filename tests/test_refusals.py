@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import result
+from conftest import ffmpeg, result
 from PIL import Image
 
 from pipelines.config import make_job
@@ -174,6 +174,24 @@ def test_a_worker_that_does_not_see_the_work_paints_nothing(film, tmp_path, pack
     with pytest.raises(EngineError, match="does not see the work .*/there/out.mp4.stylereel: no plan cafe"):
         stylize_batch(job, "cafe", [1, 2, 3], 60.0)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("out.mp4", "--codec", "prores"), "PRORES does not go into .mp4"),
+        (("out.mp4", "--codec", "ffv1"), "FFV1 does not go into .mp4"),
+        (("out.mov",), "--allow-drop"),
+    ],
+)
+def test_what_a_films_head_tells_is_refused_before_the_film_is_indexed(
+    film, tmp_path, monkeypatch, capsys, arguments, says
+):
+    monkeypatch.chdir(tmp_path)
+    ffmpeg("-i", str(film), "-map", "0", "-c:v", "copy", "-c:a", "libvorbis", "film.mkv")
+    code, _, err = result(capsys, "render", "film.mkv", *arguments, "--style", "identity")
+    assert code == 2 and says in err and "index:" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mkv"]
 
 
 def test_a_fault_of_our_own_is_one_line_too(film, tmp_path, monkeypatch, capsys):

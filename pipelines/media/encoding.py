@@ -93,20 +93,30 @@ def make_encoding(
     spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix: str, field_order: str = ""
 ) -> Encoding:
     """Fit the wish to the source; refuses what the codec or the container cannot hold."""
-    family, encoding = container_of(suffix), encode_parts(spec, info, timeline, field_order)
-    name, codec = next(item for item in CODECS.items() if item[1].encoder == encoding.encoder)
-    if suffix.lower() not in codec.suffixes:
-        into = " or ".join(codec.suffixes)
-        why = f" ({'; '.join(encoding.notes)})" if encoding.notes else ""
-        clear = info.layout.alpha and not spec.lossless and suffix.lower() in CODECS["prores"].suffixes
-        other = ", or ask for --codec prores, which holds alpha" if clear else ""
-        raise UsageError(f"{name.upper()} does not go into {suffix}{why}; name the output {into}{other}")
+    family = container_of(suffix)
+    refuse_unheld(spec, info, suffix)
+    encoding = encode_parts(spec, info, timeline, field_order)
+    name = next(name for name, codec in CODECS.items() if codec.encoder == encoding.encoder)
     notes = list(encoding.notes)
     if family != info.container:
         notes.append(f"container {info.container} -> {family}")
     if info.sample_aspect not in (0, 1) and name in _SHAPELESS and family == "matroska/webm":
         notes.append(f"{name} in mkv does not say that pixels are {info.sample_aspect} as wide as high")
     return replace(encoding, notes=tuple(notes))
+
+
+def refuse_unheld(spec: EncodeSpec, info: SourceInfo, suffix: str) -> None:
+    """Raise unless a codec holds the source's samples as they are wished for, and the container the codec."""
+    made = fit(spec, info)
+    suffixes = CODECS[made.codec].suffixes
+    if suffix.lower() not in suffixes:
+        into = " or ".join(suffixes)
+        why = f" ({'; '.join(made.notes)})" if made.notes else ""
+        clear = info.layout.alpha and not spec.lossless and suffix.lower() in CODECS["prores"].suffixes
+        other = ", or ask for --codec prores, which holds alpha" if clear else ""
+        raise UsageError(
+            f"{made.codec.upper()} does not go into {suffix}{why}; name the output {into}{other}"
+        )
 
 
 def encode_parts(spec: EncodeSpec, info: SourceInfo, timeline: Timeline, field_order: str) -> Encoding:
