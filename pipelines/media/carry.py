@@ -163,7 +163,12 @@ def _cover_bytes(original: InputContainer, index: int) -> bytes:
 
 def _copy_stream_tags(stream: Stream, original: Stream, window: Window) -> None:
     """Title, language and the like, and how players should treat the track."""
-    tags = {key: value for key, value in original.metadata.items() if key not in _STREAM_TAGS_OF_FILE}
+    # Matroska's reader puts a language behind a key: BPS-eng.
+    tags = {
+        key: value
+        for key, value in original.metadata.items()
+        if key.partition("-")[0] not in _STREAM_TAGS_OF_FILE
+    }
     if "name" in tags:
         # What the reader of mp4 calls a track's name, its writer takes from the title.
         tags.setdefault("title", tags.pop("name"))

@@ -323,6 +323,16 @@ def test_names_of_tracks_are_kept(tmp_path, suffix):
         assert [track.title for track in probe(target).tracks] == ["Picture", "Commentary"]
 
 
+def test_what_was_counted_of_the_sources_picture_is_not_said_of_the_painted(tmp_path):
+    draw(tmp_path / "plain.mp4", size="64x48", shots=(3,), sound=False)
+    counted = ("BPS-eng=9", "NUMBER_OF_FRAMES=9", "DURATION-eng=9", "_STATISTICS_TAGS-eng=BPS", "LOOK-eng=9")
+    said = [word for each in counted for word in ("-metadata:s:v", each)]
+    ffmpeg("-i", str(tmp_path / "plain.mp4"), "-c", "copy", *said, str(tmp_path / "film.mkv"))
+    target, _ = delivered(tmp_path, "film.mkv", ".mkv", tmp_path)
+    with av.open(str(target)) as made:
+        assert [key for key, value in made.streams[0].metadata.items() if value == "9"] == ["LOOK-eng"]
+
+
 CAPTION = bytes.fromhex("000001b2") + b"GA94" + bytes.fromhex("03c1fffc9420ff")
 """User data of an MPEG-2 picture (ATSC A/53): one pair of CEA-608, which begins a caption."""
 
