@@ -28,16 +28,11 @@ from pipelines.timecode import format_timecode, parse_timecode
 # Written by the muxer itself, or true only of the source's own file.
 _CONTAINER_TAGS_OF_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER"}
 _STREAM_TAGS_OF_FILE = {
-    "encoder",
-    "ENCODER",
-    "DURATION",
-    "BPS",
-    "NUMBER_OF_FRAMES",
-    "NUMBER_OF_BYTES",
-    "_STATISTICS_WRITING_APP",
-    "_STATISTICS_WRITING_DATE_UTC",
-    "_STATISTICS_TAGS",
+    *("encoder", "ENCODER", "DURATION", "BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES"),
+    *("_STATISTICS_WRITING_APP", "_STATISTICS_WRITING_DATE_UTC", "_STATISTICS_TAGS"),
 }
+_ATTACHED = {form: (f"cover.{form}", f"image/{form}") for form in ("png", "bmp")}
+_ATTACHED["mjpeg"] = ("cover.jpg", "image/jpeg")
 _SUBTITLE_SECONDS = 600
 _SLOWEST_BYTES_PER_SECOND = 5e6
 """A subtitle lies all over its film, which is read whole: from a busy file server, for hours."""
@@ -123,13 +118,18 @@ def _add_track(
     if track.role in ("chapters", "timecode"):
         return
     if track.kind == "attachment":
-        out.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data)
+        _attach(out, fate, stream, stream.data)
     elif track.role == "cover" and "matroska" in out.format.name:
-        name = stream.metadata.get("filename", "cover.png" if track.codec == "png" else "cover.jpg")
-        kind = "image/png" if track.codec == "png" else "image/jpeg"
-        out.add_attachment(name, stream.metadata.get("mimetype", kind), _cover_bytes(original, track.index))
+        _attach(out, fate, stream, _cover_bytes(original, track.index))
     else:
         streams[track.index] = copy_stream(out, stream, stream)
+
+
+def _attach(out: OutputContainer, fate: Fate, stream: Stream, data: bytes) -> None:
+    """A file in Matroska, called as the source calls it or else by what it is."""
+    name, kind = _ATTACHED.get(fate.track.codec, ("attachment", ""))
+    tags = {"filename": name, "mimetype": kind} | stream.metadata
+    out.add_attachment(tags["filename"], tags["mimetype"], data).metadata.update(tags)
 
 
 def copy_stream(out: OutputContainer, template: Stream, tagged: Stream, window: Window = WHOLE) -> Stream:

@@ -8,6 +8,7 @@ import av
 import pytest
 from conftest import draw, ffmpeg, index_film
 from drawn import rendered
+from PIL import Image
 
 from pipelines.config import make_job
 from pipelines.device import resolve_device
@@ -331,6 +332,26 @@ def test_what_was_counted_of_the_sources_picture_is_not_said_of_the_painted(tmp_
     target, _ = delivered(tmp_path, "film.mkv", ".mkv", tmp_path)
     with av.open(str(target)) as made:
         assert [key for key, value in made.streams[0].metadata.items() if value == "9"] == ["LOOK-eng"]
+
+
+def test_what_is_attached_keeps_its_title_and_a_cover_its_form(tmp_path):
+    draw(tmp_path / "plain.mp4", size="64x48", shots=(3,), sound=False)
+    (tmp_path / "note.txt").write_text("hello")
+    Image.new("RGB", (32, 32)).save(tmp_path / "front.bmp")
+    plain, note, front = (str(tmp_path / name) for name in ("plain.mp4", "note.txt", "front.bmp"))
+    titled = ["-metadata:s:t", "mimetype=text/plain", "-metadata:s:t", "title=A note"]
+    ffmpeg("-i", plain, "-attach", note, *titled, "-c", "copy", str(tmp_path / "note.mkv"))
+    cover = ["-map", "0", "-map", "1", "-c", "copy", "-disposition:v:1", "attached_pic"]
+    ffmpeg("-i", plain, "-i", front, *cover, str(tmp_path / "cover.mp4"))
+    wanted = {
+        "note.mkv": ("note.txt", "text/plain", "A note"),
+        "cover.mp4": ("cover.bmp", "image/bmp", None),
+    }
+    for name, told in wanted.items():
+        target, _ = delivered(tmp_path, name, ".mkv", tmp_path)
+        with av.open(str(target)) as made:
+            tags = made.streams[1].metadata
+            assert tuple(tags.get(key) for key in ("filename", "mimetype", "title")) == told
 
 
 CAPTION = bytes.fromhex("000001b2") + b"GA94" + bytes.fromhex("03c1fffc9420ff")
