@@ -99,11 +99,19 @@ def _fate(track: Track, source: str, suffix: str) -> Fate:
         return _subtitle_fate(track, source, target)
     if track.codec in ("h264", "hevc") and source not in (_MKV, _MP4):  # start codes become lengths
         return _drop(track, f"another picture of {source} cannot be copied bit for bit")
-    holds = _MP4_VIDEO if track.kind == "video" else _MP4_AUDIO
-    samples = suffix == ".mov" and track.codec.startswith("pcm_")  # players of mp4 know none
-    if target == _MKV or samples or track.codec in holds:
+    if _takes(suffix, track):
         return _keep(track, "")
     return _drop(track, f"{suffix[1:]} cannot hold {track.codec}")
+
+
+def _takes(suffix: str, track: Track) -> bool:
+    """Whether sound or picture from another container goes in, unless the writer does not know it."""
+    if container_of(suffix) == _MKV:
+        return True
+    if track.kind == "video":
+        return track.codec in _MP4_VIDEO
+    # Players of mp4 know no uncompressed sound.
+    return track.codec in _MP4_AUDIO or (suffix == ".mov" and track.codec.startswith("pcm_"))
 
 
 def _subtitle_fate(track: Track, source: str, target: str) -> Fate:
