@@ -8,7 +8,8 @@ follows shifts in time.
 import json
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
 
 from pipelines.errors import InputError
@@ -63,6 +64,7 @@ class Indexing:
             self._refuse_change(self.strange)
         if not self.frames:
             raise InputError(f"{self.path.name}: holds no frame that can be decoded")
+        self._refuse_shapes()
         frames, changes = self._shown(), [0.0]
         changes += [seen.change for seen in frames[1:]]
         clock = self._clock(frames)
@@ -117,6 +119,23 @@ class Indexing:
             f"{self.path.name}: the picture changes to {seen.width}x{seen.height} {seen.pixel_format} "
             f"{f'in {seen.light} ' if seen.light else ''}at frame {len(self.frames)}; split the film there"
         )
+
+    def _refuse_shapes(self) -> None:
+        """Broadcasts go from 4:3 to 16:9 in mid-stream; other containers say one shape for the whole film.
+
+        The decoder tells it a few frames early; in a damaged film, a short change may be a broken head.
+        """
+        if self.info.container not in BROADCAST:
+            return
+        known = [(place, seen.shape) for place, seen in enumerate(self.frames) if seen.shape]
+        runs = [list(run) for _, run in groupby(known, key=itemgetter(1))]
+        lasting = [run[0] for run in runs if len(run) > REORDER * self.damaged]
+        for frame, shape in lasting:
+            if shape != lasting[0][1]:
+                raise InputError(
+                    f"{self.path.name}: the shape of pixels changes from {lasting[0][1]} to {shape} "
+                    f"near frame {frame}; split the film there"
+                )
 
     def _shown(self) -> list[FrameSeen]:
         """The frames that have a place; a damaged film may hold some twice, or at another's time."""

@@ -64,6 +64,8 @@ class FrameSeen:
     """What it says of its light, where that is not the film's."""
     captions: bool = False
     """Whether it carries closed captions."""
+    shape: str = ""
+    """Of its pixels, width over height, where the stream itself says so."""
 
 
 def observe(path: Path, info: SourceInfo, single_threaded: bool) -> Iterator[Message]:
@@ -83,9 +85,10 @@ def observe(path: Path, info: SourceInfo, single_threaded: bool) -> Iterator[Mes
             if seen is not None:
                 packet.pts, ordinal = ordinal, ordinal + 1
             frames = frames_of(packet)
+            shape = str(stream.codec_context.sample_aspect_ratio or "")
             if seen is not None:
                 seen["damaged"] |= frames is None
-            yield _message(packet=seen, frames=[asdict(eye.look(frame)) for frame in frames or []])
+            yield _message(packet=seen, frames=[asdict(eye.look(frame, shape)) for frame in frames or []])
     yield _message(seconds=str(end - min(start, Fraction(0))))
 
 
@@ -116,7 +119,7 @@ class _Eye:
         self.order = FieldOrder()
         self.before: tuple[Signature, View, Lines] | None = None
 
-    def look(self, frame: av.VideoFrame) -> FrameSeen:
+    def look(self, frame: av.VideoFrame, shape: str) -> FrameSeen:
         """What is seen of the next frame; of one that is not like the film's, only that."""
         form, light = (frame.width, frame.height, frame.format.name), other_light(self.info.colour, frame)
         if light or form != (self.info.width, self.info.height, self.info.stored_format):
@@ -141,5 +144,6 @@ class _Eye:
             moved_right=move.right,
             top_first=top_first,
             captions=has_captions(frame),
+            shape=shape,
             **asdict(fields),
         )

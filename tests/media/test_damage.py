@@ -2,6 +2,7 @@
 
 import random
 import re
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 
@@ -251,6 +252,28 @@ def test_a_picture_that_changes_size_is_still_refused(tmp_path):
     (tmp_path / "x.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
     with pytest.raises(InputError, match="changes to 128x72 yuv420p at frame 12"):
         index_film(tmp_path / "x.ts")
+
+
+@pytest.mark.parametrize(
+    ("codec", "shapes", "gone"),
+    [
+        ("libx264", ("16/11", "12/11"), "from 16/11 to 12/11 near frame 24"),
+        ("mpeg2video", ("1", "663/500", "1"), "from 1 to 663/500 near frame 2[2-4]"),
+        ("libx264", ("0", "12/11"), ""),
+        ("libx264", ("16/11", "16/11"), ""),
+    ],
+)
+def test_pixels_that_change_their_shape_are_refused(tmp_path, codec, shapes, gone):
+    """A film whose stream does not say the shape everywhere is taken as before."""
+    film = tmp_path / "x.ts"
+    for place, shape in enumerate(shapes):
+        picture = f"testsrc=size=160x96:rate=25:duration=0.96,setsar={shape}"
+        late = ["-bf", "0", "-output_ts_offset", str(place * 0.96)]
+        ffmpeg("-f", "lavfi", "-i", picture, "-c:v", codec, *late, str(tmp_path / f"{place}.ts"))
+    film.write_bytes(b"".join((tmp_path / f"{place}.ts").read_bytes() for place in range(len(shapes))))
+    says = f"the shape of pixels changes {gone}; split"
+    with pytest.raises(InputError, match=says) if gone else nullcontext():
+        assert len(index_film(film)[1].frames) == 24 * len(shapes)
 
 
 @pytest.mark.parametrize("name", ["again.ts", "still.mkv"])
