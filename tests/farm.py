@@ -57,7 +57,11 @@ class Farm:
 
     def stylereel(self, *arguments: str) -> dict[str, Any]:
         """Run a command of ours with --json; what it prints."""
-        return json.loads(self._run(sys.executable, "-m", "pipelines.cli", *arguments, "--json"))
+        return json.loads(self.python("-m", "pipelines.cli", *arguments, "--json"))
+
+    def python(self, *arguments: str) -> str:
+        """Run Python as a worker would."""
+        return self._run(sys.executable, *arguments)
 
     def worker(self, pool: str, queue: str, limit: int = 1) -> subprocess.Popen[bytes]:
         """Start one more worker."""

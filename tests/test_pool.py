@@ -168,6 +168,22 @@ def test_a_preempted_worker_is_gone_in_seconds_and_spends_no_try(start, farm, al
     assert len(run.batches()) == 2 and {row.state for row in run.rows()} == {manifest.OK}
 
 
+def test_a_run_whose_worker_goes_before_it_begins_has_its_turn_again(farm, film, tmp_path, pack):
+    """It has no heartbeat yet that could fall silent; its ten minutes are made ten seconds."""
+    farm.python("-c", "import pipelines.flows.pool as p; p.START_SECONDS = 10; p.set_up_pool('nobody')")
+    try:
+        job = job_for(film, tmp_path / "out.mp4", pack)
+        run = farm.submit("render/nobody", {"job": job.model_dump(mode="json")})
+        with farm.client() as client:
+            from prefect.states import Pending, Submitting
+
+            for state in (Pending(), Submitting()):
+                client.set_flow_run_state(run, state)
+        farm.until(lambda: farm.runs(id={"any_": [run]})[0].state.name == "Rescheduled", 120)
+    finally:
+        farm.stylereel("pool", "setup", "nobody")
+
+
 def engines_of(worker):
     """The processes of runs that a worker has begun."""
     return [pid for pid in family(worker.pid) if b"prefect.engine" in command_of(pid)]

@@ -117,8 +117,9 @@ def _automations() -> list[AutomationCore]:
 
     Two steps, for Prefect refuses only the first to a run that has ended after all.
     """
-    silent = _lost_after("prefect.flow-run.heartbeat", timedelta(seconds=SILENT_BEATS * HEARTBEAT_SECONDS))
-    unborn = _lost_after("prefect.flow-run.Pending", timedelta(seconds=START_SECONDS))
+    silent = _lost_after("heartbeat", seconds=SILENT_BEATS * HEARTBEAT_SECONDS)
+    # A worker says twice that it is about to begin, and may be gone after either.
+    unborn = _lost_after("Pending", "Submitting", seconds=START_SECONDS)
     again = AutomationCore(
         name="stylereel: lost runs go back into the queue",
         trigger=EventTrigger(
@@ -134,18 +135,18 @@ def _automations() -> list[AutomationCore]:
     return [silent, unborn, again]
 
 
-def _lost_after(event: str, within: timedelta) -> AutomationCore:
+def _lost_after(*events: str, seconds: float) -> AutomationCore:
     return AutomationCore(
-        name=f"stylereel: nothing heard after {event.rpartition('.')[2]}",
+        name=f"stylereel: nothing heard after {events[0]}",
         trigger=EventTrigger(
-            after={event},
+            after={f"prefect.flow-run.{event}" for event in events},
             expect={"prefect.flow-run.*"},
             match=_RUNS,
             match_related=_ON_A_POOL,
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=within,
+            within=timedelta(seconds=seconds),
         ),
         actions=[_change(StateType.CRASHED, LOST, "nothing was heard of it")],
     )
