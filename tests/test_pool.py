@@ -215,7 +215,10 @@ def test_the_deployments_under_version_control_are_those_of_the_setup(farm):
     farm.stylereel("pool", "setup", "gpu")
     with farm.client() as client:
         kept = client.read_deployment_by_name("stylize-batch/gpu").job_variables
-    assert kept == {"gpus": 1}, "setting up again, after a release, leaves what people have said"
+    beats = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+    assert kept == {"gpus": 1, "env": beats}, (
+        "setting up again, after a release, leaves what people have said"
+    )
     farm.prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(DEPLOY))
     assert deployments(farm) == made and set(made) == {"render", "retry", "season", "stylize-batch"}
 
@@ -230,6 +233,7 @@ def deployments(farm):
                 one.work_queue_name,
                 one.tags,
                 one.parameters,
+                one.job_variables,
             )
             for one in client.read_deployments()
             if one.name == "gpu"

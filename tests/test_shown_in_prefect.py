@@ -8,6 +8,8 @@ from itertools import count
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentScheduleUpdate, DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.states import Cancelling, Pending, Running
 from test_end_to_end import job_for
 
@@ -67,6 +69,31 @@ def test_a_shard_that_fails_is_named_in_a_table(film, tmp_path, pack, prefect_ap
 def test_a_pool_that_is_not_there_is_one_line(film, tmp_path, pack, prefect_api):
     with pytest.raises(UsageError, match="pool 'nowhere'.*stylereel pool setup nowhere"):
         run_title(job_for(film, tmp_path / "out.mp4", pack), page=False, pool=Pool("nowhere"))
+
+
+def test_a_pool_set_up_again_has_what_people_have_said_and_heartbeats(prefect_api):
+    """A pool made by hand has no heartbeats of ours; deployments bring them, and change nothing else."""
+    said = {"parameters": {"pool": "by-hand", "season": {"name": "episodes"}}, "paused": True}
+    given = {"gpus": 1, "env": {"AWS_REGION": "eu"}}
+    nightly = DeploymentScheduleUpdate(schedule=CronSchedule(cron="0 2 * * *"))
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name="by-hand", type="process"))
+        set_up_pool("by-hand")
+        made = client.read_deployment_by_name("season/by-hand")
+        change = DeploymentUpdate(
+            **said,
+            schedules=[nightly],
+            concurrency_limit=1,
+            job_variables=given,
+            enforce_parameter_schema=False,
+        )
+        client.update_deployment(made.id, change)
+        set_up_pool("by-hand")
+        again = client.read_deployment_by_name("season/by-hand")
+    assert again.id == made.id and {name: getattr(again, name) for name in said} == said
+    assert [one.schedule.cron for one in again.schedules] == ["0 2 * * *"]
+    assert again.global_concurrency_limit.limit == 1 and again.job_variables["gpus"] == 1
+    assert again.job_variables["env"] == {"AWS_REGION": "eu", "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
 
 
 def test_batches_that_are_being_cancelled_are_not_waited_for(film, tmp_path, pack, prefect_api):

@@ -28,6 +28,9 @@ HEARTBEAT_SECONDS = 30
 SILENT_BEATS = 6
 """A server on SQLite may wait for its own lock for 90 s; a living run must not be taken for lost."""
 START_SECONDS = 600
+_BEATS = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)}
+_PEOPLES = {"schedules", "paused", "concurrency_limit", "concurrency_options"}
+"""Of a deployment: what is people's to say."""
 _RUNS = ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]})
 _ON_A_POOL = ResourceSpecification(
     {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{POOLED}"}
@@ -72,33 +75,37 @@ def _ensure_pool(client: SyncPrefectClient, name: str) -> None:
         client.read_work_pool(name)
     except ObjectNotFound:
         template = ProcessWorker.get_default_base_job_template()
-        beats = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)}
-        template["variables"]["properties"]["env"]["default"] = beats
+        template["variables"]["properties"]["env"]["default"] = _BEATS
         client.create_work_pool(
             WorkPoolCreate(name=name, type=ProcessWorker.type, base_job_template=template)
         )
 
 
-def _job_variables(client: SyncPrefectClient, deployment: str) -> dict[str, Any]:
-    """Those that people have given a deployment, GPUs for one: setting up again leaves them."""
+def _given(client: SyncPrefectClient, deployment: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The job variables, GPUs for one, and parameters that people have given a deployment."""
     try:
-        return client.read_deployment_by_name(deployment).job_variables or {}
+        found = client.read_deployment_by_name(deployment)
     except ObjectNotFound:
-        return {}
+        return {}, {}
+    return found.job_variables or {}, found.parameters or {}
 
 
 def _deploy(client: SyncPrefectClient, pool: str, queue: str, work: Flow[..., Any]) -> str:
+    """Make or bring up to date a deployment; what people have said of it stays."""
     name = f"{work.name}/{pool}"
+    variables, parameters = _given(client, name)
     deployment = RunnerDeployment.from_flow(
         work,
         name=pool,
-        job_variables=_job_variables(client, name),
-        parameters={"pool": pool} if queue == TITLES else {},
+        # Here as well: the pool may have been made by hand, and would beat every three minutes.
+        job_variables={**variables, "env": {**variables.get("env", {}), **_BEATS}},
+        parameters={**parameters, "pool": pool} if queue == TITLES else {},
         tags=[POOLED],
         work_pool_name=pool,
         work_queue_name=queue,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    deployment.model_fields_set.difference_update(_PEOPLES)  # an update tells only what is set
     deployment.apply()
     return name
 
