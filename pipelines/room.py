@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines import progress
+from pipelines.device import shards_at_once
 from pipelines.disk import disk_of, free_bytes
 from pipelines.errors import DiskFullError
 from pipelines.forecast import Forecast
 from pipelines.jobs import TitleJob
 from pipelines.media.encoding import Encoding
+from pipelines.prepare import FilmPlan
 from pipelines.storage import split_url
 from pipelines.work import Work
 
@@ -42,10 +44,14 @@ def size(count: int) -> str:
     return f"{value:.0f} {units[0]}" if value >= 10 else f"{value:.1f} {units[0]}"
 
 
-def needs(job: TitleJob, work: Work, told: Forecast) -> list[Need]:
-    """By disk: the parts and the film while they are joined; the film where it goes, if that is another."""
+def needs(job: TitleJob, work: Work, film: FilmPlan, left: Sequence[int], told: Forecast) -> list[Need]:
+    """By disk: the parts and the film while they are joined; the film where it goes, if that is another.
+
+    Not less than any of the shards `left` will wait for.
+    """
     place = split_url(job.place)[0].local_folder()
-    wanted = [(work.scratch, told.part_bytes + told.delivery_bytes)]
+    waited_for = max((rendering_bytes(job, film, shard) for shard in left), default=0)
+    wanted = [(work.scratch, max(told.part_bytes + told.delivery_bytes, waited_for))]
     if place and disk_of(place) != disk_of(work.scratch):
         wanted.append((place, told.delivery_bytes))
     return [Need(folder, count, free_bytes(folder)) for folder, count in wanted]
@@ -62,6 +68,12 @@ def likely_bytes(encoding: Encoding, frames: int) -> int:
     """What a part of so many frames hardly exceeds."""
     lossy = any(name == "crf" for name, _ in encoding.options) and "lossless=1" not in str(encoding.options)
     return round(frames * encoding.raw_frame_bytes * (_LOSSY_SHARE if lossy else 1))
+
+
+def rendering_bytes(job: TitleJob, film: FilmPlan, shard: int) -> int:
+    """What must be free before a shard is rendered: those that are rendered beside it have not written."""
+    frames = len(film.shards[shard - 1].frames)
+    return shards_at_once(job, film) * likely_bytes(film.encoding, frames)
 
 
 def await_space(

@@ -57,7 +57,7 @@ def plan(
         film = load_film(job, work, path)
         left = pending(work, film)
         told = _forecasts(job, work, film, path, left)
-        disks = needs(job, work, told[0])
+        disks = needs(job, work, film, left, told[0])
         refuse_what_will_not_fit(disks)
     facts = plan_facts(job, film, left)
     facts["forecasts"] = [_forecast_facts(one, price_per_hour) for one in told]

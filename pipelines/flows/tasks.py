@@ -25,7 +25,7 @@ from pipelines.media.assemble import PartFile
 from pipelines.media.conform import ConformReport
 from pipelines.prepare import FilmPlan
 from pipelines.render import RenderedShard, render_shard
-from pipelines.room import await_space, likely_bytes
+from pipelines.room import await_space, rendering_bytes
 from pipelines.store_errors import explained
 from pipelines.timeline import FrameRange, touching
 from pipelines.work import (
@@ -95,18 +95,14 @@ def _attempt(job: TitleJob, source: Path, shard: int) -> ShardResult | None:
     """
     work = open_work(job.work)
     film = load_film(job, work, source)
-    at_once = shards_at_once(job, film)
-    share_cores(at_once)
+    share_cores(shards_at_once(job, film))
     mine = manifest.claim(work.store, _wish(job, film, shard))
     began = time.perf_counter()
     target = work.scratch / "rendering" / f"{mine.key}-{mine.attempt:04d}{film.encoding.part_suffix}"
     try:
         with explained("writing", str(target)):
             target.parent.mkdir(parents=True, exist_ok=True)
-            # Those that are rendered beside it have not written theirs yet.
-            await_space(
-                target.parent, at_once * likely_bytes(film.encoding, len(film.shards[shard - 1].frames))
-            )
+            await_space(target.parent, rendering_bytes(job, film, shard))
             made = render_shard(film, film.shards[shard - 1], source, job.engine_spec, target)
             done = _published(work, mine, target, made)
     except OutageError:

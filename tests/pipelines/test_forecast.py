@@ -14,7 +14,16 @@ from pipelines.disk import free_bytes
 from pipelines.errors import StorageError
 from pipelines.forecast import forecast
 from pipelines.prepare import plan_film
-from pipelines.room import SPARE_BYTES, Need, await_space, likely_bytes, refuse_what_will_not_fit, size
+from pipelines.room import (
+    SPARE_BYTES,
+    Need,
+    await_space,
+    likely_bytes,
+    needs,
+    refuse_what_will_not_fit,
+    rendering_bytes,
+    size,
+)
 from pipelines.work import load_film, open_work
 
 PLAIN = Calibration("identity", "cpu", 1, 2, 10.0, 0.1, 500.0, 50.0)
@@ -87,6 +96,15 @@ def test_a_lossless_part_may_be_as_large_as_its_samples(film, tmp_path, facts):
     lossy, lossless = (plan_film(job_for(film, tmp_path, lossless=kind), *facts) for kind in (False, True))
     assert likely_bytes(lossless.encoding, 10) == 10 * 160 * 96 * 3
     assert likely_bytes(lossy.encoding, 10) < likely_bytes(lossless.encoding, 10) / 4
+
+
+def test_a_plan_needs_what_its_largest_shard_will_wait_for(film, tmp_path, facts):
+    job = job_for(film, tmp_path, lossless=True, at_once=2)
+    plan = plan_film(job, *facts)
+    told = forecast(plan, [1, 2], [PLAIN], 0, 0)
+    (need,) = needs(job, open_work(job.work), plan, [1, 2], told)
+    assert need.needed_bytes == rendering_bytes(job, plan, 1) == 2 * likely_bytes(plan.encoding, 30)
+    assert needs(job, open_work(job.work), plan, [], told)[0].needed_bytes < need.needed_bytes
 
 
 def test_a_shard_waits_until_there_is_room(tmp_path):
