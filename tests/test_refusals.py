@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import httpx
 import pytest
 from conftest import ffmpeg, result
 from PIL import Image
@@ -192,6 +193,25 @@ def test_what_a_films_head_tells_is_refused_before_the_film_is_indexed(
     code, _, err = result(capsys, "render", "film.mkv", *arguments, "--style", "identity")
     assert code == 2 and says in err and "index:" not in err
     assert [path.name for path in tmp_path.iterdir()] == ["film.mkv"]
+
+
+@pytest.mark.parametrize("delivers", [True, False])
+def test_a_server_that_is_lost_is_told_apart_from_a_lost_delivery(
+    delivers, film, tmp_path, pack, monkeypatch, capsys
+):
+    from pipelines.flows import run
+
+    flow = run._run_flow
+
+    def unheard(*arguments):
+        if delivers:
+            flow(*arguments)
+        raise httpx.ConnectError("All connection attempts failed")
+
+    monkeypatch.setattr(run, "_run_flow", unheard)
+    code, _, err = result(capsys, "render", film, tmp_path / "out.mp4", "--style", f"{pack}#plain")
+    assert code == (0 if delivers else 1) and "Prefect's server does not answer any more" in err
+    assert (tmp_path / "out.mp4").exists() == delivers and "fault of stylereel" not in err
 
 
 def test_a_fault_of_our_own_is_one_line_too(film, tmp_path, monkeypatch, capsys):

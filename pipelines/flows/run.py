@@ -11,9 +11,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
+
+import httpx
 
 from pipelines import manifest, progress
 from pipelines.batches import Pool
@@ -21,7 +24,7 @@ from pipelines.catalogue import TitleRun
 from pipelines.credentials import hide_secrets
 from pipelines.delivery import fetch_delivered, refuse_unwritable, stands
 from pipelines.environment import cache_folder, prefect_server_given
-from pipelines.errors import StylereelError, UsageError
+from pipelines.errors import OutageError, StylereelError, UsageError
 from pipelines.faults import patient
 from pipelines.flows.server import EmbeddedServer, answers, given_server, pointed_at
 from pipelines.indexed import source_key
@@ -69,7 +72,8 @@ def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dic
             probe(source)
             fetch_mattes(look.matte for look in (job, *job.looks))
             film = load_film(job, work, source)
-            facts = _delivered(job, work, film, source) or _in_thread(api_url, lambda: _run_flow(job, pool))
+            standing = partial(_standing, job, work, film, source)
+            facts = _unchanged(standing()) or _rendered(api_url, job, pool, standing)
             if page and facts["sha256"].encode() not in (work.store.read(PAGE) or b""):
                 _publish_page(job, work, source, film, facts)
         return {**facts, "report": _page_of(job)} if page else facts
@@ -174,8 +178,32 @@ def _leave(number: int) -> NoReturn:
     os._exit(128 + number)
 
 
-def _delivered(job: TitleJob, work: Work, film: FilmPlan, source: Path) -> dict[str, Any] | None:
-    """The facts of an earlier run, if its delivery is still there, whole and of this plan and source.
+def _unchanged(facts: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The facts of an earlier run, if there are any: nothing is left to do."""
+    if facts is None:
+        return None
+    progress.note("nothing to do: the delivery is there and whole")
+    return {**facts, "shards_rendered": 0}
+
+
+def _rendered(
+    api_url: str, job: TitleJob, pool: Pool | None, standing: Callable[[], dict[str, Any] | None]
+) -> dict[str, Any]:
+    """The facts of a new run; what it delivered stands, whether or not the server could be told of it."""
+    try:
+        return _in_thread(api_url, lambda: _run_flow(job, pool))
+    except httpx.TransportError as err:
+        facts = standing()
+        if facts is None:
+            raise OutageError(
+                "Prefect's server does not answer any more; finished shards are kept: start it and run again"
+            ) from err
+        progress.note("Prefect's server does not answer any more; the delivery stands all the same")
+        return facts
+
+
+def _standing(job: TitleJob, work: Work, film: FilmPlan, source: Path) -> dict[str, Any] | None:
+    """The facts of the delivery, if it is there, whole and of this plan and source.
 
     A plan is about pictures: a film with another sound has the same, and is assembled anew.
     """
@@ -190,8 +218,7 @@ def _delivered(job: TitleJob, work: Work, film: FilmPlan, source: Path) -> dict[
         return None
     if not manifest.finished(work.store).keys() >= set(film.shard_keys):
         return None
-    progress.note("nothing to do: the delivery is there and whole")
-    return {**facts, "shards_rendered": 0}
+    return facts
 
 
 def write_report(job: TitleJob, work: Work, plan: str) -> str:
