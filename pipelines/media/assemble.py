@@ -12,9 +12,9 @@ from av.stream import Stream
 from pipelines.errors import AssemblyError
 from pipelines.excerpt import WHOLE, Window
 from pipelines.media.carry import Timed, carry_tracks, copy_head, copy_stream, mux, open_target
-from pipelines.media.encoding import nominal_rate
+from pipelines.media.encoding import counting_rate, nominal_rate
 from pipelines.media.parts import parameter_sets, read_part
-from pipelines.media.probe import SourceInfo, open_source
+from pipelines.media.probe import SourceInfo, declared_rates, open_source
 from pipelines.media.tracks import Fate
 from pipelines.timecode import counted_at
 from pipelines.timeline import FrameRange, Timeline
@@ -50,17 +50,18 @@ def assemble(
         filmed = original.streams[info.video_index]
         picture = copy_stream(out, described.streams.video[0], filmed, window)
         picture.time_base = timeline.time_base
-        rate = nominal_rate(timeline.mean_rate)
-        # A timecode track counts in frames, and a stream of ProRes or FFV1 does not tell their rate.
-        picture.codec_context.framerate = rate
         if info.display_matrix:
             picture.set_display_matrix(info.display_matrix)
         others = carry_tracks(stack, out, original, info, fates, window, target)
         copy_head(out, original, filmed, window)
-        counted = nominal_rate(filmed.average_rate or rate)
+        rate = nominal_rate(timeline.mean_rate)
         for tags in (picture.metadata, out.metadata):
             if "timecode" in tags:
-                tags["timecode"] = counted_at(tags["timecode"], counted, rate)
+                known = declared_rates(filmed)
+                rate = counting_rate(timeline.mean_rate, *known)
+                tags["timecode"] = counted_at(tags["timecode"], counting_rate(*known, rate), rate)
+        # A timecode track counts in frames, and a stream of ProRes or FFV1 does not tell their rate.
+        picture.codec_context.framerate = rate
         mux(out, [_picture_packets(parts, timeline, picture), *others])
 
 

@@ -18,10 +18,10 @@ from pipelines.excerpt import WHOLE, Window, ends
 from pipelines.faults import is_full
 from pipelines.media.chapters import chapters_for, family_of
 from pipelines.media.decoding import packets_of
-from pipelines.media.encoding import CONTAINERS, WRITERS, nominal_rate
+from pipelines.media.encoding import CONTAINERS, WRITERS, counting_rate
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
 from pipelines.media.left_out import Place, left_out
-from pipelines.media.probe import SourceInfo, is_cover, open_source
+from pipelines.media.probe import SourceInfo, declared_rates, is_cover, open_source
 from pipelines.media.tracks import CONVERTED, DROPPED, Fate
 from pipelines.timecode import format_timecode, parse_timecode
 
@@ -186,10 +186,11 @@ def copy_head(out: OutputContainer, original: InputContainer, picture: Stream, w
 
 
 def _at_start(tags: dict[str, str], window: Window, picture: Stream) -> dict[str, str]:
-    """Tags whose timecode, if there is one, is that of the excerpt's first frame."""
+    """Tags whose timecode (Matroska's TIMECODE), if there is one, is that of the excerpt's first frame."""
+    tags = {"timecode" if key.lower() == "timecode" else key: value for key, value in tags.items()}
     if not window.elapsed or "timecode" not in tags or not picture.average_rate:
         return tags
-    rate, first = nominal_rate(picture.average_rate), tags["timecode"]
+    rate, first = counting_rate(*declared_rates(picture)), tags["timecode"]
     try:
         frame = parse_timecode(first, rate) + round(window.elapsed * rate)
         hours, mark, rest = format_timecode(frame, rate, drop=";" in first).partition(":")

@@ -171,6 +171,12 @@ def nominal_rate(mean: Fraction) -> Fraction:
     return max(mean.limit_denominator(1001), Fraction(1, 1001))
 
 
+def counting_rate(*known: Fraction | None) -> Fraction:
+    """What timecodes count by: the first standard one of some rates, since gaps alter the mean of times."""
+    rates = [nominal_rate(rate) for rate in known if rate]
+    return next((rate for rate in rates if rate in _RATES), rates[0])
+
+
 def configure_encoder(context: av.VideoCodecContext, encoding: Encoding) -> None:
     """Put an encoding into an encoder; the same for the stream that describes a part and for each segment."""
     context.width, context.height = encoding.width, encoding.height

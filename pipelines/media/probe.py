@@ -239,6 +239,12 @@ def is_cover(stream: av.stream.Stream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
+def declared_rates(video: VideoStream) -> list[Fraction]:
+    """What is said of a film's rate: the mean of its times, their common measure, and the codec's word."""
+    said = video.average_rate, video.base_rate, video.codec_context.framerate
+    return [Fraction(rate) for rate in said if rate]
+
+
 def has_captions(frame: av.VideoFrame) -> bool:
     """Whether closed captions lie inside a picture (CEA-608/708)."""
     return any(data.type == Type.A53_CC for data in frame.side_data)

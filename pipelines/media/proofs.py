@@ -173,7 +173,8 @@ def _taken(left: deque[Scanned], fate: Fate, before: Scanned) -> Scanned:
 
 def _has_timecode(delivery: Path) -> bool:
     with open_source(delivery) as made:
-        return any("timecode" in tags for tags in (made.metadata, *(each.metadata for each in made.streams)))
+        tags = [made.metadata, *(each.metadata for each in made.streams)]
+        return any(key.lower() == "timecode" for each in tags for key in each)
 
 
 def _is_stream(fate: Fate, delivery: Path) -> bool:

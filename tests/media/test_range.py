@@ -323,6 +323,38 @@ def test_the_timecode_of_a_range_is_that_of_its_first_frame(film, tmp_path):
             assert container.streams.video[0].metadata["timecode"] == wanted
 
 
+GAP, EACH_THIRD = "select='not(eq(n,5))'", "select='not(mod(n,3))'"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "rate", "frames", "tag", "first", "wanted"),
+    [
+        (".mkv", "30000/1001", "null", "01:00:00;02", 0, "01:00:00;02"),
+        (".mkv", "30000/1001", "null", "01:00:00;02", 10, "01:00:00;12"),
+        (".mkv", "30000/1001", GAP, "01:00:00;02", 10, "01:00:00;13"),
+        (".mov", "30000/1001", GAP, "01:00:00;02", 0, "01:00:00;02"),
+        (".mov", "30000/1001", GAP, "01:00:00;02", 10, "01:00:00;13"),
+        (".mov", "25", EACH_THIRD, "01:00:00:12", 0, "01:00:00:12"),
+        (".mov", "25", EACH_THIRD, "01:00:00:12", 5, "01:00:01:02"),
+    ],
+)
+def test_a_timecode_counts_as_its_source_does_whatever_is_missing(
+    tmp_path, suffix, rate, frames, tag, first, wanted
+):
+    """Matroska calls it TIMECODE; a gap alters the mean rate, not what is counted."""
+    source = tmp_path / f"film{suffix}"
+    picture = ["-f", "lavfi", "-i", f"testsrc=size=64x48:rate={rate}:duration=1", "-vf", frames]
+    coded = ["-fps_mode", "passthrough", "-c:v", "libx264", "-metadata:s:v", f"timecode={tag}"]
+    ffmpeg(*picture, *coded, str(source))
+    stop = len(index_film(source)[1].frames)
+    target, *_ = delivered(source, FrameRange(first, stop), suffix, tmp_path)
+    with av.open(str(target)) as container:
+        (found,) = (
+            value for key, value in container.streams.video[0].metadata.items() if key.lower() == "timecode"
+        )
+        assert found == wanted
+
+
 def test_the_timecode_of_a_range_of_film_in_video_is_counted_as_film(tmp_path):
     """Its 20th frame is shown 25 frames of the video later."""
     draw(tmp_path / "film.mkv", size="64x48", rate="24000/1001", shots=(24, 24), sound=False)
