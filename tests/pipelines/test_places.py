@@ -162,7 +162,7 @@ def test_a_pattern_means_the_same_in_a_store_as_on_disk(s3, tmp_path):
 def test_signed_urls_are_titles_of_a_season(served, tmp_path):
     folder, url = served
     (folder / "ep.mp4").write_bytes(b"film")
-    names = ("ep.mp4?sig=first", "ep.mp4?sig=other", "gone.mp4?sig=first")
+    names = ("ep.mp4?sig=aS1gnature", "ep.mp4?sig=An0therOne", "gone.mp4?sig=aS1gnature")
     entries = [
         {"source": f"{url}/{name}", "output": f"{tmp_path}/{number}.mp4"} for number, name in enumerate(names)
     ]
