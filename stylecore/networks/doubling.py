@@ -44,10 +44,13 @@ class DoublingConv(nn.Conv2d):
     def forward(self, x: Tensor, relu: bool = False) -> Tensor:
         return placed(self.cells(x, relu), self.around_corners)
 
-    def cells(self, x: Tensor, relu: bool = False) -> Tensor:
-        """The same before its pixels are put in their places: (N,4 outputs,H,W), around corners H+1,W+1."""
+    def cells(self, x: Tensor, relu: bool = False, room: int = 0) -> Tensor:
+        """The same before its pixels are put in their places: (N,4 outputs,H,W), around corners H+1,W+1.
+
+        `room` is how many more there are on each side: whoever needs a border writes it there.
+        """
         kernel, bias = self._composed() if self.settled is None else self.settled
-        return convolve(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, bias, relu=relu)
+        return convolve(F.pad(x, (1 + room,) * 4, mode="replicate"), kernel, bias, relu=relu)
 
     def _composed(self) -> Kernel:
         # outputs, phase down, phase right, inputs, neighbour down, neighbour right
@@ -62,20 +65,19 @@ def placed(cells: Tensor, around_corners: bool) -> Tensor:
     return pixels[..., 1:-1, 1:-1] if around_corners else pixels
 
 
-def mirrored(cells: Tensor, reach: int) -> Tensor:
-    """Cells around corners with `reach` more on each side: the picture's pixels, reflected at its border."""
-    framed = F.pad(cells, (reach,) * 4, mode="replicate")
-    pixels = framed.unflatten(1, (-1, 2, 2))
+def mirror_pixels(cells: Tensor, room: int) -> Tensor:
+    """Cells around corners with `room` more on each side, which is filled: pixels reflect at their border."""
+    pixels = cells.unflatten(1, (-1, 2, 2))
     for axis, phase in product((0, 1), (0, 1)):
-        lines, count = pixels.select(2 + axis, phase), cells.shape[2 + axis]
+        lines, count = pixels.select(2 + axis, phase), cells.shape[2 + axis] - 2 * room
         last = 2 * count - 3
-        for cell in (*range(-reach, 1), *range(count - 1, count + reach)):
+        for cell in (*range(-room, 1), *range(count - 1, count + room)):
             pixel = 2 * cell - 1 + phase
             if not 0 <= pixel <= last:
                 inside = -pixel if pixel < 0 else 2 * last - pixel
                 source = (inside + 1) // 2
-                lines.select(3 + axis, cell + reach).copy_(lines.select(3 + axis, source + reach))
-    return framed
+                lines.select(3 + axis, cell + room).copy_(lines.select(3 + axis, source + room))
+    return cells
 
 
 def on_cells(conv: nn.Conv2d) -> Kernel:

@@ -6,6 +6,7 @@ of a normalization are left out, since it takes any constant away again.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from stylecore.canvas import Drift
 from stylecore.networks.convolution import Conv, convolve, frozen, twofold
-from stylecore.networks.doubling import REPEATED, DoublingConv, mirrored, on_cells, placed
+from stylecore.networks.doubling import REPEATED, DoublingConv, mirror_pixels, on_cells, placed
 from stylecore.normalize import Norm
 
 CELL_PX = 4
@@ -92,5 +93,6 @@ class Johnson(nn.Module):
         if self.paint_cells is None:
             return self.paint(norm.activated(layer, double, x))
         kernel, bias = self.paint_cells
-        cells = mirrored(norm.activated(layer, double.cells, x), kernel.shape[-1] // 2)
-        return placed(convolve(cells, kernel, bias), around_corners=True)
+        room = kernel.shape[-1] // 2
+        cells = norm.activated(layer, partial(double.cells, room=room), x)
+        return placed(convolve(mirror_pixels(cells, room), kernel, bias), around_corners=True)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from stylecore.folding import Folding
 from stylecore.networks.convolution import Conv, convolve, twofold
-from stylecore.networks.doubling import REPEATED, SMOOTH, DoublingConv, mirrored, on_cells, placed
+from stylecore.networks.doubling import REPEATED, SMOOTH, DoublingConv, mirror_pixels, on_cells, placed
 from stylecore.normalize import FoldedNorm, FrozenNorm, SurveyNorm
 from stylecore.pack import blank_pack
 
@@ -77,7 +77,8 @@ def test_cells_around_corners_are_convolved_as_their_pixels_are(taps, size):
     with torch.no_grad():
         expected = conv(F.relu(doubling(x)))
         kernel, bias = on_cells(conv)
-        cells = mirrored(doubling.cells(x, relu=True), kernel.shape[-1] // 2)
+        room = kernel.shape[-1] // 2
+        cells = mirror_pixels(doubling.cells(x, relu=True, room=room), room)
         made = placed(convolve(cells, kernel, bias), around_corners=True)
     assert made.shape == expected.shape == (2, 3, 2 * size[0], 2 * size[1])
     assert torch.allclose(made, expected, atol=1e-4)
