@@ -12,7 +12,7 @@ from pipelines.errors import UsageError
 from pipelines.jobs import Look, Season, SeasonTitles, TitleJob
 from pipelines.media.pictures import check_pattern, is_sequence
 from pipelines.overwriting import inputs_of, refuse_among_pictures, refuse_overwriting
-from pipelines.storage import absolute_url
+from pipelines.places import absolute_url
 from pipelines.timecode import parse_span
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
 from stylecore.errors import StyleError

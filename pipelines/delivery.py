@@ -16,7 +16,8 @@ from pipelines.media.pictures import index_name, is_left_by_systems, is_of_deliv
 from pipelines.media.prove_pictures import conform_pictures
 from pipelines.prepare import FilmPlan
 from pipelines.sequence import write_sequence
-from pipelines.storage import find_files, split_url
+from pipelines.sources import find_files
+from pipelines.storage import split_url
 from stylecore.digest import file_sha256
 
 

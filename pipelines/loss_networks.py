@@ -2,7 +2,8 @@
 
 from pipelines.environment import cache_folder
 from pipelines.errors import UsageError
-from pipelines.storage import absolute_url, fetch_source
+from pipelines.places import absolute_url
+from pipelines.sources import fetch_source
 from stylecore.encoders import (
     LAYOUTS,
     PUBLISHED,

@@ -18,7 +18,8 @@ from pipelines.media.frames import FrameReader
 from pipelines.media.probe import probe
 from pipelines.media.scan import as_shown
 from pipelines.planes import frame_planes, yuv_format
-from pipelines.storage import Store, fetch_source, local_file
+from pipelines.sources import fetch_source
+from pipelines.storage import Store, local_file
 from pipelines.timeline import FrameRange
 from stylecore.catalog import is_picture
 from stylecore.color import luma

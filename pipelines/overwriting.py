@@ -7,7 +7,8 @@ from pipelines.credentials import hide_secrets
 from pipelines.errors import UsageError
 from pipelines.jobs import TitleJob
 from pipelines.media.pictures import is_sequence
-from pipelines.storage import absolute_url, local_file, split_url
+from pipelines.places import absolute_url
+from pipelines.storage import local_file, split_url
 from stylecore.catalog import is_pack, style_files
 
 

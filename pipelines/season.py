@@ -18,7 +18,9 @@ from pipelines.looks import film_keys, style_digest
 from pipelines.manifest import load_json
 from pipelines.media.pictures import index_name, is_sequence
 from pipelines.overwriting import refuse_among_pictures
-from pipelines.storage import Found, Store, find_files, is_pattern, split_url
+from pipelines.places import is_pattern
+from pipelines.sources import Found, find_files
+from pipelines.storage import Store, split_url
 from stylecore.spec import ENGINE_VERSION
 
 FILM_SUFFIXES = frozenset(

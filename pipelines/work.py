@@ -24,7 +24,8 @@ from pipelines.looks import looks_mark
 from pipelines.manifest import OK, WITHDRAWN, ShardResult
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan, plan_film, refuse_by_head
-from pipelines.storage import Store, fetch_source
+from pipelines.sources import fetch_source
+from pipelines.storage import Store
 from pipelines.store_errors import explained
 from stylecore.digest import file_sha256
 

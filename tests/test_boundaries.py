@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob("stylecore/**/*.py"), *ROOT.glob("pipelines/**/*.py")])
 ONLY_IN = {
     "prefect": "pipelines/flows/",
-    "fsspec": ("pipelines/storage.py", "pipelines/transfer.py"),
+    "fsspec": ("pipelines/places.py", "pipelines/transfer.py"),
     "pyarrow": ("pipelines/tables.py", "pipelines/schema.py"),
     "ffmpeg": "pipelines/media/ffmpeg.py",
     "imageio_ffmpeg": "pipelines/media/ffmpeg.py",
@@ -70,11 +70,10 @@ def test_the_engine_neither_prints_nor_chooses_a_device():
 
 
 def test_media_knows_no_storage_flows_or_styles():
+    storage = ("pipelines.places", "pipelines.storage", "pipelines.sources", "pipelines.manifest")
     for file in ROOT.glob("pipelines/media/*.py"):
         for name in imports(file):
-            assert not name.startswith(
-                ("stylecore", "pipelines.flows", "pipelines.storage", "pipelines.manifest")
-            )
+            assert not name.startswith(("stylecore", "pipelines.flows", *storage))
 
 
 def test_imports_run_one_way():

@@ -15,7 +15,8 @@ from pipelines.commands.train import pictures_to_learn_on
 from pipelines.display import Display
 from pipelines.loss_networks import file_of, find_encoder
 from pipelines.overwriting import check_place
-from pipelines.storage import absolute_url, split_url
+from pipelines.places import absolute_url
+from pipelines.storage import split_url
 from stylecore.training.distill import Distiller, DistillSpec
 from stylecore.training.distill import distill as distill_steps
 

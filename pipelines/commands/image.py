@@ -19,7 +19,8 @@ from pipelines.errors import UsageError
 from pipelines.loss_networks import find_encoder
 from pipelines.media.animation import ANIMATIONS
 from pipelines.overwriting import refuse_overwriting
-from pipelines.storage import absolute_url, fetch_source
+from pipelines.places import absolute_url
+from pipelines.sources import fetch_source
 from pipelines.studio import Studio
 from stylecore.catalog import find_style, parse_reference, style_files
 from stylecore.criterion import Region, Style, Wishes

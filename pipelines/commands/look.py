@@ -17,9 +17,9 @@ from pipelines.errors import UsageError
 from pipelines.looks import style_digest
 from pipelines.media.frames import FrameReader
 from pipelines.overwriting import refuse_overwriting
+from pipelines.places import absolute_url
 from pipelines.planes import frame_planes, yuv_format
 from pipelines.prepare import FilmPlan
-from pipelines.storage import absolute_url
 from pipelines.studio import publish_picture
 from pipelines.work import find_source, load_film, open_work
 from stylecore.catalog import (

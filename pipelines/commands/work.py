@@ -23,8 +23,10 @@ from pipelines.credentials import hide_secrets
 from pipelines.errors import StylereelError, UsageError
 from pipelines.flows.run import write_report
 from pipelines.jobs import TitleJob
+from pipelines.places import absolute_url
 from pipelines.selection import Piece, load_pieces, settled, standing_parts
-from pipelines.storage import Store, absolute_url, find_files
+from pipelines.sources import find_files
+from pipelines.storage import Store
 from pipelines.timeline import FrameRange
 from pipelines.work import Work, erase, latest_job, lock_work, open_work
 

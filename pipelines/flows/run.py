@@ -36,7 +36,8 @@ from pipelines.media.pictures import is_sequence
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan
 from pipelines.review import PAGE, SHEET, show_frames, shown_frames, write_page, write_sheet
-from pipelines.storage import check_source, local_file
+from pipelines.sources import check_source
+from pipelines.storage import local_file
 from pipelines.work import (
     Work,
     clear_scratch,

@@ -19,7 +19,8 @@ from pipelines.errors import InputError, OutageError, StorageError
 from pipelines.faults import patient
 from pipelines.progress import LOGGER, Advance, Stage
 from pipelines.season import expand
-from pipelines.storage import Store, fetch_source, find_files
+from pipelines.sources import fetch_source, find_files
+from pipelines.storage import Store
 from pipelines.work import forget_others, lock_work, open_work
 
 CONTENT = bytes(range(256)) * 40_000

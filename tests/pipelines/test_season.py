@@ -11,7 +11,8 @@ from pipelines.config import load_season_file, make_season
 from pipelines.errors import UsageError
 from pipelines.manifest import save_json
 from pipelines.season import expand, settled, take_stock
-from pipelines.storage import Found, Store
+from pipelines.sources import Found
+from pipelines.storage import Store
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from pipelines.credentials import hide_secrets
 from pipelines.errors import InputError, StorageError
 from pipelines.manifest import FAILED, OK, WITHDRAWN, ShardResult
 from pipelines.plan import plan_segments, plan_shards
-from pipelines.storage import Store, fetch_source, split_url
+from pipelines.sources import fetch_source
+from pipelines.storage import Store, split_url
 from pipelines.store_errors import explained
 from pipelines.timeline import shots_from_cuts
 
