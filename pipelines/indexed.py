@@ -7,7 +7,7 @@ from pipelines import disk, manifest, progress
 from pipelines.environment import cache_folder
 from pipelines.media.index import FilmIndex
 from pipelines.media.indexing import Indexing
-from pipelines.media.probe import SourceInfo
+from pipelines.media.source_info import SourceInfo
 from pipelines.storage import Store
 from stylecore.digest import file_sha256
 

@@ -6,7 +6,7 @@ from av import VideoFrame
 from pipelines.media.colour import Colour
 from pipelines.media.encoding import Encoding
 from pipelines.media.layouts import PixelLayout, PlaneArray, plane_arrays
-from pipelines.media.probe import SourceInfo
+from pipelines.media.source_info import SourceInfo
 from stylecore.bus import Planes
 from stylecore.light import Dynamic
 from stylecore.orientation import Orientation

@@ -17,9 +17,9 @@ from pipelines.media.encoding import Encoding, encode_parts, make_encoding, refu
 from pipelines.media.fitting import fit
 from pipelines.media.index import FilmIndex
 from pipelines.media.pictures import Pictures, is_sequence, make_pictures
-from pipelines.media.probe import SourceInfo
 from pipelines.media.scan import as_shown, field_order, needed
 from pipelines.media.shots import find_cuts
+from pipelines.media.source_info import SourceInfo
 from pipelines.media.tracks import DROPPED, Fate, decide, decide_for_excerpt, decide_for_pictures
 from pipelines.plan import Shard, cut_shards, plan_segments, plan_shards, usual_shard_frames
 from pipelines.planes import painted_format, yuv_format

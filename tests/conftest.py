@@ -18,7 +18,8 @@ from pipelines.flows.server import START_SECONDS, EmbeddedServer, answers, point
 from pipelines.media.frames import FrameReader
 from pipelines.media.index import FilmIndex
 from pipelines.media.indexing import Indexing
-from pipelines.media.probe import SourceInfo, probe
+from pipelines.media.probe import probe
+from pipelines.media.source_info import SourceInfo
 from stylecore.encoders import LAYOUTS, Encoder
 from stylecore.pack import blank_pack, save_pack
 

@@ -21,7 +21,8 @@ from pipelines.media.decoding import packets_of
 from pipelines.media.encoding import CONTAINERS, WRITERS, counting_rate
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
 from pipelines.media.left_out import Place, left_out
-from pipelines.media.probe import SourceInfo, declared_rates, is_cover, open_source
+from pipelines.media.opening import declared_rates, is_cover, open_source
+from pipelines.media.source_info import SourceInfo
 from pipelines.media.tracks import CONVERTED, DROPPED, Fate
 from pipelines.timecode import format_timecode, parse_timecode
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from pipelines.errors import ConformError
 from pipelines.excerpt import WHOLE, Window
 from pipelines.media.encoding import container_of
-from pipelines.media.probe import SourceInfo, open_source
+from pipelines.media.opening import open_source
 from pipelines.media.proofs import TrackProof, prove_head, prove_tracks, scan, worst_error
+from pipelines.media.source_info import SourceInfo
 from pipelines.media.tracks import Fate
 from pipelines.timeline import Timeline
 

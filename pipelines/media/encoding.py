@@ -14,7 +14,7 @@ from pipelines.media.codecs import CODECS, encoder_options
 from pipelines.media.colour import Colour
 from pipelines.media.fitting import EncodeSpec, Fit, fit
 from pipelines.media.layouts import PixelLayout, known_layout
-from pipelines.media.probe import SourceInfo
+from pipelines.media.source_info import SourceInfo
 from pipelines.timeline import Timeline
 
 CONTAINERS = {".mp4": "mov/mp4", ".m4v": "mov/mp4", ".mov": "mov/mp4", ".mkv": "matroska/webm"}

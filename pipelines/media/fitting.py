@@ -7,7 +7,7 @@ from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS, PRESETS
 from pipelines.media.colour import BT709, LIMITED, STANDARD, Colour
 from pipelines.media.layouts import PixelLayout, known_layout, layout_name
-from pipelines.media.probe import SourceInfo
+from pipelines.media.source_info import SourceInfo
 
 DEPTHS = (8, 10, 12)
 HDR = ("keep", "sdr")

@@ -11,8 +11,8 @@ from pipelines.media.fields import Picture
 from pipelines.media.index import FilmIndex
 from pipelines.media.ladder import FRAME_HEAD, Proofs, Run, send_fields, send_frames
 from pipelines.media.layouts import plane_arrays
-from pipelines.media.probe import SourceInfo
 from pipelines.media.scan import needed
+from pipelines.media.source_info import SourceInfo
 from pipelines.timeline import FrameRange
 
 

@@ -18,8 +18,8 @@ from pipelines.media.clock import REORDER, Clock, ClockError, mend
 from pipelines.media.damage import in_order, lost_before
 from pipelines.media.index import FilmIndex, FrameFacts, PacketFacts
 from pipelines.media.observe import FrameSeen, PacketSeen, observe
-from pipelines.media.probe import BROADCAST, SourceInfo
 from pipelines.media.shots import cut_scores
+from pipelines.media.source_info import BROADCAST, SourceInfo
 from pipelines.timeline import Timeline
 
 MAX_FRAMES = 4_000_000

@@ -23,7 +23,8 @@ from pipelines.media.decoding import checksum, frames_of, is_end, packets_of
 from pipelines.media.deinterlace import Window, make_pictures, split_fields
 from pipelines.media.fields import Picture
 from pipelines.media.layouts import plane_arrays
-from pipelines.media.probe import SourceInfo, configure, open_source
+from pipelines.media.opening import configure, open_source
+from pipelines.media.source_info import SourceInfo
 from pipelines.timeline import FrameRange
 
 NOWHERE = -(2**63)

@@ -11,7 +11,8 @@ from av.stream import Discard
 from pipelines.media.damage import in_order
 from pipelines.media.decoding import packets_of
 from pipelines.media.encoding import CONTAINERS
-from pipelines.media.probe import BROADCAST, SourceInfo, open_source
+from pipelines.media.opening import open_source
+from pipelines.media.source_info import BROADCAST, SourceInfo
 
 DAMAGED, HIDDEN = "damaged packets", "packets that an edit list hides"
 _ADTS_HEAD_BYTES = 7

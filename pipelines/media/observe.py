@@ -16,8 +16,10 @@ from pipelines.media.colour import other_light
 from pipelines.media.decoding import checksum, frames_of, is_end, packets_of
 from pipelines.media.fields import NO_FIELDS, FieldOrder, Lines, compare_fields, take_lines
 from pipelines.media.layouts import plane_arrays
-from pipelines.media.probe import SourceInfo, configure, has_captions, open_source
+from pipelines.media.opening import configure, open_source
+from pipelines.media.probe import has_captions
 from pipelines.media.shots import Signature, change, sign
+from pipelines.media.source_info import SourceInfo
 
 
 @dataclass(frozen=True, slots=True)

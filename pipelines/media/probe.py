@@ -3,36 +3,27 @@
 import json
 import re
 import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.container import InputContainer
 from av.sidedata.sidedata import Type
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
-from PIL import Image, UnidentifiedImageError
 
-from pipelines.errors import InputError, UnreadError
+from pipelines.errors import InputError
 from pipelines.media.child import Message, limit_memory, read_in_child
-from pipelines.media.colour import CHROMA_SITES, DOLBY_VISION, UNSPECIFIED, Colour, read_colour
+from pipelines.media.colour import CHROMA_SITES, DOLBY_VISION, UNSPECIFIED, read_colour
 from pipelines.media.decoding import frames_of, packets_of
 from pipelines.media.ffmpeg import described
-from pipelines.media.layouts import HANDLED, PixelLayout, find_layout, known_layout, planar_name
+from pipelines.media.layouts import HANDLED, find_layout, planar_name
+from pipelines.media.opening import CONTAINERS, MAX_PIXELS, configure, is_cover, open_source
 from pipelines.media.plain import revive
+from pipelines.media.source_info import BROADCAST, WIDEST_PIXEL_BYTES, SourceInfo, Track, turn_of
 
-MAX_PIXELS = 8192 * 8192
 MAX_STREAMS = 64
-_WIDEST_PIXEL_BYTES = 8
-_OPEN = {
-    "protocol_whitelist": "file",
-    # Playlists, images and scripts are media to ffmpeg too; none of them may come in as a film.
-    "format_whitelist": "mov,mp4,matroska,webm,mpegts,mpeg,avi,asf,flv,ogg,mxf,nut,h264,hevc,wav,mp3,flac",
-}
-CONTAINERS = "mp4, mov, mkv, webm, ts, mpg and avi"
 HANDLED_FORMATS = {
     "mov": "mov/mp4",
     "matroska": "matroska/webm",
@@ -40,109 +31,6 @@ HANDLED_FORMATS = {
     "mpeg": "MPEG-PS",
     "avi": "AVI",
 }
-BROADCAST = ("MPEG-TS", "MPEG-PS")
-
-
-Turn = tuple[bool, bool, bool]
-"""How to hold a stored picture: transposed first, then mirrored across, then down."""
-
-
-@dataclass(frozen=True)
-class Track:
-    """One stream of the source. `kind`: video, audio, subtitle, data or attachment."""
-
-    index: int
-    kind: str
-    codec: str
-    language: str
-    title: str
-    role: str
-    """`cover`, `chapters` (the text track behind mp4 chapters), `timecode`, or nothing special."""
-
-
-@dataclass(frozen=True)
-class SourceInfo:
-    """What a film is before it is decoded."""
-
-    container: str
-    """One of the families in HANDLED_FORMATS."""
-    video_index: int
-    codec: str
-    width: int
-    height: int
-    pixel_format: str
-    """Of the planes that frames are read as; `stored_format` may hold the same samples packed."""
-    stored_format: str
-    sample_aspect: Fraction
-    """Width of a pixel over its height; 0 when the source does not say."""
-    time_base: Fraction
-    colour: Colour
-    frames_declared: int
-    """Frames the container claims; 0 when it does not say."""
-    duration_declared: Fraction
-    """Seconds the container claims; 0 when it does not say."""
-    rate_declared: Fraction
-    """Frames per second the container claims; 0 when it does not say. Only for films without timestamps."""
-    tracks: tuple[Track, ...]
-    chapters: int
-    display_matrix: tuple[int, ...] = ()
-    """Nine numbers that say how the picture is to be held, as ffmpeg stores them; none if upright."""
-    unread_alpha: bool = False
-    """Whether the film has an alpha channel that is not read: VP8 and VP9 keep it as a picture of its own."""
-    captions: bool = False
-    """Whether the picture carries closed captions (CEA-608/708), which are no track of their own."""
-    clock_start: Fraction = Fraction(0)
-    """Seconds at which the container's clock begins, where that is a broadcaster's and means nothing."""
-    crop: str = ""
-    """Pixels that the container, not the codec, wants cut off: `left/right/top/bottom`; empty if none."""
-    projection: str = ""
-    """What the container says of a picture around one or for two eyes, in ffmpeg's words; empty if flat."""
-
-    @property
-    def turn(self) -> Turn:
-        """How a stored frame is to be held."""
-        turn = turn_of(self.display_matrix)
-        assert turn is not None, "probing refuses other angles"
-        return turn
-
-    @property
-    def layout(self) -> PixelLayout:
-        """What the planes of a frame are."""
-        return known_layout(self.pixel_format)
-
-    @property
-    def picture_bytes(self) -> int:
-        """The most that a frame takes in memory."""
-        return self.width * self.height * _WIDEST_PIXEL_BYTES
-
-    @property
-    def states_duration(self) -> bool:
-        """Whether the container has its length in its head; of others it is only guessed."""
-        return self.container in ("mov/mp4", "matroska/webm") and self.duration_declared > 0
-
-
-@contextmanager
-def open_source(path: Path) -> Iterator[InputContainer]:
-    """The container for reading; every way it can fail to open becomes an InputError that says why."""
-    try:
-        container = av.open(str(path.absolute()), container_options=_OPEN, buffer_size=1 << 20)
-    except (av.FFmpegError, OSError, ValueError) as err:
-        kind = InputError if path.exists() else UnreadError
-        raise kind(_why_unreadable(path, err)) from err
-    with container:
-        yield container
-
-
-def configure(stream: VideoStream, single_threaded: bool = False) -> VideoCodecContext:
-    """Decoder settings under which the same packet gives the same frame in every build and everywhere.
-
-    Of a damaged film only a decoder of a single thread does: others conceal with what happens to be there.
-    """
-    context = stream.codec_context
-    context.thread_type = "NONE" if single_threaded else "AUTO"
-    context.flags |= av.codec.context.Flags.unaligned | av.codec.context.Flags.bitexact
-    context.options = {"idct": "simple", "max_pixels": str(MAX_PIXELS)}
-    return context
 
 
 def probe(path: Path) -> SourceInfo:
@@ -234,17 +122,6 @@ def _main_video(path: Path, container: InputContainer) -> VideoStream:
     return max(flagged or films, key=lambda stream: stream.width * stream.height)
 
 
-def is_cover(stream: av.stream.Stream) -> bool:
-    """Whether a video stream is the picture on the box, not the film."""
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-def declared_rates(video: VideoStream) -> list[Fraction]:
-    """What is said of a film's rate: the mean of its times, their common measure, and the codec's word."""
-    said = video.average_rate, video.base_rate, video.codec_context.framerate
-    return [Fraction(rate) for rate in said if rate]
-
-
 def has_captions(frame: av.VideoFrame) -> bool:
     """Whether closed captions lie inside a picture (CEA-608/708)."""
     return any(data.type == Type.A53_CC for data in frame.side_data)
@@ -255,7 +132,7 @@ def _first_frame(path: Path, container: InputContainer, video: VideoStream) -> a
         raise InputError(
             f"{path.name}: {video.width}x{video.height} is over the limit of {MAX_PIXELS} pixels"
         )
-    limit_memory(video.width * video.height * _WIDEST_PIXEL_BYTES)
+    limit_memory(video.width * video.height * WIDEST_PIXEL_BYTES)
     for packet in packets_of(container, video):
         if packet.has_sidedata("encryption_info"):
             raise InputError(f"{path.name}: protected against copying (DRM); it cannot be processed")
@@ -281,19 +158,6 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...]:
     return struct.unpack("<9i", bytes(held)) if held else ()
 
 
-def turn_of(matrix: Sequence[int]) -> Turn | None:
-    """Quarter turns and mirrors of a display matrix (ISO 14496-12, 8.2.2); None for any other angle.
-
-    A stored pixel (x, y) is seen at (a x + c y, b x + d y), pushed back into the picture.
-    """
-    a, b, _, c, d = [(value > 0) - (value < 0) for value in matrix[:5]] or (1, 0, 0, 0, 1)
-    if abs(a) and abs(d) and not b and not c:
-        return False, a < 0, d < 0
-    if abs(b) and abs(c) and not a and not d:
-        return True, c < 0, b < 0
-    return None
-
-
 def _refuse_unhandled(path: Path, info: SourceInfo, first: av.VideoFrame) -> None:
     reason = _unhandled(info, first)
     if reason:
@@ -315,20 +179,3 @@ def _unhandled(info: SourceInfo, first: av.VideoFrame) -> str:
     if min(info.width, info.height) < 16:
         return f"the picture is {info.width}x{info.height}, under 16 pixels"
     return ""
-
-
-def _why_unreadable(path: Path, err: Exception) -> str:
-    if not path.exists():
-        return f"{path}: not found"
-    if path.is_dir():
-        return f"{path}: a folder, not a film"
-    if isinstance(err, PermissionError):
-        return f"{path}: may not be read (permission denied)"
-    if path.stat().st_size == 0:
-        return f"{path.name}: empty (0 bytes); the copy failed"
-    try:
-        with Image.open(path) as picture:
-            return f"{path.name}: a picture ({picture.format}), not a film"
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
-        pass
-    return f"{path.name}: not a film that can be read ({CONTAINERS}); damaged, cut short or not media"

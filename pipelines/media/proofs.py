@@ -17,7 +17,8 @@ from pipelines.media.chapters import chapters_for, family_of, spans
 from pipelines.media.decoding import packets_of
 from pipelines.media.encoding import CONTAINERS
 from pipelines.media.left_out import Place, left_out
-from pipelines.media.probe import SourceInfo, is_cover, open_source
+from pipelines.media.opening import is_cover, open_source
+from pipelines.media.source_info import SourceInfo
 from pipelines.media.tracks import DROPPED, KEPT, Fate
 
 _CUE_TOLERANCE = Fraction(1, 500)

@@ -16,9 +16,9 @@ from pipelines.media.assemble import PartFile
 from pipelines.media.conform import ConformReport
 from pipelines.media.encoding import Encoding
 from pipelines.media.pictures import Pictures, Rgb, read_picture
-from pipelines.media.probe import SourceInfo
 from pipelines.media.proofs import prove_head, prove_tracks, scan
 from pipelines.media.rgb import Picture, coded_light, rgb_of
+from pipelines.media.source_info import SourceInfo
 from pipelines.media.tracks import Fate
 from pipelines.timeline import Timeline
 

@@ -4,8 +4,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.media.colour import Colour
 from pipelines.media.layouts import PlaneArray, known_layout, planar_name, plane_arrays
-from pipelines.media.probe import Colour, Turn
+from pipelines.media.source_info import Turn
 
 # Kr and Kb of ITU-R BT.709, BT.601 and BT.2020 (H.273, 8.3).
 _WEIGHTS = {"bt709": (0.2126, 0.0722), "bt601": (0.299, 0.114), "bt2020": (0.2627, 0.0593)}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.media.encoding import container_of, held_codecs
-from pipelines.media.probe import SourceInfo, Track
+from pipelines.media.source_info import SourceInfo, Track
 
 KEPT, CONVERTED, DROPPED = "kept", "converted", "dropped"
 

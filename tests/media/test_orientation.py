@@ -8,7 +8,8 @@ from conftest import draw, ffmpeg, index_film
 from pipelines.errors import InputError
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
-from pipelines.media.probe import probe, turn_of
+from pipelines.media.probe import probe
+from pipelines.media.source_info import turn_of
 from pipelines.planes import frame_planes, yuv_format
 from stylecore.images import load_picture
 from stylecore.parts import apply_change

@@ -33,8 +33,9 @@ from pipelines.media.frames import FrameReader
 from pipelines.media.index import FilmIndex, FrameFacts, PacketFacts
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.parts import PartFacts, write_part
-from pipelines.media.probe import SourceInfo, probe
+from pipelines.media.probe import probe
 from pipelines.media.shots import cut_scores
+from pipelines.media.source_info import SourceInfo
 from pipelines.prepare import FilmPlan, plan_film
 from pipelines.storage import Store
 from pipelines.timeline import FrameRange, Timeline
