@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from operator import attrgetter
 from pathlib import PurePosixPath
 
 from pipelines.catalogue import DELIVERED, TitleRun, latest, runs
@@ -31,6 +32,8 @@ _MADE = ("parts", "scratch")
 """Folders of a work that hold films."""
 _HOW = {"source", "work", "device", "batch", "shard_frames", "at_once"}
 """What a job says of how it is computed; the delivery is the same."""
+_PLACES = {"output": attrgetter("place"), "work": attrgetter("work")}
+"""By option, what a title must have for itself."""
 
 
 @dataclass(frozen=True)
@@ -148,17 +151,16 @@ def _filled(pattern: str, url: str) -> str:
 
 
 def _refused_if_shared(title: Title, titles: Sequence[Title]) -> Title:
-    """Two titles in one place would overwrite each other: both are refused."""
+    """Two titles in one place would overwrite each other, or each other's parts: both are refused."""
     if title.job is None:
         return title
-    place = title.job.place
-    others = [one.name for one in titles if one.job and one.job.place == place and one is not title]
-    if not others:
-        return title
-    fault = UsageError(
-        f"{hide_secrets(place)}: {others[0]} would go there too; put {{folder}} into `output:` or name one"
-    )
-    return replace(title, job=None, fault=fault)
+    for option, place_of in _PLACES.items():
+        place = place_of(title.job)
+        others = [one.name for one in titles if one.job and one is not title and place_of(one.job) == place]
+        if others:
+            told = f"{others[0]} would go there too; put {{folder}} or {{stem}} into `{option}:` or name one"
+            return replace(title, job=None, fault=UsageError(f"{hide_secrets(place)}: {told}"))
+    return title
 
 
 def identity_of(job: TitleJob) -> str:

@@ -74,6 +74,8 @@ def test_two_titles_in_one_place_are_both_refused_and_a_folder_tells_them_apart(
     shared = expand(season_of("eps/"))
     assert [title.job is None for title in shared] == [True, False, True]
     assert "e01.mp4 would go there too" in str(shared[0].fault)
+    parts = expand(season_of("eps/*.mkv", "eps/*.mp4", work="night"))
+    assert all("would go there too" in str(title.fault) and "`work:`" in str(title.fault) for title in parts)
     apart = expand(season_of("eps/", output="out/{folder}/{stem}.mp4"))
     assert all(title.job for title in apart)
     assert apart[2].job.output == f"{place}/out/extra/e01.mp4"
