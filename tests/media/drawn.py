@@ -1,23 +1,28 @@
 """Films that several tests draw, and the road of the media rooms alone: no flow, no engine."""
 
+from functools import cache
 from pathlib import Path
 
 from conftest import draw, ffmpeg, index_film
 
+from pipelines.excerpt import WHOLE, excerpt
 from pipelines.media.assemble import PartFile, assemble
+from pipelines.media.conform import conform
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.frames import FrameReader
 from pipelines.media.parts import write_part
 from pipelines.media.scan import as_shown
 from pipelines.media.shots import find_cuts
-from pipelines.media.tracks import decide
-from pipelines.plan import plan_segments, plan_shards
+from pipelines.media.tracks import decide, decide_for_excerpt
+from pipelines.plan import cut_shards, plan_segments, plan_shards
 from pipelines.planes import frame_planes, painted_arrays, painted_format, yuv_format
-from pipelines.timeline import shots_from_cuts
+from pipelines.timeline import FrameRange, shots_from_cuts
 from stylecore.refit import refit
 
+MASTER = EncodeSpec(lossless=True)
 X264 = ["-c:v", "libx264", "-crf", "20"]
+indexed = cache(index_film)
 # name -> how it is drawn: codecs, sizes, sampling, clocks.
 FILMS = {
     "film.mp4": {},
@@ -154,3 +159,31 @@ def rendered(films: Path, name: str, suffix: str, folder: Path, spec: EncodeSpec
     target = folder / f"out{suffix}"
     assemble(parts, index.timeline, source, info, fates, target)
     return target, source, info, index, crcs, fates, parts
+
+
+def delivered(films, name, suffix, folder, **spec):
+    """A film painted by nothing, and the report of its delivery, which conforms."""
+    made = rendered(films, name, suffix, folder, EncodeSpec(preset="ultrafast", **spec))
+    target, source, info, index, crcs, fates, _ = made
+    return target, conform(target, source, info, index.timeline, crcs, fates, WHOLE)
+
+
+def delivered_range(source, frames, suffix, folder, spec=MASTER):
+    """The identity pipeline of the media rooms alone, for a range."""
+    info, index, reader = indexed(source)
+    encoding = make_encoding(spec, info, index.timeline, suffix)
+    shots = shots_from_cuts([30, 56], len(index.frames))
+    parts, crcs = [], []
+    for shard in cut_shards(plan_shards(plan_segments(shots), 40), frames):
+        path = folder / f"{shard.number}{encoding.part_suffix}"
+        made = (fitted(frame, info, encoding) for frame in reader.read(shard.frames))
+        facts = write_part(path, shard.segments, made, encoding)
+        shown = FrameRange(shard.frames.start - frames.start, shard.frames.stop - frames.start)
+        parts.append(PartFile(path, shown, facts.reorder))
+        crcs += facts.packet_crcs
+    fates = decide_for_excerpt(decide(info, suffix))
+    timeline, window = excerpt(index.timeline, frames)
+    target = folder / f"out{suffix}"
+    assemble(parts, timeline, source, info, fates, target, window)
+    report = conform(target, source, info, timeline, crcs, fates, window)
+    return target, index, report, (info, timeline, crcs, fates, window)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import av
 import pytest
 from conftest import draw, ffmpeg, index_film
-from drawn import rendered
+from drawn import delivered, rendered
 from PIL import Image
 
 from pipelines.config import make_job
@@ -15,7 +15,6 @@ from pipelines.device import resolve_device
 from pipelines.errors import ConformError, UsageError
 from pipelines.excerpt import WHOLE
 from pipelines.media.assemble import assemble
-from pipelines.media.codecs import CODECS
 from pipelines.media.conform import conform
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
@@ -23,19 +22,11 @@ from pipelines.media.probe import probe
 from pipelines.media.proofs import scan
 from pipelines.media.tracks import DROPPED, KEPT, decide
 from pipelines.prepare import plan_film
-from pipelines.timecode import counted_at
 
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory):
     return tmp_path_factory.mktemp("containers")
-
-
-def delivered(films, name, suffix, folder, **spec):
-    """The delivery, proved."""
-    made = rendered(films, name, suffix, folder, EncodeSpec(preset="ultrafast", **spec))
-    target, source, info, index, crcs, fates, _ = made
-    return target, conform(target, source, info, index.timeline, crcs, fates, WHOLE)
 
 
 CHAPTERS = {
@@ -212,104 +203,6 @@ def test_a_picture_for_two_eyes_is_told_of(tmp_path):
     assert info.projection == "stereo 3d, side by side"
     encoding = make_encoding(EncodeSpec(), info, index.timeline, ".mkv")
     assert "the picture is marked stereo 3d, side by side: delivered whole, unmarked" in encoding.notes
-
-
-@pytest.mark.parametrize("codec", ["h265", "prores"])
-def test_a_timecode_track_is_kept_whatever_the_codec(tmp_path, codec):
-    """A stream of ProRes does not tell its rate, and the muxer left the track out without a word."""
-    draw(tmp_path / "plain.mp4", size="64x48", rate="30000/1001", shots=(40,), sound=False)
-    start = ["-c", "copy", "-timecode", "01:00:00;00"]
-    ffmpeg("-i", str(tmp_path / "plain.mp4"), *start, str(tmp_path / "film.mov"))
-    target, report = delivered(tmp_path, "film.mov", ".mov", tmp_path, codec=codec)
-    assert [proof.action for proof in report.tracks] == [KEPT]
-    with av.open(str(target)) as made:
-        assert [each.metadata.get("timecode") for each in made.streams] == ["01:00:00;00"] * 2
-
-
-@pytest.fixture(scope="module")
-def wide(films):
-    """Three frames, whose pixels are not square."""
-    ffmpeg(
-        *("-f", "lavfi", "-i", "testsrc2=size=64x64:rate=24:duration=0.125,setsar=16/11,format=yuv420p"),
-        *("-c:v", "libx264", str(films / "wide.mp4")),
-    )
-    return films / "wide.mp4"
-
-
-@pytest.mark.parametrize(
-    ("codec", "suffix"), [(name, suffix) for name, codec in CODECS.items() for suffix in codec.suffixes]
-)
-def test_every_codec_goes_into_its_containers_with_the_shape_of_pixels(wide, tmp_path, codec, suffix):
-    target, report = delivered(wide.parent, wide.name, suffix, tmp_path, codec=codec)
-    info, index, _ = index_film(wide)
-    notes = make_encoding(EncodeSpec(codec), info, index.timeline, suffix).notes
-    told_of = f"{codec} in mkv does not say that pixels are 16/11 as wide as high" in notes
-    assert report.frames == 3 and (probe(target).sample_aspect == Fraction(16, 11)) != told_of
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
-def test_apples_players_take_the_h265_of_every_picture(wide, tmp_path, suffix):
-    small = ["-f", "lavfi", "-i", "testsrc2=size=32x32:rate=24:duration=0.125", "-map", "0", "-map", "1"]
-    coded = ["-c:v", "libx265", "-x265-params", "log-level=none", "-disposition:v:1", "0"]
-    ffmpeg("-i", str(wide), *small, *coded, str(tmp_path / "two.mkv"))
-    target, _ = delivered(tmp_path, "two.mkv", suffix, tmp_path, codec="h265")
-    with av.open(str(target)) as made:
-        assert [stream.codec_context.codec_tag for stream in made.streams] == ["hvc1", "hvc1"]
-
-
-@pytest.mark.parametrize(
-    ("coded", "suffix", "name", "tag"),
-    [
-        (["-c:v:1", "libtheora"], ".mkv", "theora", ""),
-        (["-c:v:1", "libsvtav1"], ".mp4", "libdav1d", "av01"),
-        (["-c:v:1", "prores_ks", "-profile:v:1", "3"], ".mov", "prores", "apch"),
-        (["-c:v:1", "prores_ks", "-profile:v:1", "4"], ".mov", "prores", "ap4h"),
-        (["-c:v:1", "prores_ks", "-profile:v:1", "4"], ".mkv", "prores", "ap4h"),
-    ],
-)
-def test_another_picture_is_carried_as_it_is(wide, tmp_path, coded, suffix, name, tag):
-    ffmpeg(
-        *("-i", str(wide), "-map", "0", "-map", "0", "-c:v:0", "copy", *coded),
-        *("-disposition:v:1", "0", str(tmp_path / f"two{suffix}")),
-    )
-    target, report = delivered(tmp_path, f"two{suffix}", suffix, tmp_path)
-    assert [proof.payload_equal for proof in report.tracks] == [True]
-    with av.open(str(target)) as made:
-        other = made.streams.video[1]
-        assert other.codec_context.name == name and other.codec_context.codec_tag.strip("\0") == tag
-        assert suffix == ".mkv" or other.sample_aspect_ratio == Fraction(16, 11)
-
-
-def test_another_shape_of_pixels_is_found_out(wide, tmp_path):
-    target, source, info, index, crcs, fates, _ = rendered(
-        wide.parent, wide.name, ".mov", tmp_path, EncodeSpec("prores")
-    )
-    shape = b"pasp" + struct.pack(">II", 16, 11)
-    assert target.read_bytes().count(shape) == 1
-    target.write_bytes(target.read_bytes().replace(shape, b"pasp" + struct.pack(">II", 15, 11)))
-    with pytest.raises(ConformError, match="pixels are 15/11 as wide as high, 16/11 in the source"):
-        conform(target, source, info, index.timeline, crcs, fates)
-
-
-NTSC, FILM = Fraction(30000, 1001), Fraction(24000, 1001)
-
-
-@pytest.mark.parametrize(
-    ("text", "source_rate", "rate", "told"),
-    [
-        ("01:00:00;10", NTSC, NTSC, "01:00:00;10"),
-        ("01:00:00;50", 2 * NTSC, 2 * NTSC, "01:00:00;50"),
-        ("01:00:00;20", NTSC, FILM, "01:00:00:16"),
-        ("01:00:00:28", NTSC, FILM, "01:00:00:22"),
-        ("01:00:00:20", FILM, FILM, "01:00:00:20"),
-        ("00:01:00;02", NTSC, 2 * NTSC, "00:01:00;04"),
-        ("01:00:00:119", Fraction(120), Fraction(120), "01:00:00:119"),
-        ("01:00:00:20", Fraction(50), Fraction(25), "01:00:00:20"),
-        ("nothing of the kind", NTSC, FILM, "nothing of the kind"),
-    ],
-)
-def test_a_first_timecode_is_counted_as_the_film_is(text, source_rate, rate, told):
-    assert counted_at(text, source_rate, rate) == told
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])

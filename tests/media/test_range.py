@@ -2,63 +2,29 @@
 
 import json
 import zlib
-from functools import cache
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from conftest import draw, ffmpeg, index_film
+from drawn import delivered_range
 
 from pipelines.cli import run
 from pipelines.config import make_job
 from pipelines.errors import ConformError, InputError, UsageError
 from pipelines.excerpt import WHOLE, excerpt
 from pipelines.flows.run import run_title
-from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import conform
 from pipelines.media.decoding import checksum
-from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.layouts import plane_arrays
-from pipelines.media.parts import write_part
-from pipelines.media.tracks import DROPPED, decide, decide_for_excerpt
-from pipelines.plan import cut_shards, plan_segments, plan_shards
-from pipelines.planes import frame_planes, painted_arrays, painted_format, yuv_format
+from pipelines.media.tracks import DROPPED
 from pipelines.prepare import plan_film
-from pipelines.timeline import FrameRange, shots_from_cuts
-from stylecore.refit import refit
+from pipelines.timeline import FrameRange
 
 X264 = ["-c:v", "libx264", "-crf", "20", "-bf", "2"]
-MASTER = EncodeSpec(lossless=True)
 FLASH_EVERY = 12
-
-
-indexed = cache(index_film)
-
-
-def delivered(source, frames, suffix, folder, spec=MASTER):
-    """The identity pipeline of the media rooms alone, for a range."""
-    info, index, reader = indexed(source)
-    encoding = make_encoding(spec, info, index.timeline, suffix)
-    shots = shots_from_cuts([30, 56], len(index.frames))
-    parts, crcs = [], []
-    for shard in cut_shards(plan_shards(plan_segments(shots), 40), frames):
-        path = folder / f"{shard.number}{encoding.part_suffix}"
-        made = (
-            painted_arrays(refit(frame_planes(frame), yuv_format(info), painted_format(info, encoding)))
-            for frame in reader.read(shard.frames)
-        )
-        facts = write_part(path, shard.segments, made, encoding)
-        shown = FrameRange(shard.frames.start - frames.start, shard.frames.stop - frames.start)
-        parts.append(PartFile(path, shown, facts.reorder))
-        crcs += facts.packet_crcs
-    fates = decide_for_excerpt(decide(info, suffix))
-    timeline, window = excerpt(index.timeline, frames)
-    target = folder / f"out{suffix}"
-    assemble(parts, timeline, source, info, fates, target, window)
-    report = conform(target, source, info, timeline, crcs, fates, window)
-    return target, index, report, (info, timeline, crcs, fates, window)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +100,7 @@ SYNC = {
 @pytest.mark.parametrize("name", SYNC)
 def test_sound_stays_with_the_picture(flashes, name, tmp_path):
     film, suffix, start, stop = SYNC[name]
-    target, *_ = delivered(flashes / film, FrameRange(start, stop), suffix, tmp_path)
+    target, *_ = delivered_range(flashes / film, FrameRange(start, stop), suffix, tmp_path)
     source = flashes / film
     lead = [beep - flash for flash, beep in zip(flash_times(source), beep_times(source), strict=True)]
     kept = [number for number in range(len(lead)) if start <= number * FLASH_EVERY < stop]
@@ -155,7 +121,7 @@ def test_sound_stays_with_the_picture(flashes, name, tmp_path):
     ],
 )
 def test_frames_and_ticks_are_those_of_the_film(flashes, name, start, stop, tmp_path):
-    target, index, report, _ = delivered(flashes / name, FrameRange(start, stop), ".mp4", tmp_path)
+    target, index, report, _ = delivered_range(flashes / name, FrameRange(start, stop), ".mp4", tmp_path)
     assert report.frames == stop - start and report.worst_error_seconds == report.shift_seconds == 0
     first = 0 if start == 0 else index.timeline.pts[start]
     base = index.timeline.time_base
@@ -178,7 +144,7 @@ DELIVERIES = {
 @pytest.mark.parametrize("name", DELIVERIES)
 def test_every_codec_delivers_ranges(flashes, name, tmp_path):
     suffix, spec, pixels = DELIVERIES[name]
-    target, _, report, _ = delivered(
+    target, _, report, _ = delivered_range(
         flashes / "pcm.mov" if suffix == ".mov" else flashes / "aac.mp4",
         FrameRange(29, 63),
         suffix,
@@ -252,7 +218,7 @@ def test_all_that_overlaps_goes_along_and_nothing_else(sink, name, suffix, tmp_p
     """Frames 31 to 55 are shown from 1.292 to 2.292 s: cues 1, 2 and 3, chapters 2 and 3."""
     start, stop = 31 / 24, 55 / 24
     source = sink / name
-    target, _, report, _ = delivered(source, FrameRange(31, 55), suffix, tmp_path)
+    target, _, report, _ = delivered_range(source, FrameRange(31, 55), suffix, tmp_path)
     shift = float(report.shift_seconds)
     heard, made = packets(source, "audio"), packets(target, "audio")
     wanted = [packet for packet in heard if packet[1] > start and packet[0] < stop]
@@ -283,7 +249,7 @@ def test_a_range_without_any_cue_has_none(sink, tmp_path):
     for name, suffix in (("sink.mp4", ".mp4"), ("sink.mkv", ".mp4"), ("sink.mkv", ".mkv")):
         folder = tmp_path / f"{name}{suffix}"
         folder.mkdir()
-        target, *_ = delivered(sink / name, FrameRange(86, 96), suffix, folder)
+        target, *_ = delivered_range(sink / name, FrameRange(86, 96), suffix, folder)
         with av.open(str(target)) as container:
             seen = [p for p in container.demux() if p.stream.type == "subtitle" and p.size > 2]
         assert seen == []
@@ -297,7 +263,7 @@ def test_the_range_of_all_frames_is_the_film(film):
 def test_a_delivery_with_a_packet_more_or_less_does_not_conform(flashes, tmp_path):
     """The delivery of one range is not that of the ranges one frame beside it."""
     source = flashes / "aac.mp4"
-    target, index, _, (info, timeline, crcs, fates, _) = delivered(
+    target, index, _, (info, timeline, crcs, fates, _) = delivered_range(
         source, FrameRange(30, 70), ".mp4", tmp_path
     )
     for near in (FrameRange(29, 69), FrameRange(31, 71)):
@@ -308,61 +274,10 @@ def test_a_delivery_with_a_packet_more_or_less_does_not_conform(flashes, tmp_pat
 
 def test_another_picture_cannot_be_cut_and_that_is_said(sink, tmp_path, pack):
     source = sink / "angles.mkv"
-    *_, report, _ = delivered(source, FrameRange(31, 55), ".mkv", tmp_path)
+    *_, report, _ = delivered_range(source, FrameRange(31, 55), ".mkv", tmp_path)
     assert [proof.action for proof in report.tracks] == ["kept", DROPPED]
     with pytest.raises(InputError, match="another picture track cannot be cut.*--allow-drop"):
         plan_film(job_for(source, tmp_path / "out.mkv", pack, range="31-55"), *index_film(source)[:2])
-
-
-def test_the_timecode_of_a_range_is_that_of_its_first_frame(film, tmp_path):
-    for tag, wanted in (("01:00:00:00", "01:00:01:07"), ("23:59:59:12", "00:00:00:19")):
-        source = tmp_path / "tc.mov"
-        ffmpeg("-i", str(film), "-c", "copy", "-timecode", tag, str(source))
-        target, *_ = delivered(source, FrameRange(31, 55), ".mov", tmp_path)
-        with av.open(str(target)) as container:
-            assert container.streams.video[0].metadata["timecode"] == wanted
-
-
-GAP, EACH_THIRD = "select='not(eq(n,5))'", "select='not(mod(n,3))'"
-
-
-@pytest.mark.parametrize(
-    ("suffix", "rate", "frames", "tag", "first", "wanted"),
-    [
-        (".mkv", "30000/1001", "null", "01:00:00;02", 0, "01:00:00;02"),
-        (".mkv", "30000/1001", "null", "01:00:00;02", 10, "01:00:00;12"),
-        (".mkv", "30000/1001", GAP, "01:00:00;02", 10, "01:00:00;13"),
-        (".mov", "30000/1001", GAP, "01:00:00;02", 0, "01:00:00;02"),
-        (".mov", "30000/1001", GAP, "01:00:00;02", 10, "01:00:00;13"),
-        (".mov", "25", EACH_THIRD, "01:00:00:12", 0, "01:00:00:12"),
-        (".mov", "25", EACH_THIRD, "01:00:00:12", 5, "01:00:01:02"),
-    ],
-)
-def test_a_timecode_counts_as_its_source_does_whatever_is_missing(
-    tmp_path, suffix, rate, frames, tag, first, wanted
-):
-    """Matroska calls it TIMECODE; a gap alters the mean rate, not what is counted."""
-    source = tmp_path / f"film{suffix}"
-    picture = ["-f", "lavfi", "-i", f"testsrc=size=64x48:rate={rate}:duration=1", "-vf", frames]
-    coded = ["-fps_mode", "passthrough", "-c:v", "libx264", "-metadata:s:v", f"timecode={tag}"]
-    ffmpeg(*picture, *coded, str(source))
-    stop = len(index_film(source)[1].frames)
-    target, *_ = delivered(source, FrameRange(first, stop), suffix, tmp_path)
-    with av.open(str(target)) as container:
-        (found,) = (
-            value for key, value in container.streams.video[0].metadata.items() if key.lower() == "timecode"
-        )
-        assert found == wanted
-
-
-def test_the_timecode_of_a_range_of_film_in_video_is_counted_as_film(tmp_path):
-    """Its 20th frame is shown 25 frames of the video later."""
-    draw(tmp_path / "film.mkv", size="64x48", rate="24000/1001", shots=(24, 24), sound=False)
-    carried = ["-vf", "telecine=pattern=23,setfield=tff", "-c:v", "ffv1", "-timecode", "01:00:00:00"]
-    ffmpeg("-i", str(tmp_path / "film.mkv"), *carried, str(tmp_path / "tc.mov"))
-    target, *_ = delivered(tmp_path / "tc.mov", FrameRange(20, 40), ".mov", tmp_path)
-    with av.open(str(target)) as container:
-        assert container.streams.video[0].metadata["timecode"] == "01:00:00:20"
 
 
 def job_for(source, output, pack, **options):

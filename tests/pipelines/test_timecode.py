@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.plan import SEGMENT_MIN_FRAMES, cut_shards, plan_segments, plan_shards
-from pipelines.timecode import Counting, counted_rate, format_timecode, parse_span, parse_timecode
+from pipelines.timecode import Counting, counted_at, counted_rate, format_timecode, parse_span, parse_timecode
 from pipelines.timeline import FrameRange, Timeline, shots_from_cuts
 
-NTSC = Fraction(30000, 1001)
+NTSC, FILM = Fraction(30000, 1001), Fraction(24000, 1001)
 RATES = [Fraction(rate) for rate in (12, 24, 25, 30, 48, 50, 60, 100, 120)] + [
     Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)
 ]
@@ -153,3 +153,21 @@ def test_a_range_cuts_the_films_shards(cuts, frames, shard_frames, data):
     strangers = [shard for shard in cut if shard.segments not in whole]
     assert all(shard in (cut[0], cut[-1]) for shard in strangers)
     assert [shard.number for shard in cut] == list(range(1, len(cut) + 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "source_rate", "rate", "told"),
+    [
+        ("01:00:00;10", NTSC, NTSC, "01:00:00;10"),
+        ("01:00:00;50", 2 * NTSC, 2 * NTSC, "01:00:00;50"),
+        ("01:00:00;20", NTSC, FILM, "01:00:00:16"),
+        ("01:00:00:28", NTSC, FILM, "01:00:00:22"),
+        ("01:00:00:20", FILM, FILM, "01:00:00:20"),
+        ("00:01:00;02", NTSC, 2 * NTSC, "00:01:00;04"),
+        ("01:00:00:119", Fraction(120), Fraction(120), "01:00:00:119"),
+        ("01:00:00:20", Fraction(50), Fraction(25), "01:00:00:20"),
+        ("nothing of the kind", NTSC, FILM, "nothing of the kind"),
+    ],
+)
+def test_a_first_timecode_is_counted_as_the_film_is(text, source_rate, rate, told):
+    assert counted_at(text, source_rate, rate) == told
