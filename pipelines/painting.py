@@ -1,7 +1,7 @@
 """The frames of a shard as they are delivered: read, surveyed shot by shot, painted by the look's method."""
 
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice, repeat
 from threading import get_ident
@@ -19,9 +19,9 @@ from pipelines.overlap import ahead, late
 from pipelines.plan import Shard
 from pipelines.planes import frame_planes, painted_arrays
 from pipelines.prepare import FilmPlan
-from pipelines.stopwatch import Clock, painting, timed
+from pipelines.stopwatch import Clock, painted, timed
 from pipelines.timeline import FrameRange, Shot, touching
-from stylecore.bus import Arrival, Planes
+from stylecore.bus import Planes
 from stylecore.canvas import Drift
 from stylecore.catalog import find_style, find_styles
 from stylecore.frame_by_frame import FrameByFrame
@@ -30,7 +30,6 @@ from stylecore.pixels import YuvFormat
 from stylecore.refit import refit
 from stylecore.runtime import IN_ORDER_THREADS, computing_with, keep_convolutions_exact, keep_freed_memory
 from stylecore.spec import EngineSpec, StyleSpec
-from stylecore.steady import Steadier, Strokes
 from stylecore.stylize import ShotState, Stylizer, survey_positions
 
 DEPTH = 4
@@ -66,15 +65,16 @@ def painted_frames(
 ) -> Iterator[list[PlaneArray]]:
     """The planes of a shard's frames as they are delivered, in order."""
     keep_freed_memory()
+    painter = ShardPainter(film, reader, engine, clock)
     read_ahead = DEPTH + engine.batch
     frames = ahead(timed(_moments(film, reader, seen_for(film, shard.frames)), clock), read_ahead)
     held = touching(film.shots, shard.frames)
     for shot, style in zip(film.shots[held], film.styles[held], strict=True):
         mine = shot.frames.overlap(shard.frames)
         assert mine is not None, "it was asked for by its frames"
-        read = islice(frames, len(seen_of(shot, style, mine)))
-        paint = _in_order if style.method in PAINTERS else _painted
-        yield from paint(film, shot, style, engine, reader, mine, read, clock)
+        share = Share(shot, style, mine)
+        paint = painter.in_order if style.method in PAINTERS else painter.by_network
+        yield from painted(paint(share, islice(frames, len(share.seen))), clock)
         if film.ends_in(shot, mine):
             progress.advance(0, shots=1)
 
@@ -94,89 +94,60 @@ def seen_of(shot: Shot, style: StyleSpec, frames: FrameRange) -> FrameRange:
     return seen
 
 
-def _painted(
-    film: FilmPlan,
-    shot: Shot,
-    style: StyleSpec,
-    engine: EngineSpec,
-    reader: FrameReader,
-    mine: FrameRange,
-    mine_read: Iterator[Moments],
-    clock: Clock,
-) -> Iterator[list[PlaneArray]]:
-    """This shot's frames, steady with those around them; on a GPU some travel back as others are painted."""
-    stylizer, moments = open_stylizer(style, film, engine), moments_of(film)
-    state = survey_shot(film, shot, reader, stylizer, clock)
-    seen = seen_of(shot, style, mine)
-    strokes = _strokes(film, shot, stylizer, state, mine_read, seen, clock)
-    first = (mine.start - seen.start) * moments
-    wanted = islice(strokes, first, first + len(mine) * moments)
-    mattes = (matte for matte in _mattes(film, style, mine) for _ in range(moments))
+@dataclass(frozen=True)
+class Share:
+    """What a shard paints of one shot."""
 
-    def begun() -> Iterator[Arrival]:
-        for each in wanted:
-            matte = next(mattes)
-            with painting(clock):
-                arrival = stylizer.lay(each, matte)
-            yield arrival
+    shot: Shot
+    style: StyleSpec
+    frames: FrameRange
 
-    made = late(begun(), stylizer.bus.late * engine.batch)
-    for _ in mine:
-        arrivals = [next(made) for _ in range(moments)]
-        with painting(clock):
-            frame = _as_frame([painted_arrays(arrival.take()) for arrival in arrivals])
-        yield frame
+    @property
+    def seen(self) -> FrameRange:
+        """What must be seen of the shot for it."""
+        return seen_of(self.shot, self.style, self.frames)
 
 
-def _strokes(
-    film: FilmPlan,
-    shot: Shot,
-    stylizer: Stylizer,
-    state: ShotState,
-    read: Iterator[Moments],
-    seen: FrameRange,
-    clock: Clock,
-) -> Iterator[Strokes]:
-    """What is painted of all that is seen, picture by picture."""
-    moments, drifts, steadier = moments_of(film), drifts_of(film, shot), Steadier(stylizer.steady)
-    # Full but for the last: on a GPU what is missing in a batch is painted all the same.
-    for batch in seen.batches(max(1, stylizer.engine.batch // moments)):
-        pictures = [planes_of(film, picture) for frame in islice(read, len(batch)) for picture in frame]
-        places = [frame - shot.frames.start for frame in batch for _ in range(moments)]
-        with painting(clock):
-            painted = stylizer.strokes(pictures, state, places, [drifts[place] for place in places])
-            steady = steadier.add(painted)
-        yield from steady
-    with painting(clock):
-        steady = steadier.rest()
-    yield from steady
+@dataclass(frozen=True)
+class ShardPainter:
+    """Paints one shot's share after another; `read` are the frames that the share must see."""
 
+    film: FilmPlan
+    reader: FrameReader
+    engine: EngineSpec
+    clock: Clock
 
-def _in_order(
-    film: FilmPlan,
-    shot: Shot,
-    style: StyleSpec,
-    engine: EngineSpec,
-    reader: FrameReader,
-    mine: FrameRange,
-    mine_read: Iterator[Moments],
-    clock: Clock,
-) -> Iterator[list[PlaneArray]]:
-    """This shard's frames of a shot that is painted in its own order, from its first frame on."""
-    lead_in = range(shot.frames.start, mine.start)
-    rest = range(mine.stop, mine.stop if style.passes == 1 else shot.frames.stop)
-    pictures = (picture for (picture,) in mine_read)
-    read = chain(timed(reader.pick(lead_in), clock), pictures, timed(reader.pick(rest), clock))
-    mattes: Iterator[Any] = _mattes(film, style, FrameRange(lead_in.start, rest.stop))
-    keep_convolutions_exact()
-    with computing_with(IN_ORDER_THREADS):
-        painter = PAINTERS[style.method](style, film.painted_format, engine)
-        made = painter.paint((planes_of(film, frame) for frame in read), mattes)
-        began = time.perf_counter()
-        for planes in islice(made, len(lead_in), len(lead_in) + len(mine)):
-            clock.network += time.perf_counter() - began
-            yield painted_arrays(planes)
-            began = time.perf_counter()
+    def by_network(self, share: Share, read: Iterator[Moments]) -> Iterator[list[PlaneArray]]:
+        """Steady with the frames around them; on a GPU some travel back as others are painted."""
+        film, moments = self.film, moments_of(self.film)
+        stylizer = open_stylizer(share.style, film, self.engine)
+        state = survey_shot(film, share.shot, self.reader, stylizer, self.clock)
+        places = [frame - share.shot.frames.start for frame in share.seen for _ in range(moments)]
+        drifts = drifts_of(film, share.shot)
+        pictures = (planes_of(film, picture) for frame in read for picture in frame)
+        strokes = stylizer.steadied(pictures, state, places, [drifts[place] for place in places])
+        first = (share.frames.start - share.seen.start) * moments
+        wanted = islice(strokes, first, first + len(share.frames) * moments)
+        mattes = (matte for matte in _mattes(film, share.style, share.frames) for _ in range(moments))
+        begun = (stylizer.lay(each, matte) for each, matte in zip(wanted, mattes, strict=False))
+        made = late(begun, stylizer.bus.late * self.engine.batch)
+        for _ in share.frames:
+            yield _as_frame([painted_arrays(next(made).take()) for _ in range(moments)])
+
+    def in_order(self, share: Share, read: Iterator[Moments]) -> Iterator[list[PlaneArray]]:
+        """Of a shot that is painted in its own order, from its first frame on."""
+        shot, style, mine = share.shot, share.style, share.frames
+        lead_in = range(shot.frames.start, mine.start)
+        rest = range(mine.stop, mine.stop if style.passes == 1 else shot.frames.stop)
+        before, after = (timed(self.reader.pick(frames), self.clock) for frames in (lead_in, rest))
+        pictures = chain(before, (picture for (picture,) in read), after)
+        mattes: Iterator[Any] = _mattes(self.film, style, FrameRange(lead_in.start, rest.stop))
+        keep_convolutions_exact()
+        with computing_with(IN_ORDER_THREADS):
+            painter = PAINTERS[style.method](style, self.film.painted_format, self.engine)
+            made = painter.paint((planes_of(self.film, frame) for frame in pictures), mattes)
+            for planes in islice(made, len(lead_in), len(lead_in) + len(mine)):
+                yield painted_arrays(planes)
 
 
 def _moments(film: FilmPlan, reader: FrameReader, frames: FrameRange) -> Iterator[Moments]:
@@ -226,7 +197,4 @@ def survey_shot(
     """The shot's constants, from frames spread over the whole shot: every shard of it gets the same."""
     contrasts = [film.index.frames[frame].contrast for frame in shot.frames]
     wanted = [shot.frames.start + position for position in survey_positions(contrasts)]
-    waited, began = clock.decode, time.perf_counter()
-    state = stylizer.survey(planes_of(film, frame) for frame in timed(reader.pick(wanted), clock))
-    clock.network += time.perf_counter() - began - (clock.decode - waited)
-    return state
+    return stylizer.survey(planes_of(film, frame) for frame in timed(reader.pick(wanted), clock))

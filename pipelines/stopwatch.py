@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pipelines.media.layouts import PlaneArray
 
-Read = TypeVar("Read")
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -39,15 +39,25 @@ class Waits:
 
 @contextmanager
 def painting(clock: Clock) -> Iterator[None]:
-    """What is done meanwhile is painting."""
-    began = time.perf_counter()
+    """What is done meanwhile is painting, but for the wait for frames."""
+    waited, began = clock.decode, time.perf_counter()
     try:
         yield
     finally:
-        clock.network += time.perf_counter() - began
+        clock.network += time.perf_counter() - began - (clock.decode - waited)
 
 
-def timed(frames: Iterator[Read], clock: Clock) -> Iterator[Read]:
+def painted(items: Iterator[Item], clock: Clock) -> Iterator[Item]:
+    """The same items; waiting for them is painting, but for the wait for frames."""
+    while True:
+        with painting(clock):
+            item = next(items, None)
+        if item is None:
+            return
+        yield item
+
+
+def timed(frames: Iterator[Item], clock: Clock) -> Iterator[Item]:
     """The same frames; waiting for them is decoding."""
     while True:
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The front door: survey a shot once, then paint any of its frames, in any order, anywhere.
+"""A shot is surveyed once; then any of its frames can be painted, in any order, anywhere.
 
 A frame is a list of planes (H,W), see `pixels`. The survey fixes the statistics of every
 normalization layer for the whole shot; after it, a frame depends on its place in the shot, on itself, and on
@@ -7,7 +7,7 @@ the few around it that it shares strokes with.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import cycle, repeat
+from itertools import cycle, islice, repeat
 from typing import Any, TypeVar
 
 import torch
@@ -119,23 +119,28 @@ class Stylizer:
 
         They share strokes among themselves, and each may take as much paint as its matte (H,W) allows.
         """
-        steadier, made, allowed = Steadier(self.steady), list[list[Tensor]](), iter(mattes or repeat(None))
-        count = self._together(state)
-        for start in range(0, len(frames), count):
-            places = range(first + start, first + min(start + count, len(frames)))
-            moved = drifts[start : start + count]
-            ready = steadier.add(self.strokes(frames[start : start + count], state, places, moved))
-            made += [self.lay(each, next(allowed)).take() for each in ready]
-        return made + [self.lay(each, next(allowed)).take() for each in steadier.rest()]
+        places, moved = range(first, first + len(frames)), drifts or [(0.0, 0.0)] * len(frames)
+        strokes = self.steadied(frames, state, places, moved)
+        return [self.lay(*each).take() for each in zip(strokes, mattes or repeat(None), strict=False)]
+
+    def steadied(
+        self, frames: Iterable[Planes], state: ShotState, places: Iterable[int], drifts: Iterable[Drift]
+    ) -> Iterator[Strokes]:
+        """What is painted of consecutive frames, steady with those around them; each is taken when needed.
+
+        `places` are theirs in the shot; `drifts` say where the scene has moved by each.
+        """
+        steadier, shown = Steadier(self.steady), zip(frames, places, drifts, strict=True)
+        while batch := list(islice(shown, self._together(state))):
+            some, at, moved = zip(*batch, strict=True)
+            yield from steadier.add(self.strokes(some, state, at, moved))
+        yield from steadier.rest()
 
     @torch.inference_mode()
     def strokes(
         self, frames: Sequence[Planes], state: ShotState, places: Sequence[int], drifts: Sequence[Drift] = ()
     ) -> list[Strokes]:
-        """What is painted of consecutive frames, each by itself; a `Steadier` brings them together.
-
-        `places` are theirs in the shot; `drifts` say where the scene has moved by each.
-        """
+        """What is painted of consecutive frames, each by itself; see `steadied`."""
         made: list[Strokes] = []
         count = self._together(state)
         for start in range(0, len(frames), count):

@@ -82,6 +82,7 @@ def test_batches_are_full_but_for_the_last(asked, monkeypatch, batch, sizes):
     film, reader = asked
     alone = replace(film, styles=tuple(replace(style, steady=0) for style in film.styles)), reader
     made, strokes = [], Stylizer.strokes
+    monkeypatch.setattr(EngineSpec, "together", property(lambda engine: engine.batch))
     monkeypatch.setattr(Stylizer, "strokes", lambda *given: made.append(len(given[1])) or strokes(*given))
     assert len(painted(alone, batch, Shard(1, (FrameRange(0, 9),)))) == 9
     assert made == sizes
