@@ -31,7 +31,7 @@ from pipelines.indexed import source_key
 from pipelines.jobs import Season, TitleJob
 from pipelines.looks import check_styles
 from pipelines.mattes import fetch_mattes
-from pipelines.media.encoding import container_of
+from pipelines.media.containers import container_of
 from pipelines.media.pictures import is_sequence
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan

@@ -16,9 +16,10 @@ from av.video.stream import VideoStream
 from pipelines.errors import AssemblyError
 from pipelines.excerpt import WHOLE, Window, ends
 from pipelines.faults import is_full
-from pipelines.media.chapters import chapters_for, family_of
+from pipelines.media.chapters import chapters_for
+from pipelines.media.containers import TAGS_OF_FILE, Family, family_named, family_of, writer_of
 from pipelines.media.decoding import packets_of
-from pipelines.media.encoding import CONTAINERS, WRITERS, counting_rate
+from pipelines.media.encoding import counting_rate
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
 from pipelines.media.left_out import Place, left_out
 from pipelines.media.opening import declared_rates, is_cover, open_source
@@ -27,7 +28,6 @@ from pipelines.media.tracks import CONVERTED, DROPPED, Fate
 from pipelines.timecode import format_timecode, parse_timecode
 
 # Written by the muxer itself, or true only of the source's own file.
-_CONTAINER_TAGS_OF_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER"}
 _STREAM_TAGS_OF_FILE = {
     *("encoder", "ENCODER", "DURATION", "BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES"),
     *("_STATISTICS_WRITING_APP", "_STATISTICS_WRITING_DATE_UTC", "_STATISTICS_TAGS"),
@@ -47,7 +47,7 @@ Timed = tuple[float, int, av.Packet]
 def open_target(target: Path, fates: Sequence[Fate]) -> OutputContainer:
     """A new file of the container that its name says."""
     options = {"fflags": "+bitexact"}
-    if CONTAINERS.get(target.suffix.lower()) == "mov/mp4":
+    if family_named(target.suffix) == Family.MP4:
         # The default movie clock of 1 ms would round every track's start; the bit rate noted in btrt is
         # the first part's, and would differ with the shard plan.
         # Tags of any name and a cover are two forms of one box, and ffmpeg writes one of them.
@@ -57,7 +57,7 @@ def open_target(target: Path, fates: Sequence[Fate]) -> OutputContainer:
             "movflags": "+faststart" + "+use_metadata_tags" * (not covered),
             "write_btrt": "0",
         }
-    form = WRITERS.get(target.suffix.lower())
+    form = writer_of(target.suffix)
     return av.open(str(target), "w", format=form, container_options=options)
 
 
@@ -147,7 +147,7 @@ def copy_stream(out: OutputContainer, template: Stream, tagged: Stream, window: 
 def _describe_picture(out: OutputContainer, stream: Stream, template: VideoStream) -> None:
     """What a copied picture's stream does not take over from its template."""
     told, codec = stream.codec_context, template.codec_context.name
-    if codec == "hevc" and family_of(out) == "mov/mp4":
+    if codec == "hevc" and family_of(out) == Family.MP4:
         told.codec_tag = "hvc1"  # Apple's players take no hev1
     if codec.startswith("prores"):
         # The tag alone tells 4444 from 422; the muxer's own choice would be 422.
@@ -179,7 +179,7 @@ def _copy_stream_tags(stream: Stream, original: Stream, window: Window) -> None:
 
 def copy_head(out: OutputContainer, original: InputContainer, picture: Stream, window: Window) -> None:
     """The film's own tags, and its chapters as far as they reach into the window."""
-    tags = {key: value for key, value in original.metadata.items() if key not in _CONTAINER_TAGS_OF_FILE}
+    tags = {key: value for key, value in original.metadata.items() if key.lower() not in TAGS_OF_FILE}
     out.metadata.update(_at_start(tags, window, picture))
     chapters = chapters_for(original.chapters(), window, family_of(out))
     if chapters:

@@ -4,17 +4,16 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from av.container import Container
-
 from pipelines.excerpt import Window
+from pipelines.media.containers import Family
 
 Chapter = Mapping[str, Any]
 
 
-def chapters_for(chapters: Sequence[Chapter], window: Window, family: str) -> list[Any]:
+def chapters_for(chapters: Sequence[Chapter], window: Window, family: Family | None) -> list[Any]:
     """Those that reach into the window, on its clock, in the form of a container family."""
     made = list(chapters) if window.whole else cut_chapters(chapters, window)
-    return _without_gaps(made) if family == "mov/mp4" else made
+    return _without_gaps(made) if family == Family.MP4 else made
 
 
 def cut_chapters(chapters: Sequence[Chapter], window: Window) -> list[Any]:
@@ -54,8 +53,3 @@ def spans(chapters: Sequence[Chapter]) -> list[tuple[Fraction, Fraction, str]]:
         )
         for chapter in chapters
     ]
-
-
-def family_of(container: Container) -> str:
-    """The family of a container that is open for reading or writing."""
-    return "matroska/webm" if "matroska" in container.format.name else "mov/mp4"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.errors import ConformError
 from pipelines.excerpt import WHOLE, Window
-from pipelines.media.encoding import container_of
+from pipelines.media.containers import Family, container_of
 from pipelines.media.opening import open_source
 from pipelines.media.proofs import TrackProof, prove_head, prove_tracks, scan, worst_error
 from pipelines.media.source_info import SourceInfo
@@ -53,7 +53,7 @@ def conform(
             f"{delivery.name}: {len(picture.crcs)} picture packets are not the {len(packet_crcs)} rendered"
         )
     _prove_shape(delivery, info)
-    tolerance = Fraction(0) if container_of(delivery.suffix) == "mov/mp4" else _MKV_TOLERANCE
+    tolerance = Fraction(0) if container_of(delivery.suffix) == Family.MP4 else _MKV_TOLERANCE
     shown, expected = sorted(picture.stamps), [stamp * timeline.time_base for stamp in timeline.pts]
     shift = _common_shift(shown, expected, tolerance)
     worst = worst_error(shown, expected, shift)
@@ -61,7 +61,7 @@ def conform(
         raise ConformError(
             f"{delivery.name}: a frame is {float(worst) * 1000:.3f} ms from its time in the source"
         )
-    rounds = tolerance or info.container != "mov/mp4"
+    rounds = tolerance or info.container != Family.MP4
     allowed = 2 * _MKV_TOLERANCE if rounds else tolerance
     tracks = prove_tracks(delivery, others, source, info, fates, window, shift, allowed)
     chapters, missing = prove_head(delivery, source, window)
@@ -70,7 +70,7 @@ def conform(
 
 def _prove_shape(delivery: Path, info: SourceInfo) -> None:
     """Matroska leaves the shape of a pixel to the codec, and some cannot say it: a note tells of that."""
-    if container_of(delivery.suffix) != "mov/mp4" or not info.sample_aspect:
+    if container_of(delivery.suffix) != Family.MP4 or not info.sample_aspect:
         return
     with open_source(delivery) as made:
         found = made.streams[0].sample_aspect_ratio or Fraction(1)

@@ -4,22 +4,18 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
-from io import BytesIO
 
 import av
 
 from pipelines.errors import UsageError
 from pipelines.media.codecs import CODECS, encoder_options
 from pipelines.media.colour import Colour
+from pipelines.media.containers import Family, container_of
 from pipelines.media.fitting import EncodeSpec, Fit, fit
 from pipelines.media.layouts import PixelLayout, known_layout
 from pipelines.media.source_info import SourceInfo
 from pipelines.timeline import Timeline
 
-CONTAINERS = {".mp4": "mov/mp4", ".m4v": "mov/mp4", ".mov": "mov/mp4", ".mkv": "matroska/webm"}
-WRITERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""By ffmpeg's names. Its own .m4v holds neither H.265 nor most sound, and every player takes one as mp4."""
 _SHAPELESS = ("ffv1", "prores", "av1")
 """Codecs whose streams do not hold the shape of a pixel here: it is for the container to say."""
 _RATES = [Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 100, 120)] + [
@@ -73,22 +69,6 @@ class Encoding:
         return self.width * self.height * 3 * sample_bytes
 
 
-def container_of(suffix: str) -> str:
-    """Container family of an output suffix such as `.mkv`."""
-    family = CONTAINERS.get(suffix.lower())
-    if family is None:
-        hint = " (webm holds no H.264: use .mkv)" if suffix.lower() == ".webm" else ""
-        raise UsageError(f"output {suffix or 'without suffix'!r}: name it {', '.join(CONTAINERS)}{hint}")
-    return family
-
-
-@lru_cache
-def held_codecs(suffix: str) -> frozenset[str]:
-    """What ffmpeg's writer of a container takes, by the names of decoders and encoders."""
-    with av.open(BytesIO(), "w", format=WRITERS[suffix]) as made:
-        return frozenset(made.supported_codecs)
-
-
 def make_encoding(
     spec: EncodeSpec, info: SourceInfo, timeline: Timeline, suffix: str, field_order: str = ""
 ) -> Encoding:
@@ -100,7 +80,7 @@ def make_encoding(
     notes = list(encoding.notes)
     if family != info.container:
         notes.append(f"container {info.container} -> {family}")
-    if info.sample_aspect not in (0, 1) and name in _SHAPELESS and family == "matroska/webm":
+    if info.sample_aspect not in (0, 1) and name in _SHAPELESS and family == Family.MKV:
         notes.append(f"{name} in mkv does not say that pixels are {info.sample_aspect} as wide as high")
     return replace(encoding, notes=tuple(notes))
 

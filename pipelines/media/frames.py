@@ -7,6 +7,7 @@ import av
 import numpy as np
 
 from pipelines.media.child import read_in_child
+from pipelines.media.containers import Family
 from pipelines.media.fields import Picture
 from pipelines.media.index import FilmIndex
 from pipelines.media.ladder import FRAME_HEAD, Proofs, Run, send_fields, send_frames
@@ -79,7 +80,7 @@ class FrameReader:
 def _proofs(info: SourceInfo, index: FilmIndex) -> Proofs:
     made = index.arrays
     return Proofs(
-        packet_times=made.packet_pts if info.container == "mov/mp4" else made.packet_dts,
+        packet_times=made.packet_pts if info.container == Family.MP4 else made.packet_dts,
         packet_crcs=made.packet_crcs,
         packet_sizes=made.packet_sizes,
         keys=made.keys,

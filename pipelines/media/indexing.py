@@ -15,11 +15,12 @@ from pathlib import Path
 from pipelines.errors import InputError
 from pipelines.media.child import read_in_child
 from pipelines.media.clock import REORDER, Clock, ClockError, mend
+from pipelines.media.containers import BROADCAST, Family
 from pipelines.media.damage import in_order, lost_before
 from pipelines.media.index import FilmIndex, FrameFacts, PacketFacts
 from pipelines.media.observe import FrameSeen, PacketSeen, observe
 from pipelines.media.shots import cut_scores
-from pipelines.media.source_info import BROADCAST, SourceInfo
+from pipelines.media.source_info import SourceInfo
 from pipelines.timeline import Timeline
 
 MAX_FRAMES = 4_000_000
@@ -146,7 +147,7 @@ class Indexing:
             if seen.packet is not None:
                 known.setdefault(seen.packet, seen)
         frames = list(known.values())
-        if self.info.container == "AVI":  # its clock counts packets, whatever frame is in them
+        if self.info.container == Family.AVI:  # its clock counts packets, whatever frame is in them
             return frames
         kept = in_order(self._stamps(frames))
         self._refuse_jump(len(frames), kept)
@@ -214,7 +215,7 @@ class Indexing:
     def _undecoded_at_start(self) -> bool:
         """Whether the film begins with pictures that refer to what came before."""
         known = [stamp for stamp in self._stamps(self.frames) if stamp is not None]
-        if not known or self.info.container == "AVI":
+        if not known or self.info.container == Family.AVI:
             return False
         return min(self._undecoded(self.frames), default=known[0]) < min(known)
 
@@ -222,7 +223,7 @@ class Indexing:
         """Where the file ends, if its head says that there should be more."""
         declared, found = self.info.frames_declared, len(self.frames)
         shown = sum(1 for seen in self.packets if seen.pts is not None)
-        if self.info.container == "AVI":  # it counts the places in its table, empty ones too
+        if self.info.container == Family.AVI:  # it counts the places in its table, empty ones too
             found = shown = (
                 max((stamp for stamp in self._stamps(self.frames) if stamp is not None), default=-1) + 1
             )
@@ -236,7 +237,7 @@ class Indexing:
     def _is_trimmed(self) -> bool:
         """Whether all is there that an edit list shows: mov's count is of all frames, hidden ones too."""
         rate, whole = self.info.rate_declared, self.info.duration_declared
-        return self.info.container == "mov/mp4" and bool(whole and rate) and self.seconds >= whole - 1 / rate
+        return self.info.container == Family.MP4 and bool(whole and rate) and self.seconds >= whole - 1 / rate
 
     def _last_duration(self, frames: Sequence[FrameSeen], ticks: Sequence[int]) -> int:
         last = self.packets[frames[-1].packet or 0].duration

@@ -8,11 +8,11 @@ from pathlib import Path
 import av
 from av.stream import Discard
 
+from pipelines.media.containers import BROADCAST, Family, family_named
 from pipelines.media.damage import in_order
 from pipelines.media.decoding import packets_of
-from pipelines.media.encoding import CONTAINERS
 from pipelines.media.opening import open_source
-from pipelines.media.source_info import BROADCAST, SourceInfo
+from pipelines.media.source_info import SourceInfo
 
 DAMAGED, HIDDEN = "damaged packets", "packets that an edit list hides"
 _ADTS_HEAD_BYTES = 7
@@ -29,8 +29,8 @@ def left_out(source: Path, info: SourceInfo, target: Path) -> Mapping[Place, str
     """The packets of a source that do not go into a delivery, and why."""
     if info.container in BROADCAST:
         return dict.fromkeys(_unfit(source, info), DAMAGED)
-    if info.container == "mov/mp4":
-        hides = CONTAINERS.get(target.suffix.lower()) == info.container
+    if info.container == Family.MP4:
+        hides = family_named(target.suffix) == info.container
         return dict.fromkeys(_hidden(source, hides), HIDDEN)
     return {}
 

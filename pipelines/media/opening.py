@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 from PIL import Image, UnidentifiedImageError
 
 from pipelines.errors import InputError, UnreadError
+from pipelines.media.containers import READ
 
 MAX_PIXELS = 8192 * 8192
 _OPEN = {
@@ -19,7 +20,6 @@ _OPEN = {
     # Playlists, images and scripts are media to ffmpeg too; none of them may come in as a film.
     "format_whitelist": "mov,mp4,matroska,webm,mpegts,mpeg,avi,asf,flv,ogg,mxf,nut,h264,hevc,wav,mp3,flac",
 }
-CONTAINERS = "mp4, mov, mkv, webm, ts, mpg and avi"
 
 
 @contextmanager
@@ -71,4 +71,4 @@ def _why_unreadable(path: Path, err: Exception) -> str:
             return f"{path.name}: a picture ({picture.format}), not a film"
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
         pass
-    return f"{path.name}: not a film that can be read ({CONTAINERS}); damaged, cut short or not media"
+    return f"{path.name}: not a film that can be read ({READ}); damaged, cut short or not media"

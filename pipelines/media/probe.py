@@ -16,21 +16,15 @@ from av.video.stream import VideoStream
 from pipelines.errors import InputError
 from pipelines.media.child import Message, limit_memory, read_in_child
 from pipelines.media.colour import CHROMA_SITES, DOLBY_VISION, UNSPECIFIED, read_colour
+from pipelines.media.containers import BROADCAST, READ, Family, family_of
 from pipelines.media.decoding import frames_of, packets_of
 from pipelines.media.ffmpeg import described
 from pipelines.media.layouts import HANDLED, find_layout, planar_name
-from pipelines.media.opening import CONTAINERS, MAX_PIXELS, configure, is_cover, open_source
+from pipelines.media.opening import MAX_PIXELS, configure, is_cover, open_source
 from pipelines.media.plain import revive
-from pipelines.media.source_info import BROADCAST, WIDEST_PIXEL_BYTES, SourceInfo, Track, turn_of
+from pipelines.media.source_info import WIDEST_PIXEL_BYTES, SourceInfo, Track, turn_of
 
 MAX_STREAMS = 64
-HANDLED_FORMATS = {
-    "mov": "mov/mp4",
-    "matroska": "matroska/webm",
-    "mpegts": "MPEG-TS",
-    "mpeg": "MPEG-PS",
-    "avi": "AVI",
-}
 
 
 def probe(path: Path) -> SourceInfo:
@@ -67,10 +61,10 @@ def _projection(told: str) -> str:
 def _probe(path: Path) -> Iterator[Message]:
     with open_source(path) as container:
         _refuse_many(path, container)
-        family = next((name for key, name in HANDLED_FORMATS.items() if key in container.format.name), None)
+        family = family_of(container)
         if family is None:
             found = container.format.long_name
-            raise InputError(f"{path.name}: container {found}; handled are {CONTAINERS}")
+            raise InputError(f"{path.name}: container {found}; handled are {READ}")
         video = _main_video(path, container)
         context = configure(video)
         first = _first_frame(path, container, video)
@@ -99,7 +93,7 @@ def _probe(path: Path) -> Iterator[Message]:
         yield [json.dumps(asdict(info), default=str).encode()]
 
 
-def _clock_start(family: str, container: InputContainer) -> Fraction:
+def _clock_start(family: Family, container: InputContainer) -> Fraction:
     running = family in BROADCAST  # a clock of 26 hours, which a capture joins at any of them
     return Fraction(container.start_time or 0, av.time_base) if running else Fraction(0)
 

@@ -13,9 +13,9 @@ import av
 from pipelines.errors import ConformError
 from pipelines.excerpt import Window, ends
 from pipelines.media.carry import COARSEST_TICK
-from pipelines.media.chapters import chapters_for, family_of, spans
+from pipelines.media.chapters import chapters_for, spans
+from pipelines.media.containers import TAGS_OF_FILE, Family, family_named, family_of
 from pipelines.media.decoding import packets_of
-from pipelines.media.encoding import CONTAINERS
 from pipelines.media.left_out import Place, left_out
 from pipelines.media.opening import is_cover, open_source
 from pipelines.media.source_info import SourceInfo
@@ -186,7 +186,7 @@ def _is_stream(fate: Fate, delivery: Path) -> bool:
         or fate.track.role in ("chapters", "timecode")
     ):
         return False
-    return not (fate.track.role == "cover" and CONTAINERS.get(delivery.suffix.lower()) != "mov/mp4")
+    return not (fate.track.role == "cover" and family_named(delivery.suffix) != Family.MP4)
 
 
 def _in_window(track: Scanned, fate: Fate, window: Window) -> Scanned:
@@ -262,7 +262,7 @@ def prove_head(delivery: Path, source: Path, window: Window) -> tuple[int, tuple
     with open_source(delivery) as made, open_source(source) as original:
         wanted = spans(chapters_for(original.chapters(), window, family_of(made)))
         found = spans(made.chapters())
-        if family_of(made) == "mov/mp4" and wanted and len(found) == len(wanted):
+        if family_of(made) == Family.MP4 and wanted and len(found) == len(wanted):
             # Where no chapter has a name, mp4 notes only where they begin.
             wanted[-1] = (wanted[-1][0], found[-1][1], wanted[-1][2])
         same = len(wanted) == len(found) and all(
@@ -272,9 +272,7 @@ def prove_head(delivery: Path, source: Path, window: Window) -> tuple[int, tuple
         if not same:
             raise ConformError(f"{delivery.name}: {len(found)} chapters are not the source's {len(wanted)}")
         have = {key.lower(): value for key, value in made.metadata.items()}
-        own = {"major_brand", "minor_version", "compatible_brands", "encoder"}
-        if window.first_frame:
-            own.add("timecode")
+        own = TAGS_OF_FILE | ({"timecode"} if window.first_frame else set())
         missing = [
             key
             for key, value in original.metadata.items()

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pipelines.media.colour import Colour
+from pipelines.media.containers import Family
 from pipelines.media.layouts import PixelLayout, known_layout
 
-BROADCAST = ("MPEG-TS", "MPEG-PS")
 WIDEST_PIXEL_BYTES = 8
 
 Turn = tuple[bool, bool, bool]
@@ -85,7 +85,7 @@ class SourceInfo:
     @property
     def states_duration(self) -> bool:
         """Whether the container has its length in its head; of others it is only guessed."""
-        return self.container in ("mov/mp4", "matroska/webm") and self.duration_declared > 0
+        return self.container in (Family.MP4, Family.MKV) and self.duration_declared > 0
 
 
 def turn_of(matrix: Sequence[int]) -> Turn | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.media.encoding import container_of, held_codecs
+from pipelines.media.containers import Family, container_of, held_codecs
 from pipelines.media.source_info import SourceInfo, Track
 
 KEPT, CONVERTED, DROPPED = "kept", "converted", "dropped"
@@ -25,7 +25,6 @@ _MP4_AUDIO = {
 _NOT_IN_MOV = {"opus", "vorbis", "flac"}
 _MP4_VIDEO = {"h264", "hevc", "mpeg4", "mpeg2video", "vp9", "av1", "libdav1d", "mjpeg", "png"}
 _TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}
-_MKV, _MP4 = "matroska/webm", "mov/mp4"
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def decide(info: SourceInfo, suffix: str) -> list[Fate]:
 def _held(fate: Fate, suffix: str) -> Fate:
     """The fate of a track that would be copied, dropped if the container's writer does not take its codec."""
     copied = fate.action == KEPT and fate.track.kind in ("audio", "video", "subtitle")
-    attached = fate.track.role == "cover" and container_of(suffix) == _MKV
+    attached = fate.track.role == "cover" and container_of(suffix) == Family.MKV
     if not copied or attached or fate.codec in held_codecs(suffix):
         return fate
     return _drop(fate.track, f"{suffix[1:]} cannot hold {fate.codec or 'a codec that ffmpeg does not know'}")
@@ -86,18 +85,21 @@ def _without_pictures(fates: Sequence[Fate], reason: str) -> list[Fate]:
 
 def _fate(track: Track, source: str, suffix: str) -> Fate:
     target = container_of(suffix)
-    if track.role == "cover" and target == _MKV:
-        action = KEPT if source == _MKV else CONVERTED
+    if track.role == "cover" and target == Family.MKV:
+        action = KEPT if source == Family.MKV else CONVERTED
         return Fate(track, action, track.codec, "the cover, as an attachment")
     if track.kind == "attachment":
-        return _keep(track, "") if target == _MKV else _drop(track, "mp4 has no attachments")
+        return _keep(track, "") if target == Family.MKV else _drop(track, "mp4 has no attachments")
     if track.kind == "data":
         return _data_fate(track, source)
     if source == target:
         return _keep(track, "")
     if track.kind == "subtitle":
         return _subtitle_fate(track, source, target)
-    if track.codec in ("h264", "hevc") and source not in (_MKV, _MP4):  # start codes become lengths
+    if track.codec in ("h264", "hevc") and source not in (
+        Family.MKV,
+        Family.MP4,
+    ):  # start codes become lengths
         return _drop(track, f"another picture of {source} cannot be copied bit for bit")
     if _takes(suffix, track):
         return _keep(track, "")
@@ -106,7 +108,7 @@ def _fate(track: Track, source: str, suffix: str) -> Fate:
 
 def _takes(suffix: str, track: Track) -> bool:
     """Whether sound or picture from another container goes in, unless the writer does not know it."""
-    if container_of(suffix) == _MKV:
+    if container_of(suffix) == Family.MKV:
         return True
     if track.kind == "video":
         return track.codec in _MP4_VIDEO
@@ -116,12 +118,12 @@ def _takes(suffix: str, track: Track) -> bool:
 
 def _subtitle_fate(track: Track, source: str, target: str) -> Fate:
     if track.codec not in _TEXT_SUBTITLES:
-        if target == _MKV and track.codec == "pgssub" and source != _MKV:
+        if target == Family.MKV and track.codec == "pgssub" and source != Family.MKV:
             return _drop(track, f"{source} holds it in pieces; copy the film into mkv first (ffmpeg -c copy)")
-        if target == _MKV:
+        if target == Family.MKV:
             return _keep(track, "")
         return _drop(track, f"mp4 cannot hold {track.codec or 'bitmap'} subtitles")
-    codec = "mov_text" if target == _MP4 else "subrip"
+    codec = "mov_text" if target == Family.MP4 else "subrip"
     loses = ", styling is lost" if track.codec in ("ass", "ssa") else ""
     return Fate(track, CONVERTED, codec, f"{track.codec} -> {codec}{loses}")
 
