@@ -8,7 +8,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from pipelines import progress
-from pipelines.environment import cache_folder
+from pipelines.environment import cache_root
 
 
 @contextmanager
@@ -27,8 +27,8 @@ def lock_file(identity: str) -> Path:
 
 
 def lock_folder() -> Path:
-    """Where all of this machine's are; containers that share a device must share this folder."""
-    return cache_folder() / "devices"
+    """Where all of this machine's are, whatever their version; containers that share a device share this."""
+    return cache_root() / "devices"
 
 
 def is_taken(path: Path) -> bool:

@@ -35,15 +35,19 @@ def _quota() -> int | None:
     return None
 
 
+def cache_root() -> Path:
+    """What all versions of the program share on this machine: $STYLEREEL_CACHE, else the user's cache."""
+    given = os.environ.get("STYLEREEL_CACHE")
+    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stylereel"
+    return Path(given).expanduser().absolute() if given else users
+
+
 def cache_folder() -> Path:
-    """Where this machine keeps what can be made again: $STYLEREEL_CACHE, else the user's cache.
+    """Where this machine keeps what can be made again.
 
     One folder for each version of the manifest: what an older program left there is nobody's fault.
     """
-    given = os.environ.get("STYLEREEL_CACHE")
-    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stylereel"
-    folder = Path(given).expanduser().absolute() if given else users
-    return folder / f"manifest-{schema.VERSION}"
+    return cache_root() / f"manifest-{schema.VERSION}"
 
 
 def prefect_server_given() -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from PIL import Image
 
+from pipelines import schema
 from pipelines.cli import run
 from pipelines.device_lock import device_turn, is_taken, lock_file
 from pipelines.errors import UsageError
@@ -30,6 +31,12 @@ def test_a_lock_is_free_at_once_when_its_holder_is_killed(tmp_path, monkeypatch)
     holder.kill()
     holder.wait()
     assert not is_taken(path)
+
+
+def test_programs_of_two_versions_take_the_same_lock(monkeypatch):
+    ours = lock_file("GPU-7")
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    assert lock_file("GPU-7") == ours
 
 
 def test_a_cpu_is_shared(tmp_path, monkeypatch):
