@@ -22,7 +22,7 @@ from pipelines.commands.train import train
 from pipelines.commands.work import clean, report, status
 from pipelines.credentials import scrub
 from pipelines.device import share_cores
-from pipelines.environment import cache_folder
+from pipelines.environment import cache_folder, recall_urls
 from pipelines.errors import StylereelError
 from stylecore.errors import StyleError
 from stylecore.runtime import keep_freed_memory
@@ -43,6 +43,7 @@ for _command in (*_LOOKING, *_WORKING):
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code. Every expected failure is one line on standard error."""
     keep_freed_memory()
+    recall_urls()
     share_cores(1)
     try:
         code = stylereel.main(arguments, prog_name="stylereel", standalone_mode=False)

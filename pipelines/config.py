@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from pipelines.environment import recall_urls
 from pipelines.errors import UsageError
 from pipelines.jobs import Look, Season, SeasonTitles, TitleJob
 from pipelines.media.pictures import check_pattern, is_sequence
@@ -23,7 +22,6 @@ def make_job(options: dict[str, Any]) -> TitleJob:
 
     Credentials in URLs stay out of it: see `pipelines.credentials`.
     """
-    recall_urls()
     try:
         job = TitleJob(**{key: value for key, value in options.items() if value is not None})
         job.encode_spec, job.engine_spec  # noqa: B018  checks codec and quality, tiles and batches
@@ -55,7 +53,6 @@ def _told(err: ValidationError) -> UsageError:
 
 def make_season(options: dict[str, Any]) -> Season:
     """A season from options; every place is made absolute, and every option is checked."""
-    recall_urls()
     listed = options.get("titles") or []
     if not isinstance(listed, list | tuple):
         raise UsageError(f"titles: expected a list, each beginning with `- ` (found {listed!r})")

@@ -10,6 +10,7 @@ from pipelines.catalogue import FAILED
 from pipelines.choice import choose, withdraw_chosen
 from pipelines.config import make_job, make_season
 from pipelines.device import check_pool_device, resolve_device
+from pipelines.environment import recall_urls
 from pipelines.errors import EngineError
 from pipelines.faults import patient
 from pipelines.flows.artifacts import show_contact_sheet
@@ -28,6 +29,7 @@ from pipelines.work import latest_job, open_work
 )
 def render(job: TitleJob, pool: str = "", batch_seconds: float = BATCH_SECONDS) -> dict[str, Any]:
     """Repaint a film, on the workers of a pool or on this one alone; nothing is done twice."""
+    recall_urls()
     return _delivered(make_job(job.model_dump()), pool, batch_seconds)
 
 
@@ -36,6 +38,7 @@ def retry(
     work: str, shots: str = "", where: str = "", pool: str = "", batch_seconds: float = BATCH_SECONDS
 ) -> dict[str, Any]:
     """Redo what failed or is missing of a work, or chosen shots, and rebuild the delivery."""
+    recall_urls()
     with patient():
         opened = open_work(work)
         job, plan = latest_job(opened)
@@ -55,6 +58,7 @@ def retry(
 )
 def season(season: Season, pool: str = "") -> int:
     """Work on the titles of a season that are new, changed or failed; how many there were."""
+    recall_urls()
     runs = stylize_season(make_season({**season.model_dump(), "pool": season.pool or pool}))
     failed = [run for run in runs if run.state == FAILED]
     if failed:

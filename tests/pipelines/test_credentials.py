@@ -19,8 +19,9 @@ from pipelines.commands.work import _works
 from pipelines.config import load_season_file, make_job
 from pipelines.credentials import hide_secrets, masked, scrub, whole
 from pipelines.device import resolve_device
-from pipelines.errors import UsageError
+from pipelines.errors import StylereelError, UsageError
 from pipelines.flows.run import run_title
+from pipelines.jobs import TitleJob
 from pipelines.season import expand
 from pipelines.storage import Store
 
@@ -201,6 +202,32 @@ def test_a_retry_asks_for_what_is_not_stored_and_takes_it_from_the_environment(r
     monkeypatch.setenv("STYLEREEL_URLS", f"https://x:y@else/where {SOURCE}")
     assert run(["retry", str(work), "--shots", "2", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["shards_rendered"] == 1
+
+
+@pytest.mark.parametrize("command", ["status", "report", "clean", "retry"])
+def test_a_work_behind_a_password_is_opened_by_its_masked_url(monkeypatch, capsys, command):
+    fsspec.register_implementation("vault", Vault, clobber=True)
+    monkeypatch.setenv("STYLEREEL_URLS", SOURCE)
+    force = ["--force"] if command == "clean" else []
+    assert run([command, "vault://***@host/work", *force]) == 2
+    assert "no work of stylereel here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flow", "place", "answer"),
+    [
+        ("retry", "vault://***@host/work", "no work of stylereel here"),
+        ("render", "vault://***@host/gone.mp4?***", "not found"),
+    ],
+)
+def test_a_server_opens_what_is_behind_a_password(tmp_path, monkeypatch, flow, place, answer):
+    from pipelines.flows import deployed
+
+    fsspec.register_implementation("vault", Vault, clobber=True)
+    monkeypatch.setenv("STYLEREEL_URLS", SOURCE.replace("film", "gone"))
+    job = TitleJob(source=place, output=str(tmp_path / "out.mp4"), style="identity", device="cpu")
+    with pytest.raises(StylereelError, match=answer):
+        getattr(deployed, flow).fn(job if flow == "render" else place)
 
 
 def test_works_of_a_season_are_cleaned_with_their_credentials(tmp_path):
