@@ -19,7 +19,7 @@ import torch
 from av import VideoFrame
 
 from pipelines import progress
-from pipelines.device import painting_threads, shards_at_once
+from pipelines.cores import painting_threads, shards_at_once
 from pipelines.environment import cores
 from pipelines.jobs import TitleJob
 from pipelines.media.encoding import Encoding

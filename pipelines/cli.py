@@ -20,8 +20,8 @@ from pipelines.commands.season import season
 from pipelines.commands.styles import styles
 from pipelines.commands.train import train
 from pipelines.commands.work import clean, report, status
+from pipelines.cores import share_cores
 from pipelines.credentials import scrub
-from pipelines.device import share_cores
 from pipelines.environment import cache_folder, recall_urls
 from pipelines.errors import StylereelError
 from stylecore.errors import StyleError

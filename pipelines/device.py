@@ -1,20 +1,20 @@
 """Which device a job computes on."""
 
 import re
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import torch
 
-from pipelines.environment import cores
 from pipelines.errors import UsageError
 from pipelines.jobs import TitleJob
-from pipelines.prepare import FilmPlan
 from stylecore.runtime import fast_precision
 from stylecore.spec import EXACT
 
 _DEVICE = re.compile("cpu|cuda(:(?P<number>0|[1-9][0-9]*))?")
+
+
+def with_device(job: TitleJob, pool: str | None) -> TitleJob:
+    """The job with a device of the pool that is named, or of this machine where none is."""
+    return _check_pool_device(job) if pool else resolve_device(job)
 
 
 def resolve_device(job: TitleJob) -> TitleJob:
@@ -39,32 +39,7 @@ def find_device(wish: str) -> str:
     raise UsageError(f"device {wish}: this machine has no CUDA device that torch can use; try --device cpu")
 
 
-def shards_at_once(job: TitleJob, film: FilmPlan) -> int:
-    """As many as the job has, if the film has them; what is left of it does not matter.
-
-    Whether a film is rendered in one go or in several, its shards are painted on as many threads.
-    """
-    return min(job.shards_at_once, len(film.shards))
-
-
-def share_cores(at_once: int) -> None:
-    """Let this thread compute on its share of the cores when so many paint at once."""
-    torch.set_num_threads(max(1, cores() // at_once))
-
-
-@contextmanager
-def painting_threads(at_once: int) -> Iterator[ThreadPoolExecutor]:
-    """A thread for each of some shards that are painted at once; an error waits for none of them."""
-    pool = ThreadPoolExecutor(at_once, initializer=share_cores, initargs=(at_once,))
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
-
-
-def check_pool_device(job: TitleJob) -> TitleJob:
+def _check_pool_device(job: TitleJob) -> TitleJob:
     """The job, if it says which device the workers of a pool have; this machine's do not matter.
 
     Every worker has to paint alike: only GPUs are taken to be fast at half precision.

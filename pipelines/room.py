@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines import progress
-from pipelines.device import shards_at_once
+from pipelines.cores import shards_at_once
 from pipelines.disk import disk_of, free_bytes
 from pipelines.errors import DiskFullError
 from pipelines.forecast import Forecast

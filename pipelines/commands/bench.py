@@ -18,7 +18,8 @@ from pipelines.bench.stages import Stages, open_stages
 from pipelines.bench.timing import Work, finish, take_turns, timed
 from pipelines.commands.common import console, json_option, print_result
 from pipelines.config import make_job
-from pipelines.device import painting_threads, resolve_device
+from pipelines.cores import painting_threads
+from pipelines.device import resolve_device
 from pipelines.device_lock import device_turn
 from pipelines.display import Display
 from pipelines.environment import cores

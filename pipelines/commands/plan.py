@@ -13,9 +13,9 @@ from pipelines import manifest
 from pipelines.calibration import calibrate, calibrations, kind_of
 from pipelines.commands.common import console, json_option, print_result, span, style_options
 from pipelines.commands.render import JOB_SUFFIXES, job_from_arguments
+from pipelines.cores import shards_at_once
 from pipelines.credentials import hide_secrets
 from pipelines.delivery import refuse_foreign_folder
-from pipelines.device import shards_at_once
 from pipelines.device_lock import device_turn
 from pipelines.display import Display
 from pipelines.environment import cache_folder

@@ -8,7 +8,7 @@ import click
 from pipelines.batches import Pool
 from pipelines.commands.common import console, json_option, print_result, style_options
 from pipelines.config import load_job_file, make_job
-from pipelines.device import check_pool_device, resolve_device
+from pipelines.device import with_device
 from pipelines.display import Display
 from pipelines.errors import UsageError
 from pipelines.flows.run import run_title
@@ -21,12 +21,11 @@ def job_from_arguments(
     source: str, output: str | None, options: dict[str, Any], pool: str | None = None
 ) -> TitleJob:
     """A job from SOURCE OUTPUT and options, or from a job file; for this machine, or for a pool's."""
-    settle = check_pool_device if pool else resolve_device
     if source.endswith(JOB_SUFFIXES):
-        return settle(load_job_file(Path(source), {**options, "output": output}))
+        return with_device(load_job_file(Path(source), {**options, "output": output}), pool)
     if output is None:
         raise UsageError("say where the film should go: stylereel render SOURCE OUTPUT")
-    return settle(make_job({"source": source, "output": output, **options}))
+    return with_device(make_job({"source": source, "output": output, **options}), pool)
 
 
 @click.command()

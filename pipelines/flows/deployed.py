@@ -9,7 +9,7 @@ from pipelines.batches import BATCH_SECONDS, Pool
 from pipelines.catalogue import FAILED
 from pipelines.choice import choose, withdraw_chosen
 from pipelines.config import make_job, make_season
-from pipelines.device import check_pool_device, resolve_device
+from pipelines.device import with_device
 from pipelines.environment import recall_urls
 from pipelines.errors import EngineError
 from pipelines.faults import patient
@@ -71,9 +71,6 @@ def season(season: Season, pool: str = "") -> int:
 
 def _delivered(job: TitleJob, pool: str, batch_seconds: float) -> dict[str, Any]:
     with patient():
-        if pool:
-            facts = run_title(check_pool_device(job), pool=Pool(pool, batch_seconds))
-        else:
-            facts = run_title(resolve_device(job))
+        facts = run_title(with_device(job, pool), pool=Pool(pool, batch_seconds) if pool else None)
     show_contact_sheet(job)
     return facts

@@ -11,7 +11,7 @@ from pipelines import catalogue, progress
 from pipelines.batches import Pool
 from pipelines.catalogue import DELIVERED, FAILED, TitleRun
 from pipelines.credentials import hide_secrets, scrub
-from pipelines.device import check_pool_device, resolve_device
+from pipelines.device import with_device
 from pipelines.errors import UsageError
 from pipelines.faults import message, patient
 from pipelines.flows.run import run_title
@@ -59,8 +59,7 @@ def _delivered(title: Title, pool: str) -> dict[str, Any]:
     """The numbers of a delivery."""
     if title.job is None:
         raise title.fault or UsageError(f"{title.name}: there is no job for it")
-    job = check_pool_device(title.job) if pool else resolve_device(title.job)
-    facts = run_title(job, pool=Pool(pool) if pool else None)
+    facts = run_title(with_device(title.job, pool), pool=Pool(pool) if pool else None)
     same = ("frames", "shots", "shards", "shards_rendered", "bytes", "sha256")
     return {**{name: facts[name] for name in same}, "film_seconds": facts["seconds"]}
 

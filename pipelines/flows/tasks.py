@@ -14,9 +14,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
 from pipelines import manifest, progress
+from pipelines.cores import shards_at_once, share_cores
 from pipelines.credentials import scrub
 from pipelines.delivery import Published, assemble_delivery, conform_delivery, publish_delivery
-from pipelines.device import shards_at_once, share_cores
 from pipelines.errors import OutageError, StorageError, UnreadError
 from pipelines.faults import Fault, fault_of, message, patient, transient_pauses, trust_in
 from pipelines.jobs import TitleJob

@@ -6,7 +6,7 @@ from conftest import index_film
 
 from pipelines.cli import run
 from pipelines.config import make_job
-from pipelines.device import check_pool_device, find_device, resolve_device
+from pipelines.device import find_device, resolve_device, with_device
 from pipelines.errors import UsageError
 from pipelines.prepare import plan_film
 
@@ -53,7 +53,7 @@ def test_shards_at_once_keep_the_device_busy(monkeypatch, cores, wish, at_once):
 
 def test_half_precision_is_taken_for_gpus_and_only_if_resolved():
     job = make_job({"source": "a.mp4", "output": "b.mp4", "device": "cuda:0"})
-    assert job.engine_spec.precision == "fp32" and check_pool_device(job).engine_spec.precision == "fp16"
+    assert job.engine_spec.precision == "fp32" and with_device(job, "gpu").engine_spec.precision == "fp16"
     assert resolve_device(job.model_copy(update={"device": "cpu", "precision": "bf16"})).precision == "bf16"
 
 
@@ -104,7 +104,7 @@ def test_training_finds_its_device_before_all_else(capsys):
 def test_a_pool_is_told_what_its_workers_have(wish):
     job = make_job({"source": "a.mp4", "output": "b.mp4", "device": wish})
     with pytest.raises(UsageError, match="say what they have"):
-        check_pool_device(job)
+        with_device(job, "gpu")
 
 
 @pytest.mark.parametrize(

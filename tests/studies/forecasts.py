@@ -16,7 +16,8 @@ from types import SimpleNamespace
 
 from pipelines import calibration, render
 from pipelines.config import make_job
-from pipelines.device import painting_threads, resolve_device
+from pipelines.cores import painting_threads
+from pipelines.device import resolve_device
 from pipelines.forecast import forecast
 from pipelines.plan import Shard
 from pipelines.work import load_film, open_work
