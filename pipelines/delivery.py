@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +126,42 @@ def fingerprint(path: Path) -> tuple[str, int]:
         digest.update(f"{file.name} {file_sha256(file)}\n".encode())
         size += file.stat().st_size
     return digest.hexdigest(), size
+
+
+def describe_delivery(
+    job: TitleJob, film: FilmPlan, report: ConformReport, published: Published, rendered: int
+) -> dict[str, Any]:
+    """Everything proved about a delivery, as plain values."""
+    timeline, window = film.excerpt
+    return {
+        "output": hide_secrets(job.output),
+        "work": hide_secrets(job.work),
+        "plan": film.key,
+        **asdict(published),
+        "frames": report.frames,
+        "frames_lost": len(timeline) - report.frames,
+        "worst_frame_error_ms": float(report.worst_error_seconds * 1000),
+        "shift_ms": float((report.shift_seconds - (0 if window.cuts else window.origin)) * 1000),
+        "seconds": float(timeline.duration),
+        "shots": len(film.shots),
+        "shards": len(film.shards),
+        "shards_rendered": rendered,
+        "styles": sorted({style.style for style in film.styles}),
+        "chapters": report.chapters,
+        "tags_missing": list(report.tags_missing),
+        "notes": list(film.notes),
+        "tracks": [
+            {
+                "track": proof.index,
+                "kind": proof.kind,
+                "codec": proof.codec,
+                "language": proof.language,
+                "action": proof.action,
+                "reason": proof.reason,
+                "packets": proof.packets,
+                "payload_equal": proof.payload_equal,
+                "worst_error_ms": float(proof.worst_error_seconds * 1000),
+            }
+            for proof in report.tracks
+        ],
+    }

@@ -19,7 +19,7 @@ from itertools import count, starmap
 from typing import Any
 
 from pipelines import schema, tables
-from pipelines.errors import StorageError
+from pipelines.errors import StorageError, UsageError
 from pipelines.media.index import FilmIndex, FrameFacts, PacketFacts
 from pipelines.plan import Shard
 from pipelines.storage import Store
@@ -133,14 +133,21 @@ _PLAN = {"timeline": schema.TIMELINE, "shots": schema.SHOTS, "shards": schema.SH
 
 
 def plan_table(store: Store, plan_key: str, name: str) -> Any:
-    """`timeline`, `shots` or `shards` of a stored plan; None when it is missing or torn."""
-    file = _plan_file(plan_key, name)
-    return tables.decode(file, store.read(file), _PLAN[name])
+    """`timeline`, `shots` or `shards` of a stored plan; a UsageError when it is missing or torn."""
+    table = _plan_table(store, plan_key, name)
+    if table is None:
+        raise UsageError(f"{store.url}: its plan is not there whole; run the same render command again")
+    return table
 
 
 def plan_stands(store: Store, plan_key: str) -> bool:
     """Whether a plan is stored whole."""
-    return all(plan_table(store, plan_key, name) is not None for name in _PLAN)
+    return all(_plan_table(store, plan_key, name) is not None for name in _PLAN)
+
+
+def _plan_table(store: Store, plan_key: str, name: str) -> Any:
+    file = _plan_file(plan_key, name)
+    return tables.decode(file, store.read(file), _PLAN[name])
 
 
 def _plan_file(plan_key: str, name: str) -> str:

@@ -17,9 +17,10 @@ from pipelines.indexed import ensure_index
 from pipelines.media.frames import FrameReader
 from pipelines.media.probe import probe
 from pipelines.media.scan import as_shown
+from pipelines.places import local_file
 from pipelines.planes import frame_planes, yuv_format
 from pipelines.sources import fetch_source
-from pipelines.storage import Store, local_file
+from pipelines.storage import Store
 from pipelines.timeline import FrameRange
 from stylecore.catalog import is_picture
 from stylecore.color import luma

@@ -7,8 +7,8 @@ from pipelines.credentials import hide_secrets
 from pipelines.errors import UsageError
 from pipelines.jobs import TitleJob
 from pipelines.media.pictures import is_sequence
-from pipelines.places import absolute_url
-from pipelines.storage import local_file, split_url
+from pipelines.places import absolute_url, local_file
+from pipelines.storage import split_url
 from stylecore.catalog import is_pack, style_files
 
 

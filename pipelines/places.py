@@ -42,6 +42,14 @@ def is_local(fs: Any) -> bool:
     return isinstance(fs, LocalFileSystem)
 
 
+def local_file(url: str) -> Path | None:
+    """The file itself when it is on this machine's disk; what lies elsewhere is not asked after."""
+    if "://" in url and not url.startswith(("file://", "local://")):
+        return None
+    fs, path = locate(url)
+    return Path(path) if is_local(fs) else None
+
+
 def absolute_url(place: str) -> str:
     """A URL, its credentials masked; a path made absolute."""
     return masked(place) if "://" in place else str(Path(place).expanduser().absolute())

@@ -1,20 +1,16 @@
-"""What a person looks at afterwards: the facts of a delivery, and a page of frames before and after."""
+"""What a person looks at afterwards: a page of frames before and after."""
 
 import base64
 import html
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import av
 from PIL import Image
 
-from pipelines.credentials import hide_secrets
-from pipelines.delivery import Published
-from pipelines.jobs import TitleJob
-from pipelines.media.conform import ConformReport
 from pipelines.media.frames import FrameReader
 from pipelines.media.pictures import screen_pixels
 from pipelines.prepare import FilmPlan
@@ -27,45 +23,6 @@ _SHOTS_SHOWN = 12
 _PICTURE_WIDTH_PX, _TALLEST_PX = 560, 8192
 _SHEET_COLUMNS = 6
 _SHEET_WIDTH_PX = 1440
-
-
-def describe_delivery(
-    job: TitleJob, film: FilmPlan, report: ConformReport, published: Published, rendered: int
-) -> dict[str, Any]:
-    """Everything proved about a delivery, as plain values."""
-    timeline, window = film.excerpt
-    return {
-        "output": hide_secrets(job.output),
-        "work": hide_secrets(job.work),
-        "plan": film.key,
-        **asdict(published),
-        "frames": report.frames,
-        "frames_lost": len(timeline) - report.frames,
-        "worst_frame_error_ms": float(report.worst_error_seconds * 1000),
-        "shift_ms": float((report.shift_seconds - (0 if window.cuts else window.origin)) * 1000),
-        "seconds": float(timeline.duration),
-        "shots": len(film.shots),
-        "shards": len(film.shards),
-        "shards_rendered": rendered,
-        "styles": sorted({style.style for style in film.styles}),
-        "chapters": report.chapters,
-        "tags_missing": list(report.tags_missing),
-        "notes": list(film.notes),
-        "tracks": [
-            {
-                "track": proof.index,
-                "kind": proof.kind,
-                "codec": proof.codec,
-                "language": proof.language,
-                "action": proof.action,
-                "reason": proof.reason,
-                "packets": proof.packets,
-                "payload_equal": proof.payload_equal,
-                "worst_error_ms": float(proof.worst_error_seconds * 1000),
-            }
-            for proof in report.tracks
-        ],
-    }
 
 
 def shown_frames(film: FilmPlan) -> list[int]:

@@ -63,7 +63,7 @@ MEASURED = {"warp_ratio", "flicker"}
 
 def load_pieces(store: Store, plan: str) -> list[Piece]:
     """All pieces of a stored plan, as they stand; needs no source."""
-    shots, shards = (_plan_table(store, plan, name).to_pylist() for name in ("shots", "shards"))
+    shots, shards = (manifest.plan_table(store, plan, name).to_pylist() for name in ("shots", "shards"))
     rows = manifest.standing(manifest.attempts(store))
     seconds = _shard_seconds(store, plan)
     placed = [Shot(shot["shot"], FrameRange(shot["start"], shot["stop"])) for shot in shots]
@@ -77,31 +77,9 @@ def load_pieces(store: Store, plan: str) -> list[Piece]:
     return pieces
 
 
-def standing_parts(store: Store, plan: str) -> set[str]:
-    """Names of the parts that a plan's delivery is made of."""
-    rows = manifest.finished(store)
-    return {rows[key].part for key in _keys(store, plan) if key in rows}
-
-
-def settled(store: Store, plan: str) -> bool:
-    """Whether every shard of a stored plan is done; one that is withdrawn is not."""
-    return set(_keys(store, plan)) <= manifest.finished(store).keys()
-
-
-def _keys(store: Store, plan: str) -> list[str]:
-    return tables.column(_plan_table(store, plan, "shards"), "key")
-
-
-def _plan_table(store: Store, plan: str, name: str) -> Any:
-    table = manifest.plan_table(store, plan, name)
-    if table is None:
-        raise UsageError(f"{store.url}: its plan is not there whole; run the same render command again")
-    return table
-
-
 def _shard_seconds(store: Store, plan: str) -> Mapping[int, Fraction]:
     """How long the frames of each shard are shown."""
-    table = _plan_table(store, plan, "timeline")
+    table = manifest.plan_table(store, plan, "timeline")
     ticks: defaultdict[int, int] = defaultdict(int)
     for shard, duration in zip(tables.column(table, "shard"), tables.column(table, "duration"), strict=True):
         ticks[shard] += duration

@@ -212,12 +212,3 @@ def split_url(url: str) -> tuple[Store, str]:
     """A file's URL as its folder and its name."""
     folder, _, name = url.rpartition("/")
     return Store(f"{folder}/" if folder.endswith((":/", ":")) or not folder else folder), name
-
-
-def local_file(url: str) -> Path | None:
-    """The file itself when it is on this machine's disk; what lies elsewhere is not asked after."""
-    if "://" in url and not url.startswith(("file://", "local://")):
-        return None
-    store, name = split_url(url)
-    folder = store.local_folder()
-    return folder / name if folder else None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipelines import manifest
+from pipelines import manifest, tables
 from pipelines.config import make_job
 from pipelines.credentials import hide_secrets
 from pipelines.disk import mark
@@ -225,6 +225,21 @@ def pending(work: Work, film: FilmPlan) -> list[int]:
         for shard, key in zip(film.shards, film.shard_keys, strict=True)
         if not work.holds(rows.get(key), sizes)
     ]
+
+
+def standing_parts(work: Work, plan: str) -> set[str]:
+    """Names of the parts that a stored plan's delivery is made of."""
+    rows = manifest.finished(work.store)
+    return {rows[key].part for key in _shard_keys(work, plan) if key in rows}
+
+
+def is_complete(work: Work, plan: str) -> bool:
+    """Whether every shard of a stored plan is done; one that is withdrawn is not."""
+    return set(_shard_keys(work, plan)) <= manifest.finished(work.store).keys()
+
+
+def _shard_keys(work: Work, plan: str) -> list[str]:
+    return tables.column(manifest.plan_table(work.store, plan, "shards"), "key")
 
 
 def withdraw(work: Work, film: FilmPlan, shards: Sequence[int]) -> None:

@@ -24,11 +24,11 @@ from pipelines.errors import StylereelError, UsageError
 from pipelines.flows.run import write_report
 from pipelines.jobs import TitleJob
 from pipelines.places import absolute_url
-from pipelines.selection import Piece, load_pieces, settled, standing_parts
+from pipelines.selection import Piece, load_pieces
 from pipelines.sources import find_files
 from pipelines.storage import Store
 from pipelines.timeline import FrameRange
-from pipelines.work import Work, erase, latest_job, lock_work, open_work
+from pipelines.work import Work, erase, is_complete, latest_job, lock_work, open_work, standing_parts
 
 
 def open_latest(url: str) -> tuple[Work, TitleJob, str]:
@@ -160,7 +160,7 @@ def _delivered_seconds_ago(url: str) -> float | None:
         return None
     work, _, plan = open_latest(url)
     delivery = manifest.load_json(work.store, "delivery.json")
-    if delivery is None or delivery["plan"] != plan or not settled(work.store, plan):
+    if delivery is None or delivery["plan"] != plan or not is_complete(work, plan):
         return None
     return time.time() - found[0].changed_unix_seconds
 
@@ -183,4 +183,4 @@ def _cleaned(url: str, keep_parts: bool, everything: bool) -> str:
 def _parts_of_plans(work: Work, plan: str) -> set[str]:
     """What the latest plan has finished, and what the delivery is made of, if of another."""
     delivery = manifest.load_json(work.store, "delivery.json") or {"plan": plan}
-    return standing_parts(work.store, plan) | standing_parts(work.store, delivery["plan"])
+    return standing_parts(work, plan) | standing_parts(work, delivery["plan"])

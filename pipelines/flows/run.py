@@ -34,10 +34,10 @@ from pipelines.mattes import fetch_mattes
 from pipelines.media.containers import container_of
 from pipelines.media.pictures import is_sequence
 from pipelines.media.probe import probe
+from pipelines.places import local_file
 from pipelines.prepare import FilmPlan
 from pipelines.review import PAGE, SHEET, show_frames, shown_frames, write_page, write_sheet
 from pipelines.sources import check_source
-from pipelines.storage import local_file
 from pipelines.work import (
     Work,
     clear_scratch,

@@ -9,6 +9,7 @@ from prefect import flow
 
 from pipelines import manifest
 from pipelines.batches import Pool
+from pipelines.delivery import describe_delivery
 from pipelines.device_lock import device_turn
 from pipelines.errors import EngineError
 from pipelines.flows.artifacts import show_delivery, show_failed, shown_progress, tag_run
@@ -23,7 +24,6 @@ from pipelines.flows.tasks import (
 )
 from pipelines.indexed import source_key
 from pipelines.jobs import TitleJob
-from pipelines.review import describe_delivery
 from pipelines.work import load_film, open_work
 
 
@@ -35,7 +35,7 @@ from pipelines.work import load_film, open_work
     validate_parameters=False,
 )
 def stylize_title(job: TitleJob, pool: Pool | None) -> dict[str, Any]:
-    """The delivery's facts, after it has been proved and published; see `review.describe_delivery`."""
+    """The delivery's facts, after it has been proved and published; see `delivery.describe_delivery`."""
     began = time.monotonic()
     tag_run(job)
     with shown_progress(job):

@@ -12,9 +12,9 @@ from av.stream import Stream
 from pipelines.errors import AssemblyError
 from pipelines.excerpt import WHOLE, Window
 from pipelines.media.carry import Timed, carry_tracks, copy_head, copy_stream, mux, open_target
-from pipelines.media.encoding import counting_rate, nominal_rate
 from pipelines.media.opening import declared_rates, open_source
 from pipelines.media.parts import parameter_sets, read_part
+from pipelines.media.rates import counting_rate, nominal_rate
 from pipelines.media.source_info import SourceInfo
 from pipelines.media.tracks import Fate
 from pipelines.timecode import counted_at

@@ -19,10 +19,10 @@ from pipelines.faults import is_full
 from pipelines.media.chapters import chapters_for
 from pipelines.media.containers import TAGS_OF_FILE, Family, family_named, family_of, writer_of
 from pipelines.media.decoding import packets_of
-from pipelines.media.encoding import counting_rate
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
 from pipelines.media.left_out import Place, left_out
 from pipelines.media.opening import declared_rates, is_cover, open_source
+from pipelines.media.rates import counting_rate
 from pipelines.media.source_info import SourceInfo
 from pipelines.media.tracks import CONVERTED, DROPPED, Fate
 from pipelines.timecode import format_timecode, parse_timecode

@@ -13,14 +13,12 @@ from pipelines.media.colour import Colour
 from pipelines.media.containers import Family, container_of
 from pipelines.media.fitting import EncodeSpec, Fit, fit
 from pipelines.media.layouts import PixelLayout, known_layout
+from pipelines.media.rates import nominal_rate
 from pipelines.media.source_info import SourceInfo
 from pipelines.timeline import Timeline
 
 _SHAPELESS = ("ffv1", "prores", "av1")
 """Codecs whose streams do not hold the shape of a pixel here: it is for the container to say."""
-_RATES = [Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 100, 120)] + [
-    Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)
-]
 
 
 @dataclass(frozen=True)
@@ -141,20 +139,6 @@ def _refuse_fields(made: Fit, info: SourceInfo) -> None:
         raise UsageError(f"scan fields: {info.height} lines are no multiple of {lines}; ask for --scan auto")
     if info.turn[0]:
         raise UsageError("scan fields: the picture is held on its side; ask for --scan auto")
-
-
-def nominal_rate(mean: Fraction) -> Fraction:
-    """The standard rate within half a permille of the mean, or the mean itself in small numbers."""
-    nearest = min(_RATES, key=lambda rate: abs(rate - mean))
-    if abs(nearest - mean) * 2000 <= mean:
-        return nearest
-    return max(mean.limit_denominator(1001), Fraction(1, 1001))
-
-
-def counting_rate(*known: Fraction | None) -> Fraction:
-    """What timecodes count by: the first standard one of some rates, since gaps alter the mean of times."""
-    rates = [nominal_rate(rate) for rate in known if rate]
-    return next((rate for rate in rates if rate in _RATES), rates[0])
 
 
 def configure_encoder(context: av.VideoCodecContext, encoding: Encoding) -> None:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from statistics import median
 
 from pipelines.media.cadence import CYCLE, Cadence
-from pipelines.media.encoding import nominal_rate
 from pipelines.media.fields import Picture
 from pipelines.media.index import FilmIndex, FrameFacts
+from pipelines.media.rates import nominal_rate
 from pipelines.timeline import Timeline
 
 _QUARTERS = 4

@@ -14,11 +14,12 @@ from pipelines.errors import AssemblyError, ConformError, EngineError, InputErro
 from pipelines.media.assemble import assemble
 from pipelines.media.conform import conform
 from pipelines.media.decoding import checksum
-from pipelines.media.encoding import make_encoding, nominal_rate
+from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.parts import prove_decodable, write_part
 from pipelines.media.probe import probe
+from pipelines.media.rates import nominal_rate
 from pipelines.media.shots import find_cuts
 from pipelines.media.tracks import CONVERTED, DROPPED, KEPT
 from pipelines.planes import frame_planes, yuv_format
