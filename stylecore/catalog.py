@@ -234,8 +234,3 @@ def drawn_pack(name: str) -> StylePack:
     return StylePack(
         NETWORKS[name](), name, {}, NormPrior.neutral(()), {name: torch.zeros(2, 0)}, {name: card}, {}
     )
-
-
-def identity_pack() -> StylePack:
-    """The style that changes nothing."""
-    return drawn_pack("identity")

@@ -15,12 +15,13 @@ from stylecore.errors import PictureError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 _SMALLEST_SIDE_PX = 32
+_LONGEST_PX = 4096
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 _SPACES = {"RGB": "RGB", "CMYK": "CMYK", "L": "GRAY"}
 """What a colour profile is for, by mode."""
 
 
-def load_picture(path: Path, at_most_px: int = 4096) -> Tensor:
+def load_picture(path: Path, at_most_px: int = _LONGEST_PX) -> Tensor:
     """Upright sRGB (3,H,W) in 0..1, as a viewer would show it on white paper.
 
     EXIF rotation is applied, an embedded profile (CMYK too) converted, 16 bit scaled, transparency laid on
@@ -35,9 +36,9 @@ def longest_side_px(path: Path) -> int:
         return max(opened.size)
 
 
-def load_matte(path: Path, at_most_px: int = 4096) -> Tensor:
+def load_matte(path: Path) -> Tensor:
     """(H,W) in 0..1: how opaque a cut-out is, or how light a picture that is all alike in that."""
-    return luma(_load(path, at_most_px, _to_grey)[None])[0, 0]
+    return luma(_load(path, _LONGEST_PX, _to_grey)[None])[0, 0]
 
 
 def _load(path: Path, at_most_px: int, make: Callable[[Image.Image], Image.Image]) -> Tensor:

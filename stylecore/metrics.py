@@ -16,7 +16,7 @@ from torch import Tensor
 from stylecore import criterion, losses
 from stylecore.color import luma
 from stylecore.encoders import Encoder
-from stylecore.motion import Motion, track, warp
+from stylecore.motion import Motion, warp
 
 STYLE_LAYERS = tuple(criterion.STYLE_LAYERS)
 CONTENT_LAYER = "relu4_2"
@@ -62,21 +62,15 @@ def content_distance(painted: Tensor, source: Tensor, encoder: Encoder, layer: s
     return torch.cat(values).mean().item()
 
 
-def warp_error(frames: Film, source: Film, gap: int) -> float:
-    """Mean squared change of a film's content over `gap` frames, along the source's motion.
-
-    `error_along` with `motion.track(source, gap)`; track once where many films share a source. Of the source
-    itself it is the floor (flow error, noise, real change of light): publish the ratio with it.
-    """
-    return error_along(frames, track(list(_frames(source)), gap))
-
-
 def error_along(frames: Film, motion: Motion) -> float:
     """Lai 2018's E_warp (*Learning Blind Video Temporal Consistency*), in the form of its evaluation code.
 
     Frame t + gap is warped back to t; squared difference, mean over the pixels of `motion.valid` and the
     three channels, range 0..1; then mean over the pairs. Deviations: DIS flow where Lai has FlowNet2,
     frames from memory instead of JPEG files, and pixels that leave the frame are excluded.
+
+    `motion` is the source's, `motion.track(source, gap)`. Of the source itself this is the floor (flow error,
+    noise, real change of light): publish the ratio with it.
     """
     film = _frames(frames)
     if len(film) != len(motion.flow) + motion.gap:

@@ -9,7 +9,6 @@ from av.video.codeccontext import VideoCodecContext
 
 # Codes of ITU-T H.273, as ffmpeg numbers them.
 BT709, UNSPECIFIED, LIMITED, FULL = 1, 2, 1, 2
-_RGB_MATRIX = 0
 _RESERVED = 3
 _MATRIX = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
 # H.273's chroma_sample_loc_type; what is not said is 0.

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stylecore.catalog import identity_pack
+from stylecore.catalog import drawn_pack
 from stylecore.normalize import FrozenNorm, LiveNorm, NormPrior, SurveyNorm
 from stylecore.pack import blank_pack
 from stylecore.parts import apply_change
@@ -41,7 +41,7 @@ def test_no_change_is_bit_exact_in_any_format(height, width, steps, matrix, full
     """As films are painted: by the style that changes nothing, frames sharing what there is to share."""
     form = YuvFormat(matrix, full_range, *steps, bits=bits)
     source = [planes(height, width, steps, seed + place, bits) for place in (0, 1)]
-    stylizer = Stylizer(identity_pack(), "identity", form, EngineSpec(), steady=1)
+    stylizer = Stylizer(drawn_pack("identity"), "identity", form, EngineSpec(), steady=1)
     made = stylizer.stylize(source, stylizer.survey(source))
     assert all(
         torch.equal(a, b)
@@ -143,7 +143,7 @@ class Together(EngineSpec):
 
 def test_identity_style_gives_the_source_back():
     frames = [planes(50, 70, seed=seed) for seed in range(3)]
-    stylizer = Stylizer(identity_pack(), "identity", YuvFormat("bt709", False), Together(batch=2))
+    stylizer = Stylizer(drawn_pack("identity"), "identity", YuvFormat("bt709", False), Together(batch=2))
     painted = stylizer.stylize(frames, stylizer.survey(frames))
     assert all(
         torch.equal(a, b)

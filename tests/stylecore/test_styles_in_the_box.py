@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from stylecore.artefacts import CHECKS, check_style, scene
-from stylecore.catalog import BUNDLED, DRAWN, bundled_styles, find_style, identity_pack, style_names
+from stylecore.catalog import BUNDLED, DRAWN, bundled_styles, drawn_pack, find_style, style_names
 from stylecore.images import to_image
 from stylecore.pixels import YuvFormat
 from stylecore.spec import EngineSpec
@@ -132,9 +132,9 @@ FAULTS = {
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_planted_fault_is_found(check):
     measure, limit = CHECKS[check]
-    pack = replace(identity_pack(), network=Fault(FAULTS[check]))
+    pack = replace(drawn_pack("identity"), network=Fault(FAULTS[check]))
     assert not measure(pack, "identity") <= limit
 
 
 def test_the_film_itself_has_no_artefacts():
-    assert not any(finding.is_fault for finding in check_style(identity_pack(), "identity"))
+    assert not any(finding.is_fault for finding in check_style(drawn_pack("identity"), "identity"))
