@@ -26,7 +26,7 @@ def make_job(options: dict[str, Any]) -> TitleJob:
         job = TitleJob(**{key: value for key, value in options.items() if value is not None})
         job.encode_spec, job.engine_spec  # noqa: B018  checks codec and quality, tiles and batches
     except ValidationError as err:
-        raise _told(err) from err
+        raise _usage_error(err) from err
     except ValueError as err:
         raise UsageError(str(err)) from err
     _refuse_malformed_range(job.range)
@@ -45,7 +45,7 @@ def make_job(options: dict[str, Any]) -> TitleJob:
     return settled
 
 
-def _told(err: ValidationError) -> UsageError:
+def _usage_error(err: ValidationError) -> UsageError:
     first = err.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return UsageError(f"{where}: {first['msg']} (found {first['input']!r})")
@@ -60,7 +60,7 @@ def make_season(options: dict[str, Any]) -> Season:
     try:
         season = Season(**{**options, "titles": titles})
     except ValidationError as err:
-        raise _told(err) from err
+        raise _usage_error(err) from err
     if not season.titles:
         raise UsageError("titles: a season lists files, patterns or folders of films")
     folder = season.output.partition("{")[0].rpartition("/")[0] or "."

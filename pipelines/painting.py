@@ -37,7 +37,7 @@ DEPTH = 4
 PAINTERS: dict[str, type[FrameByFrame] | type[Inserted]] = {"optimize": FrameByFrame, "harmonize": Inserted}
 """Of shots that are painted in their own order."""
 
-Moments = tuple[VideoFrame, ...]
+FieldPictures = tuple[VideoFrame, ...]
 """The pictures of a frame: one, or that of its top and that of its bottom field."""
 
 
@@ -67,7 +67,7 @@ def painted_frames(
     keep_freed_memory()
     painter = ShardPainter(film, reader, engine, clock)
     read_ahead = DEPTH + engine.batch
-    frames = ahead(timed(_moments(film, reader, seen_for(film, shard.frames)), clock), read_ahead)
+    frames = ahead(timed(_field_pictures(film, reader, seen_for(film, shard.frames)), clock), read_ahead)
     held = touching(film.shots, shard.frames)
     for shot, style in zip(film.shots[held], film.styles[held], strict=True):
         mine = shot.frames.overlap(shard.frames)
@@ -117,7 +117,7 @@ class ShardPainter:
     engine: EngineSpec
     clock: Clock
 
-    def by_network(self, share: Share, read: Iterator[Moments]) -> Iterator[list[PlaneArray]]:
+    def by_network(self, share: Share, read: Iterator[FieldPictures]) -> Iterator[list[PlaneArray]]:
         """Steady with the frames around them; on a GPU some travel back as others are painted."""
         film, moments = self.film, moments_of(self.film)
         stylizer = open_stylizer(share.style, film, self.engine)
@@ -134,7 +134,7 @@ class ShardPainter:
         for _ in share.frames:
             yield _as_frame([painted_arrays(next(made).take()) for _ in range(moments)])
 
-    def in_order(self, share: Share, read: Iterator[Moments]) -> Iterator[list[PlaneArray]]:
+    def in_order(self, share: Share, read: Iterator[FieldPictures]) -> Iterator[list[PlaneArray]]:
         """Of a shot that is painted in its own order, from its first frame on."""
         shot, style, mine = share.shot, share.style, share.frames
         lead_in = range(shot.frames.start, mine.start)
@@ -150,7 +150,7 @@ class ShardPainter:
                 yield painted_arrays(planes)
 
 
-def _moments(film: FilmPlan, reader: FrameReader, frames: FrameRange) -> Iterator[Moments]:
+def _field_pictures(film: FilmPlan, reader: FrameReader, frames: FrameRange) -> Iterator[FieldPictures]:
     if film.encoding.field_order:
         return reader.read_fields(frames)
     return ((frame,) for frame in reader.read(frames))

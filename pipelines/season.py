@@ -211,8 +211,10 @@ def _stands(job: TitleJob, last: TitleRun) -> bool:
     return facts is not None and (facts["output"], facts["bytes"]) == (hide_secrets(job.output), size)
 
 
-def settled(title: Title, before: Mapping[str, str], now_unix_seconds: float, every_seconds: float) -> bool:
-    """Whether a title's file has stopped growing: it was the same a look ago, or was written long before.
+def has_stopped_growing(
+    title: Title, before: Mapping[str, str], now_unix_seconds: float, every_seconds: float
+) -> bool:
+    """Whether a title's file is whole by now: it was the same a look ago, or was written long before.
 
     `before` holds the versions seen a look ago, by source.
     """

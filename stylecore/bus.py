@@ -118,7 +118,7 @@ def send(tensor: Tensor, device: Device) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def settled(constant: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+def on_device(constant: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
     """A module's constant on a device, sent there once: the CPU would wait at every use otherwise."""
     with torch.inference_mode(False):
         return constant.to(device, dtype)

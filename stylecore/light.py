@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stylecore.bus import settled
+from stylecore.bus import on_device
 
 WHITE_NITS = 203.0
 HLG_PEAK_NITS = 1000.0
@@ -91,7 +91,7 @@ def _in_strips(work: Callable[[Tensor], Tensor], picture: Tensor) -> Tensor:
 
 
 def _primaries(linear: Tensor, matrix: Tensor) -> Tensor:
-    rows = settled(matrix, linear.device, linear.dtype)
+    rows = on_device(matrix, linear.device, linear.dtype)
     return torch.einsum("rc,...chw->...rhw", rows, linear)
 
 
@@ -119,7 +119,7 @@ def _nits_to_hlg(nits: Tensor) -> Tensor:
 
 
 def _luminance(rgb: Tensor) -> Tensor:
-    return (rgb * settled(_LUMINANCE_2020, rgb.device, rgb.dtype)).sum(-3, keepdim=True).clamp(min=1e-9)
+    return (rgb * on_device(_LUMINANCE_2020, rgb.device, rgb.dtype)).sum(-3, keepdim=True).clamp(min=1e-9)
 
 
 def _srgb_from_linear(linear: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from pipelines.errors import UsageError
 from pipelines.faults import message
 from pipelines.flows.run import run_season
 from pipelines.jobs import Season
-from pipelines.season import Title, settled, take_stock
+from pipelines.season import Title, has_stopped_growing, take_stock
 from pipelines.storage import Store
 
 
@@ -78,7 +78,7 @@ def _look(wanted: Season, before: Mapping[str, str], every: timedelta, again: bo
     """Work on what is ready; the versions seen, by source."""
     stock, now = take_stock(wanted, again), time.time()
     due = [title for title in stock if title.due]
-    ready = [title.source for title in due if settled(title, before, now, every.total_seconds())]
+    ready = [title.source for title in due if has_stopped_growing(title, before, now, every.total_seconds())]
     if ready:
         run_season(wanted, ready, again)
     waiting = len(due) - len(ready)

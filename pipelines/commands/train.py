@@ -196,14 +196,14 @@ def _run(trainer: Trainer, contents: Sequence[Tensor], folder: Path) -> dict[str
             }
             progress.advance()
             if step.step % _CHECKPOINT_STEPS == 0:
-                progress.note(_told(losses))
+                progress.note(_losses_line(losses))
                 checkpoints.save({**trainer.state(), "contents": learned_on, "losses": losses}, file)
             if step.step % _PREVIEW_STEPS == 0:
                 _save_preview(trainer.finished_pack({}, {}), in_light(contents[0]), folder)
     return losses
 
 
-def _told(losses: Mapping[str, float]) -> str:
+def _losses_line(losses: Mapping[str, float]) -> str:
     return "losses: " + ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
 
 

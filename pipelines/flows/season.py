@@ -30,10 +30,13 @@ def stylize_season(season: Season, sources: list[str] | None = None, again: bool
     with patient():
         stock = [title for title in take_stock(season, again) if title.due]
         due = [title for title in stock if sources is None or title.source in sources]
-        return [_told(season, title, f"{number} of {len(due)}") for number, title in enumerate(due, start=1)]
+        return [
+            _recorded_run(season, title, f"{number} of {len(due)}")
+            for number, title in enumerate(due, start=1)
+        ]
 
 
-def _told(season: Season, title: Title, place: str) -> TitleRun:
+def _recorded_run(season: Season, title: Title, place: str) -> TitleRun:
     """One title worked on, recorded, and told of."""
     progress.note(f"title {place}: {title.name} ({title.due})")
     made = _run(season, title)

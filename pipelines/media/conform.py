@@ -9,7 +9,7 @@ from pipelines.errors import ConformError
 from pipelines.excerpt import WHOLE, Window
 from pipelines.media.containers import Family, container_of
 from pipelines.media.opening import open_source
-from pipelines.media.proofs import TrackProof, prove_head, prove_tracks, scan, worst_error
+from pipelines.media.proofs import TrackProof, prove_head, prove_tracks, read_streams, worst_error
 from pipelines.media.source_info import SourceInfo
 from pipelines.media.tracks import Fate
 from pipelines.timeline import Timeline
@@ -47,7 +47,7 @@ def conform(
 
     For an excerpt the timeline is that of its frames, and of all else exactly what reaches into the window.
     """
-    picture, *others = scan(delivery)
+    picture, *others = read_streams(delivery)
     if picture.crcs != list(packet_crcs):
         raise ConformError(
             f"{delivery.name}: {len(picture.crcs)} picture packets are not the {len(packet_crcs)} rendered"

@@ -17,7 +17,7 @@ _KEPT_FRAMES = 6
 """How many of the newest frames pictures may still be made of."""
 
 
-class Window:
+class FrameWindow:
     """Consecutive stored frames, from number `start`, of which the newest few can be asked for."""
 
     def __init__(self, start: int, frames: Iterator[av.VideoFrame]) -> None:
@@ -49,7 +49,7 @@ class FieldSplitter:
     gives the pictures of the whole film.
     """
 
-    def __init__(self, frames: Window) -> None:
+    def __init__(self, frames: FrameWindow) -> None:
         self._frames = frames
         self._graph: Graph | None = None
         self._due = -1
@@ -75,7 +75,7 @@ class FieldSplitter:
 
 
 def make_pictures(
-    pictures: Sequence[Picture], window: Window, top_first: NDArray[np.bool_]
+    pictures: Sequence[Picture], window: FrameWindow, top_first: NDArray[np.bool_]
 ) -> Iterator[av.VideoFrame]:
     """The pictures, in order; `top_first` is told of every stored frame by number."""
     splitter = FieldSplitter(window)
@@ -91,7 +91,7 @@ def make_pictures(
 
 
 def split_fields(
-    frames: Iterable[int], window: Window, top_first: NDArray[np.bool_]
+    frames: Iterable[int], window: FrameWindow, top_first: NDArray[np.bool_]
 ) -> Iterator[tuple[av.VideoFrame, av.VideoFrame]]:
     """Each frame at the moment of its top field and at that of its bottom field."""
     splitter = FieldSplitter(window)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pipelines.errors import InputError
 from pipelines.media.child import Message, limit_memory
 from pipelines.media.decoding import checksum, frames_of, is_end, packets_of
-from pipelines.media.deinterlace import Window, make_pictures, split_fields
+from pipelines.media.deinterlace import FrameWindow, make_pictures, split_fields
 from pipelines.media.fields import Picture
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.opening import configure, open_source
@@ -74,7 +74,7 @@ def send_frames(path: Path, info: SourceInfo, proofs: Proofs, runs: Sequence[Run
     limit_memory(info.picture_bytes)
     ladder = Ladder(path, info, proofs)
     for run in runs:
-        window = Window(run.stored.start, ladder.read(run.stored))
+        window = FrameWindow(run.stored.start, ladder.read(run.stored))
         made = make_pictures([picture for _, picture in run.chosen], window, proofs.top_first)
         for (number, _), frame in zip(run.chosen, made, strict=True):
             yield [FRAME_HEAD.pack(number), *_planes(frame)]
@@ -83,7 +83,7 @@ def send_frames(path: Path, info: SourceInfo, proofs: Proofs, runs: Sequence[Run
 def send_fields(path: Path, info: SourceInfo, proofs: Proofs, run: Run) -> Iterator[Message]:
     """Frames of a run, each as its number and the planes of two pictures: of its top and its bottom field."""
     limit_memory(info.picture_bytes)
-    window = Window(run.stored.start, Ladder(path, info, proofs).read(run.stored))
+    window = FrameWindow(run.stored.start, Ladder(path, info, proofs).read(run.stored))
     numbers = [number for number, _ in run.chosen]
     for number, (top, bottom) in zip(numbers, split_fields(numbers, window, proofs.top_first), strict=True):
         yield [FRAME_HEAD.pack(number), *_planes(top), *_planes(bottom)]

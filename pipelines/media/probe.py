@@ -31,12 +31,12 @@ def probe(path: Path) -> SourceInfo:
     """Read the headers and decode one frame; refuse what this version does not handle."""
     answers = [json.loads(bytes(message[0])) for message in read_in_child(path.name, _probe, path)]
     info = revive(SourceInfo, answers[0])
-    told = _told(path, info)
+    told = _words_of_ffmpeg(path, info)
     colour = replace(info.colour, chroma_site=_chroma_site(told))
     return replace(info, colour=colour, crop=_crop(told), projection=_projection(told))
 
 
-def _told(path: Path, info: SourceInfo) -> str:
+def _words_of_ffmpeg(path: Path, info: SourceInfo) -> str:
     """What ffmpeg's own words are about the picture."""
     _, _, told = described(path).partition(f"Stream #0:{info.video_index}")
     return told.partition("Stream #0:")[0]

@@ -45,7 +45,7 @@ class TrackProof:
 
 
 @dataclass
-class Scanned:
+class StreamFacts:
     """What a demuxing pass saw of one stream."""
 
     kind: str = ""
@@ -57,7 +57,7 @@ class Scanned:
     left_out: Counter[str] = field(default_factory=Counter)
     """How many packets do not go into the delivery, by reason."""
 
-    def only(self, chosen: Sequence[int]) -> "Scanned":
+    def only(self, chosen: Sequence[int]) -> "StreamFacts":
         """Some of its packets, by place."""
         return replace(
             self,
@@ -68,11 +68,11 @@ class Scanned:
         )
 
 
-def scan(path: Path, unwanted: Mapping[Place, str] = MappingProxyType({})) -> list[Scanned]:
+def read_streams(path: Path, unwanted: Mapping[Place, str] = MappingProxyType({})) -> list[StreamFacts]:
     """Payload checksums and times of every stream, by index, but for what is not wanted, and why."""
     places = Counter[int]()
     with open_source(path) as container:
-        found = [Scanned(stream.type, Fraction(stream.time_base or 0)) for stream in container.streams]
+        found = [StreamFacts(stream.type, Fraction(stream.time_base or 0)) for stream in container.streams]
         for packet in packets_of(container):
             if packet.pts is None and not (is_cover(packet.stream) and packet.size):
                 continue
@@ -106,7 +106,7 @@ def _is_pcm(codec: str) -> bool:
     return codec.startswith("pcm_")
 
 
-def _joined(track: Scanned) -> Scanned:
+def _joined(track: StreamFacts) -> StreamFacts:
     """As one packet: mov puts samples into chunks, and takes them out in packets of its own."""
     if not track.crcs:
         return track
@@ -117,7 +117,7 @@ def _joined(track: Scanned) -> Scanned:
     return replace(track, crcs=[mark], stamps=track.stamps[:1], durations=[length], sizes=[sum(track.sizes)])
 
 
-def _length(track: Scanned) -> Fraction:
+def _length(track: StreamFacts) -> Fraction:
     return sum(track.durations, Fraction(0))
 
 
@@ -137,7 +137,7 @@ def worst_error(shown: Sequence[Fraction], expected: Sequence[Fraction], shift: 
 
 def prove_tracks(
     delivery: Path,
-    made: Sequence[Scanned],
+    made: Sequence[StreamFacts],
     source: Path,
     info: SourceInfo,
     fates: Sequence[Fate],
@@ -146,10 +146,10 @@ def prove_tracks(
     tolerance: Fraction,
 ) -> tuple[TrackProof, ...]:
     """Every track against its fate; `made` are the delivery's streams beside its picture."""
-    original, left = scan(source, left_out(source, info, delivery)), deque(made)
+    original, left = read_streams(source, left_out(source, info, delivery)), deque(made)
     proofs = []
     for fate in fates:
-        before = after = Scanned()
+        before = after = StreamFacts()
         if _is_stream(fate, delivery):
             before = _in_window(original[fate.track.index], fate, window)
             after = _taken(left, fate, before)
@@ -162,11 +162,11 @@ def prove_tracks(
     return tuple(proofs)
 
 
-def _taken(left: deque[Scanned], fate: Fate, before: Scanned) -> Scanned:
+def _taken(left: deque[StreamFacts], fate: Fate, before: StreamFacts) -> StreamFacts:
     """The delivery's next stream; none where the muxer left out a track without packets, as mp4's does."""
-    following = _filled(left[0], fate) if left else Scanned()
+    following = _filled(left[0], fate) if left else StreamFacts()
     if not before.crcs and (following.crcs or following.kind != fate.track.kind):
-        return Scanned()
+        return StreamFacts()
     if left:
         left.popleft()
     return following
@@ -189,7 +189,7 @@ def _is_stream(fate: Fate, delivery: Path) -> bool:
     return not (fate.track.role == "cover" and family_named(delivery.suffix) != Family.MP4)
 
 
-def _in_window(track: Scanned, fate: Fate, window: Window) -> Scanned:
+def _in_window(track: StreamFacts, fate: Fate, window: Window) -> StreamFacts:
     """What of a source's track belongs into the delivery, at the times at which it belongs there."""
     if window.whole or fate.track.role == "cover":
         return _filled(track, fate)
@@ -202,7 +202,7 @@ def _in_window(track: Scanned, fate: Fate, window: Window) -> Scanned:
     return _filled(chosen, fate)
 
 
-def _filled(track: Scanned, fate: Fate) -> Scanned:
+def _filled(track: StreamFacts, fate: Fate) -> StreamFacts:
     """Without the empty samples that stand for no cue in mp4: the muxer adds and ends them as it needs."""
     if "mov_text" not in (fate.track.codec, fate.codec):
         return track
@@ -210,7 +210,7 @@ def _filled(track: Scanned, fate: Fate) -> Scanned:
 
 
 def _prove_track(
-    delivery: Path, fate: Fate, before: Scanned, after: Scanned, shift: Fraction, tolerance: Fraction
+    delivery: Path, fate: Fate, before: StreamFacts, after: StreamFacts, shift: Fraction, tolerance: Fraction
 ) -> TrackProof:
     track = fate.track
     name = f"{delivery.name}: track {track.index} ({track.kind} {track.codec})"
@@ -244,7 +244,7 @@ def _prove_track(
     )
 
 
-def _prove_cues(name: str, before: Scanned, after: Scanned, shift: Fraction) -> Fraction:
+def _prove_cues(name: str, before: StreamFacts, after: StreamFacts, shift: Fraction) -> Fraction:
     """Every cue of the source starts at its time; the other form may add empty cues between."""
     starts, worst = sorted(after.stamps), Fraction(0)
     for stamp, size in zip(before.stamps, before.sizes, strict=True):

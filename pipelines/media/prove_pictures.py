@@ -16,7 +16,7 @@ from pipelines.media.assemble import PartFile
 from pipelines.media.conform import ConformReport
 from pipelines.media.encoding import Encoding
 from pipelines.media.pictures import Pictures, Rgb, read_picture
-from pipelines.media.proofs import prove_head, prove_tracks, scan
+from pipelines.media.proofs import prove_head, prove_tracks, read_streams
 from pipelines.media.rgb import Picture, coded_light, rgb_of
 from pipelines.media.source_info import SourceInfo
 from pipelines.media.tracks import Fate
@@ -48,7 +48,7 @@ def conform_pictures(
     with ThreadPoolExecutor(min(_MOST_THREADS, cores())) as pool:
         list(pool.map(lambda part: _prove_part(folder, form, part, first, encoding, info), parts))
     held = folder / sidecar
-    made = scan(held) if sidecar else []
+    made = read_streams(held) if sidecar else []
     shift = Fraction(0)
     tracks = prove_tracks(held, made, source, info, fates, window, shift, _SIDECAR_TOLERANCE)
     chapters, missing = prove_head(held, source, window) if sidecar else (0, ())

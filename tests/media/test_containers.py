@@ -19,7 +19,7 @@ from pipelines.media.conform import conform
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.probe import probe
-from pipelines.media.proofs import scan
+from pipelines.media.proofs import read_streams
 from pipelines.media.tracks import DROPPED, KEPT, decide
 from pipelines.prepare import plan_film
 
@@ -282,4 +282,4 @@ def test_data_that_looks_like_sound_is_taken_as_it_is(tmp_path, head):
         packet = av.Packet(content)
         packet.stream, packet.pts, packet.dts, packet.time_base = track, 0, 0, Fraction(1, 90000)
         made.mux(packet)
-    assert [each.crcs for each in scan(tmp_path / "data.ts")] == [[zlib.crc32(content)]]
+    assert [each.crcs for each in read_streams(tmp_path / "data.ts")] == [[zlib.crc32(content)]]

@@ -10,7 +10,7 @@ from pipelines.catalogue import DELIVERED, FAILED, TitleRun
 from pipelines.config import load_season_file, make_season
 from pipelines.errors import UsageError
 from pipelines.manifest import save_json
-from pipelines.season import expand, settled, take_stock
+from pipelines.season import expand, has_stopped_growing, take_stock
 from pipelines.sources import Found
 from pipelines.storage import Store
 
@@ -237,5 +237,5 @@ def test_a_film_is_taken_up_once_it_has_stopped_growing(place, before, changed, 
     (title,) = expand(season_of("eps/e01.mp4"))
     title = replace(title, found=Found(title.source, "5-a", changed, told=True))
     seen = {title.source: before} if before else {}
-    assert settled(title, seen, now_unix_seconds=1000, every_seconds=600) is ready
-    assert not settled(replace(title, found=None), {}, 1000, 600)
+    assert has_stopped_growing(title, seen, now_unix_seconds=1000, every_seconds=600) is ready
+    assert not has_stopped_growing(replace(title, found=None), {}, 1000, 600)
