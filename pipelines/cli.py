@@ -31,7 +31,7 @@ from stylecore.runtime import keep_freed_memory
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="stylereel")
 def stylereel() -> None:
-    """Repaint a whole film in one artistic style: in sync, without flicker, resumable, proved."""
+    """Repaint a whole film in one artistic style: in sync, steady, resumable, proved."""
 
 
 _LOOKING = (demo, look, plan, status, report, bench, doctor)
