@@ -1,6 +1,6 @@
 """The truth about a film's work: Parquet files, each written once and whole.
 
-    index/KEY/frames.parquet, packets.parquet    the exact source, KEY from its size and sampled bytes
+    index/KEY/frames.parquet, packets.parquet    the exact source, KEY from all of its bytes
     plan/KEY/timeline.parquet, shots.parquet, shards.parquet
     claims/SHARDKEY-ATTEMPT.parquet              who began an attempt; each number is claimed once
     results/SHARDKEY-ATTEMPT.parquet             how it ended, one row each

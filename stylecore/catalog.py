@@ -153,7 +153,7 @@ def _unknown(reference: str, known: Sequence[str]) -> str:
 
 
 def read_picture(path: Path) -> tuple[StylePack, str]:
-    """Any picture as a style, at once: its vector, said by the bundled reader."""
+    """Any picture as a style of the bundled painter, without training; see `picture_vector`."""
     pack = load_pack(BUNDLED_PAINTINGS)
     if pack.reader is None:
         raise PackError(f"{BUNDLED_PAINTINGS}: has no reader of style pictures")
