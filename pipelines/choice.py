@@ -1,4 +1,4 @@
-"""Which shots of a work are to be redone, by number or by condition, and giving up what they were."""
+"""Which shots to redo, by number or condition, and the withdrawal of their results."""
 
 from collections.abc import Sequence
 

@@ -31,7 +31,7 @@ LONGEST_IN_ORDER_FRAMES = 240
 
 
 def looks_mark(job: TitleJob) -> tuple[object, ...]:
-    """Another one whenever a file that the job's looks name is replaced."""
+    """A value that changes whenever a file that the job's looks name is replaced."""
     choices = (job, *job.looks)
     references = [look.style for look in choices] + [key.style or "" for key in job.key_frames]
     return *map(_marks, references), *(matte_mark(look.matte) for look in choices)

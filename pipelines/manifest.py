@@ -254,7 +254,7 @@ def _known(store: Store) -> tuple[list[ShardResult], list[str]]:
 
 
 def compact(store: Store, least: int = 32) -> None:
-    """Put all results into one snapshot, under a new name, if so many are not in one; results stay."""
+    """Write all results into a new snapshot if at least `least` are in none; the results stay."""
     if len(_known(store)[1]) < least:
         return
     rows, older = attempts(store), store.names("snapshots")

@@ -61,7 +61,7 @@ def read_matte(matte: Matte, frames: FrameRange, height: int, width: int) -> Ite
 
 
 def matte_mark(url: str) -> object:
-    """Another one whenever the matte at a URL is replaced, or fetched anew; no store is asked."""
+    """A value that changes when the matte at a URL is replaced or fetched anew; asks no store."""
     if not url:
         return None
     return mark(local_file(url) or _folder_of(url) / hide_secrets(url).rpartition("/")[2])

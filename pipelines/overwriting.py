@@ -1,4 +1,4 @@
-"""Where a command writes: none of what it reads, found again by its name, writable; told before work."""
+"""Checks that a command's outputs are writable and overwrite none of its inputs."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain

@@ -123,7 +123,7 @@ class FilmPlan:
 
 
 def refuse_by_head(job: TitleJob, info: SourceInfo) -> None:
-    """Raise now, before all of a film is decoded, what its head is enough for."""
+    """Raise what the film's header is reason enough for, before all of the film is decoded."""
     fates = _fates(job, info, whole=True)
     if is_sequence(job.output):
         fit(job.encode_spec, info)

@@ -71,7 +71,7 @@ def likely_bytes(encoding: Encoding, frames: int) -> int:
 
 
 def rendering_bytes(job: TitleJob, film: FilmPlan, shard: int) -> int:
-    """What must be free before a shard is rendered: those that are rendered beside it have not written."""
+    """Bytes that must be free before a shard starts: for it and for those beside it, still unwritten."""
     frames = len(film.shards[shard - 1].frames)
     return shards_at_once(job, film) * likely_bytes(film.encoding, frames)
 

@@ -39,7 +39,7 @@ class Waits:
 
 @contextmanager
 def painting(clock: Clock) -> Iterator[None]:
-    """What is done meanwhile is painting, but for the wait for frames."""
+    """Count the time spent in the block as painting, but for the wait for frames."""
     waited, began = clock.decode, time.perf_counter()
     try:
         yield
@@ -48,7 +48,7 @@ def painting(clock: Clock) -> Iterator[None]:
 
 
 def painted(items: Iterator[Item], clock: Clock) -> Iterator[Item]:
-    """The same items; waiting for them is painting, but for the wait for frames."""
+    """Pass the items on; time spent waiting for them counts as painting, but for their wait for frames."""
     while True:
         with painting(clock):
             item = next(items, None)
@@ -58,7 +58,7 @@ def painted(items: Iterator[Item], clock: Clock) -> Iterator[Item]:
 
 
 def timed(frames: Iterator[Item], clock: Clock) -> Iterator[Item]:
-    """The same frames; waiting for them is decoding."""
+    """Pass the frames on; time spent waiting for them counts as decoding."""
     while True:
         began = time.perf_counter()
         frame = next(frames, None)

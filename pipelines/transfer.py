@@ -1,4 +1,4 @@
-"""Whole files to and from other stores: streamed, told as they go, resumed, halves never taken for them."""
+"""Uploads and downloads of whole files: streamed, with progress; downloads resume, partial ones are never used."""
 
 import glob
 import hashlib
@@ -63,9 +63,9 @@ class Megabytes(Callback):
 
 
 def download(fs: Any, path: str, url: str, target: Path, stage: str = "") -> None:
-    """Have the thing at `target` as it is now: what is there is kept if it is that, and continued if a part.
+    """Bring `target` up to date with a URL: kept if it is that version, continued if it is a part of it.
 
-    Beside it lies its identity, written only when it is whole.
+    Its identity lies beside it, written only when it is whole.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     # Two workers of one machine may want it at the same time: the second waits, and finds it there.

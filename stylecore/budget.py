@@ -22,10 +22,10 @@ def tile_side(
     waiting: int = 0,
     together: int = 1,
 ) -> int:
-    """Side of the largest tile that a network may be shown of a picture of `size`; 0 for all of it at once.
+    """Side of the largest tile of a picture of `size` that fits into memory; 0 if the whole picture does.
 
-    `frame_px` are the pixels of the frame itself; `waiting` pictures wait beside it, and so many are painted
-    `together`. ValueError, with the bytes that it takes at least, where not even the smallest tile fits.
+    `frame_px` counts the full-size frame's pixels, `waiting` the pictures held beside the `together` painted.
+    Raises ValueError with the bytes needed if not even the smallest tile fits.
     """
     beside = waiting + together - 1
     held = HELD_BYTES + FRAME_BYTES_PER_PX * frame_px

@@ -23,7 +23,7 @@ HISTOGRAM_LAYERS = MappingProxyType({"relu1_1": 1.0, "relu4_1": 1.0})
 
 @dataclass(frozen=True)
 class Wishes:
-    """How much of what is asked, at which layers; layers of a kind share its weight by theirs."""
+    """Weights of the losses, and of the layers among which each kind of loss divides its weight."""
 
     style_loss: str = "moments"
     """One of `losses.STYLE_LOSSES`."""
@@ -85,7 +85,7 @@ class Wanted:
 
     @classmethod
     def measure(cls, features: Tensor, weight: Tensor | None = None) -> "Wanted":
-        """Of features (1,C,H,W), each position counted by `weight` (1,1,H,W)."""
+        """The statistics of features (1,C,H,W), each position counted by `weight` (1,1,H,W)."""
         return cls(*losses.moments(features, weight), losses.feature_quantiles(features, picked(weight)))
 
     @classmethod
@@ -135,7 +135,7 @@ class Criterion:
     def of_regions(
         cls, content: Tensor, regions: Sequence[Region], encoder: Encoder, wishes: Wishes, rim_px: int = 0
     ) -> "Criterion":
-        """Of a content with a rim around it; strokes are those of the content without."""
+        """The criterion of a content with a rim around it; strokes keep the size they have without one."""
         wanted = [measure_styles(region.styles, content, encoder, wishes) for region in regions]
         mattes = [each.matte if each.matte is None else fit(each.matte[None], content) for each in regions]
         framed = [each if each is None else with_rim(each, rim_px)[0] for each in mattes]

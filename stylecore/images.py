@@ -37,7 +37,7 @@ def longest_side_px(path: Path) -> int:
 
 
 def load_matte(path: Path) -> Tensor:
-    """(H,W) in 0..1: how opaque a cut-out is, or how light a picture that is all alike in that."""
+    """A file's matte (H,W) in 0..1: its opacity if that varies, as in a cut-out, else its lightness."""
     return luma(_load(path, _LONGEST_PX, _to_grey)[None])[0, 0]
 
 

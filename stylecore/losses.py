@@ -1,4 +1,4 @@
-"""What is asked of a painted picture: one small function per wish, every value per sample (N,)."""
+"""The losses of a painted picture: one small function each, every value per sample (N,)."""
 
 import torch
 import torch.nn.functional as F
@@ -182,7 +182,7 @@ def roughness(rgb: Tensor) -> Tensor:
 
 
 def lattice(rgb: Tensor, period_px: int = 4) -> Tensor:
-    """How far the pixels of a cell differ, on the mean of all cells: a brush leaves nothing that repeats."""
+    """Variance inside the mean of all cells of `period_px`: only a pattern that repeats leaves any."""
     usual = F.pixel_unshuffle(rgb, period_px).mean((2, 3)).unflatten(1, (rgb.shape[1], -1))
     return usual.var(2, correction=0).mean(1)
 

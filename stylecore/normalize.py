@@ -43,7 +43,7 @@ class Norm(Protocol):
     def __call__(self, layer: int, features: Tensor) -> Tensor: ...
 
     def activated(self, layer: int, conv: Convolution, x: Tensor) -> Tensor:
-        """Convolution, this, ReLU."""
+        """The convolution, then this normalization, then a ReLU."""
         return F.relu(self(layer, conv(x)))
 
     def ground(self, rgb: Tensor) -> Tensor:
@@ -167,7 +167,7 @@ class FrozenNorm(_Grounded):
 
 
 class FoldedNorm(_Grounded):
-    """Nothing is left to normalize: only the ground's colours."""
+    """For a network with its statistics folded in: normalizes nothing, gives only the ground."""
 
     def __call__(self, layer: int, features: Tensor) -> Tensor:
         return features
@@ -177,7 +177,7 @@ class FoldedNorm(_Grounded):
 
 
 class WatchingNorm(_Grounded):
-    """Nothing is left to normalize; `means` are those of each layer, (C,) or (4C,) where it is in cells."""
+    """As `FoldedNorm`, and records each layer's channel means in `means`: (C,), or (4C,) of cells."""
 
     def __init__(self, tint: Tint | None = None) -> None:
         super().__init__(tint)
@@ -189,7 +189,7 @@ class WatchingNorm(_Grounded):
 
 
 class TruingNorm(_Grounded):
-    """Brings channels of a folded network back to some means; `shifts` (C,) is what biases lacked."""
+    """As `FoldedNorm`, and moves channels back to given means; `shifts` (C,) is by how much, per layer."""
 
     def __init__(self, means: Sequence[Tensor], channels: Sequence[int], tint: Tint | None = None) -> None:
         super().__init__(tint)

@@ -174,7 +174,7 @@ def _reader(network: StyleNetwork, tensors: Mapping[str, Tensor]) -> StyleReader
 
 
 def group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Those whose names begin so, by the rest of their names."""
+    """The tensors whose names begin with `prefix`, under the rest of their names."""
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 

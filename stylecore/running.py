@@ -38,19 +38,19 @@ class Runner:
         return paint_tiled(run, prepared, tile_px, network.halo_px, network.stride_px)
 
     def means(self, rgb: Tensor, look: Look) -> list[Tensor]:
-        """Of every channel of every layer, of (N,3,H,W) in fp32; what `trued` asks for."""
+        """Means of every channel of every layer over pictures (N,3,H,W), in fp32, as `trued` takes them."""
         norm = WatchingNorm(look.ground)
         self._folding.folded(look.constants)(rgb.contiguous(memory_format=torch.channels_last), norm)
         return norm.means
 
     def trued(self, rgb: Tensor, look: Look, means: Sequence[Tensor]) -> Look:
-        """A look without shifts with those that bring its channels of (N,3,H,W) back to `means`."""
+        """The look, which has no shifts, with those that bring its channels on (N,3,H,W) back to `means`."""
         norm = TruingNorm(means, self.network.norm_channels, look.ground)
         self._folded(look)(rgb.contiguous(memory_format=torch.channels_last), norm)
         return replace(look, shifts=tuple(norm.shifts))
 
     def bears(self, rgb: Tensor, look: Look, exact: Tensor) -> bool:
-        """Whether each of (N,3,H,W) comes out at the look's precision as it did `exact`, in fp32."""
+        """Whether (N,3,H,W) painted at the look's precision are each near enough to `exact`, painted in fp32."""
         made = self._folded(look)(rgb.contiguous(memory_format=torch.channels_last), FoldedNorm(look.ground))
         error = (made - exact).square().flatten(1).mean(1)
         return bool((error <= 10 ** (-FAITHFUL_DB / 10)).all())

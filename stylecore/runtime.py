@@ -33,7 +33,7 @@ def keep_convolutions_exact() -> None:
 
 @contextmanager
 def computing_with(threads: int) -> Iterator[None]:
-    """Let the operations of this thread be shared by so many, whatever the machine has."""
+    """Run this thread's torch operations on so many threads, whatever the machine has."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -42,13 +42,13 @@ class Strokes:
 
 @dataclass(frozen=True)
 class Way:
-    """From one frame to another: flow (1,2,h,w) in pixels, and how certain it is, (1,1,h,w) in 0..1."""
+    """Motion from frame to frame: flow (1,2,h,w) in pixels, and how certain it is, (1,1,h,w) in 0..1."""
 
     flow: Tensor
     certain: Tensor
 
     def then(self, onward: "Way") -> "Way":
-        """This way, and on along another."""
+        """This way continued by another: from where this one starts to where that one ends."""
         moved = warp(torch.cat([onward.flow, onward.certain], 1), self.flow)
         return Way(self.flow + moved[:, :2], self.certain * moved[:, 2:])
 
@@ -66,7 +66,7 @@ class Way:
 
 
 def ways_between(here: Any, there: Any) -> tuple[Way, Way]:
-    """From one view to another, and back."""
+    """The ways from one view to another and back."""
     forward, backward = fast_flow(here, there), fast_flow(there, here)
     first, second = (torch.from_numpy(view)[None, None].float() for view in (here, there))
     return (
@@ -93,14 +93,14 @@ class Steadier:
 
     @torch.inference_mode()
     def add(self, strokes: Iterable[Strokes]) -> list[Strokes]:
-        """Those of the next frames; what comes out now that these are known."""
+        """Take in the strokes of the next frames; returns those that are finished by them."""
         if not self.reach:
             return list(strokes)
         return [steady for each in strokes for steady in self._add(each)]
 
     @torch.inference_mode()
     def rest(self) -> list[Strokes]:
-        """What is left when the shot is over."""
+        """The strokes still held when the shot is over."""
         return [self._mean(place) for place in range(self._next, len(self._held))]
 
     def _add(self, strokes: Strokes) -> list[Strokes]:

@@ -142,7 +142,7 @@ def paint_alone(frame: Tensor, regions: Sequence[Region], encoder: Encoder, spec
 def settled(
     frame: Tensor, regions: Sequence[Region], spec: TemporalSpec
 ) -> tuple[Sequence[Region], TemporalSpec]:
-    """What follows the content's palette is fixed by the shot's first frame."""
+    """The regions and spec with `matched` colours fixed once, to the palette of the shot's first frame."""
     if spec.still.color != "matched":
         return regions, spec
     recolored = [in_palette(each, frame) for each in regions]

@@ -1,4 +1,4 @@
-"""`stylereel distill`: a small loss network from larger ones, at the rim of `stylecore.training.distill`."""
+"""`stylereel distill`: options, files and checkpoints around `stylecore.training.distill`."""
 
 import json
 from dataclasses import asdict

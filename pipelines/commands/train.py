@@ -1,4 +1,4 @@
-"""`stylereel train`: styles from pictures, at the rim of `stylecore.training`."""
+"""`stylereel train`: options, files and checkpoints around `stylecore.training`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

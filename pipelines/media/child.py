@@ -1,4 +1,4 @@
-"""Untrusted media is read in child processes: one may crash, hang or ask for all memory, and harm nobody.
+"""Untrusted media is decoded in child processes: one may crash, hang or ask for all memory, and harm nobody.
 
 What a child finds comes back through a socket as bytes, never as pickles; a child that is ahead waits,
 because the socket is full.

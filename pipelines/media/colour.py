@@ -58,7 +58,7 @@ class Colour:
 
     @property
     def written_range(self) -> int:
-        """What a delivery says: the source's own word, or that the range is full where it is so unsaid."""
+        """The range tag of a delivery: the source's, or full where the source is full without saying so."""
         return self.range or (FULL if self.full_range else 0)
 
     @property
@@ -103,7 +103,7 @@ def read_colour(context: VideoCodecContext, frame: av.VideoFrame) -> Colour:
 
 
 def other_light(colour: Colour, frame: av.VideoFrame) -> str:
-    """What a frame says of its light where that is not the film's; empty while one of them does not say."""
+    """A frame's matrix and curve where they contradict the film's; empty if they agree or one is untagged."""
     if frame.format.is_rgb:
         return ""
     matrix = _MATRIX.get(int(frame.colorspace), "")

@@ -1,4 +1,4 @@
-"""Reads a style picture and says its style vector: any picture as a style, at once.
+"""The reader: describes style pictures, so that they can be compared, and predicts style vectors for them.
 
 The idea of Ghiasi 2017 (a network predicts the scales and shifts of conditional instance normalization).
 Deviations: no pretrained trunk; the picture is seen as the means and deviations of four small stages, as

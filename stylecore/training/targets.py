@@ -50,7 +50,7 @@ class Targets:
         )
 
     def pick(self, rows: Sequence[int]) -> "Targets":
-        """Those of some pictures."""
+        """The targets of some of the pictures, by row."""
         chosen = list(rows)
         return Targets(
             {name: found[chosen] for name, found in self.means.items()},
@@ -64,7 +64,7 @@ class Targets:
         return self.means[layer][row : row + 1], self.grams[layer][row : row + 1]
 
     def beside(self, other: "Targets") -> "Targets":
-        """These, then the other's."""
+        """These targets followed by the other's."""
         return Targets(
             {name: torch.cat([found, other.means[name]]) for name, found in self.means.items()},
             {name: torch.cat([found, other.grams[name]]) for name, found in self.grams.items()},
