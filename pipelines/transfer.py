@@ -1,4 +1,4 @@
-"""Uploads and downloads of whole files: streamed, with progress; downloads resume, partial ones are never used."""
+"""Uploads and downloads of whole files: streamed, resumable, with progress; a partial file is never used."""
 
 import glob
 import hashlib

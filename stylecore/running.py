@@ -50,7 +50,7 @@ class Runner:
         return replace(look, shifts=tuple(norm.shifts))
 
     def bears(self, rgb: Tensor, look: Look, exact: Tensor) -> bool:
-        """Whether (N,3,H,W) painted at the look's precision are each near enough to `exact`, painted in fp32."""
+        """Whether all of (N,3,H,W), painted at the look's precision, agree with `exact`, painted in fp32."""
         made = self._folded(look)(rgb.contiguous(memory_format=torch.channels_last), FoldedNorm(look.ground))
         error = (made - exact).square().flatten(1).mean(1)
         return bool((error <= 10 ** (-FAITHFUL_DB / 10)).all())

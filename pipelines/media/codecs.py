@@ -32,7 +32,7 @@ class Codec:
     """Whether it carries mastering display and light levels itself."""
 
     def form(self, pixel_format: str) -> str:
-        """The pixel format in which the encoder takes these samples, planar or packed; empty if in neither."""
+        """The pixel format in which the encoder takes these samples, planar or packed; empty if none."""
         forms = {form.name for form in av.Codec(self.encoder, "w").video_formats or []}
         if self.encoder == "libx265":
             # Its alpha is a second picture that hardly any decoder puts together again.
