@@ -80,7 +80,7 @@ def _require_packages() -> None:
         try:
             importlib.import_module(package)
         except ImportError as err:
-            advice = "pip install 'stylereel[onnx]'"
+            advice = "pip install '.[onnx]' in stylereel's folder"
             raise ExportError(f"ONNX export needs the package {package}: {advice}") from err
 
 
