@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipelines.manifest import ShardResult
 from pipelines.media.frames import FrameReader
+from pipelines.media.layouts import in_format
 from pipelines.plan import Shard
 from pipelines.planes import frame_planes
 from pipelines.prepare import FilmPlan
@@ -87,7 +88,7 @@ def _decoded(film: FilmPlan, part: Path, first: int, samples: Sequence[FrameRang
         for sample in samples:
             coming = (frame for number, frame in frames if number in sample)
             chosen = islice(coming, len(sample))
-            unpacked = (frame.reformat(format=film.encoding.pixel_format) for frame in chosen)
+            unpacked = (in_format(frame, film.encoding.pixel_format) for frame in chosen)
             yield [_small(frame, film.painted_format) for frame in unpacked]
 
 

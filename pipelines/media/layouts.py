@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 _DEEPEST_BITS = 12
@@ -96,11 +97,17 @@ def known_layout(name: str) -> PixelLayout:
     return layout
 
 
+def in_format(frame: av.VideoFrame, name: str) -> av.VideoFrame:
+    """The frame's samples in another pixel format.
+
+    By a converter that goes with the call: a frame's own holds threads until garbage is collected.
+    """
+    return VideoReformatter().reformat(frame, format=name, threads=1)
+
+
 def plane_arrays(frame: av.VideoFrame) -> list[PlaneArray]:
     """Views of a frame's visible pixels, (H,W) per plane; they live as long as the frame, if it is planar."""
-    planar = planar_name(frame.format.name)
-    if planar != frame.format.name:
-        frame = frame.reformat(format=planar)
+    frame = in_format(frame, planar_name(frame.format.name))
     dtype = known_layout(frame.format.name).dtype
     views = []
     for plane in frame.planes:

@@ -11,7 +11,7 @@ from pipelines.errors import AssemblyError, EngineError
 from pipelines.media.clock import REORDER
 from pipelines.media.encoding import Encoding, configure_encoder
 from pipelines.media.fields import FieldMark
-from pipelines.media.layouts import PlaneArray, plane_arrays
+from pipelines.media.layouts import PlaneArray, in_format, plane_arrays
 from pipelines.timeline import FrameRange
 
 Planes = Sequence[PlaneArray]
@@ -96,8 +96,7 @@ def _frame(planes: Planes, encoding: Encoding) -> av.VideoFrame:
     frame = av.VideoFrame(encoding.width, encoding.height, encoding.pixel_format)
     for view, pixels in zip(plane_arrays(frame), planes, strict=True):
         view[:] = pixels
-    if encoding.coded_format != encoding.pixel_format:
-        frame = frame.reformat(format=encoding.coded_format)
+    frame = in_format(frame, encoding.coded_format)
     frame.colorspace = encoding.colour.matrix
     frame.color_primaries = encoding.colour.primaries
     frame.color_trc = encoding.colour.transfer

@@ -107,6 +107,15 @@ def test_light_colour_and_alpha_come_through_bit_for_bit(films, name, tmp_path):
     assert side_data(target) == side_data(source)
 
 
+@pytest.mark.parametrize("pixels", ["uyvy422", "nv12", "bgr0"])
+def test_a_film_of_packed_pixels_may_be_long(tmp_path, pixels):
+    """Taking a frame's samples apart leaves nothing behind: no threads, no memory."""
+    film = tmp_path / "long.mkv"
+    drawn = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=10"]
+    ffmpeg(*drawn, "-c:v", "rawvideo" if pixels != "bgr0" else "ffv1", "-pix_fmt", pixels, str(film))
+    assert len(index_film(film)[1].frames) == 250
+
+
 @pytest.mark.parametrize("site", ["topleft", "center"])
 @pytest.mark.parametrize("codec", ["h264", "h265"])
 def test_where_chroma_lies_is_said_again(films, codec, site, tmp_path):
