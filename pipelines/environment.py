@@ -1,4 +1,4 @@
-"""What the machine and its user's environment say. The only reader of os.environ."""
+"""What the machine and its user's environment say. Others only set what OpenMP and Prefect are to read."""
 
 import math
 import os
