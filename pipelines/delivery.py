@@ -51,21 +51,17 @@ def assemble_delivery(film: FilmPlan, parts: Sequence[PartFile], source: Path, t
     if film.pictures:
         write_sequence(film, film.pictures, parts, source, target)
         return
-    timeline, window = film.excerpt
-    assemble(parts, timeline, source, film.info, film.fates, target, window)
+    assemble(parts, film.original(source), target)
 
 
 def conform_delivery(
     film: FilmPlan, parts: Sequence[PartFile], packet_crcs: Sequence[int], source: Path, delivery: Path
 ) -> ConformReport:
     """Prove a delivery against the source and what was rendered."""
-    timeline, window = film.excerpt
+    original = film.original(source)
     if film.pictures:
-        info, encoding = film.info, film.encoding
-        return conform_pictures(
-            delivery, film.pictures, parts, encoding, source, info, timeline, film.fates, window
-        )
-    return conform(delivery, source, film.info, timeline, packet_crcs, film.fates, window)
+        return conform_pictures(delivery, film.pictures, parts, film.encoding, original)
+    return conform(delivery, original, packet_crcs)
 
 
 def fetch_delivered(job: TitleJob, film: FilmPlan, frames: Sequence[int], folder: Path) -> list[Path]:

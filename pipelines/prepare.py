@@ -16,6 +16,7 @@ from pipelines.looks import looks_of_shots
 from pipelines.media.encoding import Encoding, encode_parts, make_encoding, refuse_unheld
 from pipelines.media.fitting import fit
 from pipelines.media.index import FilmIndex
+from pipelines.media.original import Original
 from pipelines.media.pictures import Pictures, is_sequence, make_pictures
 from pipelines.media.scan import as_shown, field_order, needed
 from pipelines.media.shots import find_cuts
@@ -61,6 +62,10 @@ class FilmPlan:
         if self.pictures:
             return pictures_excerpt(timeline, self.frames)
         return excerpt(timeline, self.frames, floor(self.info.clock_start / timeline.time_base))
+
+    def original(self, source: Path) -> Original:
+        """What the delivery is made of beside its picture, the source being here."""
+        return Original(source, self.info, self.excerpt[0], self.fates, self.excerpt[1])
 
     def ends_in(self, shot: Shot, frames: FrameRange) -> bool:
         """Whether a run of frames holds the last one of a shot that is delivered."""

@@ -34,7 +34,7 @@ def write_sequence(
         list(pool.map(lambda part: _write_pictures(film, form, part, folder), parts))
     sidecar = form.sidecar_name(film.fates)
     if sidecar:
-        write_sidecar(source, film.info, film.fates, film.excerpt[1], folder / sidecar)
+        write_sidecar(film.original(source), folder / sidecar)
     (folder / form.index_name).write_text(_index_text(film, form, sidecar))
 
 

@@ -10,13 +10,11 @@ import av
 from av.stream import Stream
 
 from pipelines.errors import AssemblyError
-from pipelines.excerpt import WHOLE, Window
 from pipelines.media.carry import Timed, carry_tracks, copy_head, copy_stream, mux, open_target
 from pipelines.media.opening import declared_rates, open_source
+from pipelines.media.original import Original
 from pipelines.media.parts import parameter_sets, read_part
 from pipelines.media.rates import counting_rate, nominal_rate
-from pipelines.media.source_info import SourceInfo
-from pipelines.media.tracks import Fate
 from pipelines.timecode import counted_at
 from pipelines.timeline import FrameRange, Timeline
 
@@ -30,31 +28,21 @@ class PartFile:
     reorder: int
 
 
-def assemble(
-    parts: Sequence[PartFile],
-    timeline: Timeline,
-    source: Path,
-    info: SourceInfo,
-    fates: Sequence[Fate],
-    target: Path,
-    window: Window = WHOLE,
-) -> None:
-    """Write the delivery to `target`: picture from the parts, all else from the source.
-
-    For an excerpt the timeline is that of its frames, and the window says what else goes with them.
-    """
+def assemble(parts: Sequence[PartFile], original: Original, target: Path) -> None:
+    """Write the delivery to `target`: picture from the parts, all else from the source."""
+    timeline, info = original.timeline, original.info
     _refuse_mismatch(parts, timeline)
     with ExitStack() as stack:
-        original = stack.enter_context(open_source(source))
+        source = stack.enter_context(open_source(original.path))
         described = stack.enter_context(av.open(str(parts[0].path)))
-        out = stack.enter_context(open_target(target, fates))
-        filmed = original.streams[info.video_index]
-        picture = copy_stream(out, described.streams.video[0], filmed, window)
+        out = stack.enter_context(open_target(target, original.fates))
+        filmed = source.streams[info.video_index]
+        picture = copy_stream(out, described.streams.video[0], filmed, original.window)
         picture.time_base = timeline.time_base
         if info.display_matrix:
             picture.set_display_matrix(info.display_matrix)
-        others = carry_tracks(stack, out, original, info, fates, window, target)
-        copy_head(out, original, filmed, window)
+        others = carry_tracks(stack, out, source, original, target)
+        copy_head(out, source, filmed, original.window)
         rate = nominal_rate(timeline.mean_rate)
         for tags in (picture.metadata, out.metadata):
             if "timecode" in tags:

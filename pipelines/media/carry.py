@@ -22,8 +22,8 @@ from pipelines.media.decoding import packets_of
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
 from pipelines.media.left_out import Place, left_out
 from pipelines.media.opening import declared_rates, is_cover, open_source
+from pipelines.media.original import Original
 from pipelines.media.rates import counting_rate
-from pipelines.media.source_info import SourceInfo
 from pipelines.media.tracks import CONVERTED, DROPPED, Fate
 from pipelines.timecode import format_timecode, parse_timecode
 
@@ -61,17 +61,15 @@ def open_target(target: Path, fates: Sequence[Fate]) -> OutputContainer:
     return av.open(str(target), "w", format=form, container_options=options)
 
 
-def write_sidecar(
-    source: Path, info: SourceInfo, fates: Sequence[Fate], window: Window, target: Path
-) -> None:
+def write_sidecar(original: Original, target: Path) -> None:
     """A file with everything but the picture."""
     with ExitStack() as stack:
-        original = stack.enter_context(open_source(source))
-        out = stack.enter_context(open_target(target, fates))
-        feeds = carry_tracks(stack, out, original, info, fates, window, target)
-        copy_head(out, original, original.streams[info.video_index], window)
+        source = stack.enter_context(open_source(original.path))
+        out = stack.enter_context(open_target(target, original.fates))
+        feeds = carry_tracks(stack, out, source, original, target)
+        copy_head(out, source, source.streams[original.info.video_index], original.window)
         mux(out, feeds)
-    for fate in fates:
+    for fate in original.fates:
         _converted_file(fate, target).unlink(missing_ok=True)
 
 
@@ -89,26 +87,20 @@ def mux(out: OutputContainer, feeds: Sequence[Iterator[Timed]]) -> None:
 
 
 def carry_tracks(
-    stack: ExitStack,
-    out: OutputContainer,
-    original: InputContainer,
-    info: SourceInfo,
-    fates: Sequence[Fate],
-    window: Window,
-    target: Path,
+    stack: ExitStack, out: OutputContainer, source: InputContainer, original: Original, target: Path
 ) -> list[Iterator[Timed]]:
     """Give `out` a stream for every kept track; their packets in the window, a feed for each file."""
-    source = Path(original.name)
     streams: dict[int, Stream] = {}
     feeds: list[Iterator[Timed]] = []
-    for fate in fates:
+    for fate in original.fates:
         if fate.action == CONVERTED and fate.track.kind == "subtitle":
-            converted = stack.enter_context(_converted_subtitle(source, fate, target))
-            made = copy_stream(out, converted.streams[0], original.streams[fate.track.index])
-            feeds.append(_packets(converted, {0: made}, window, {}))
+            converted = stack.enter_context(_converted_subtitle(original.path, fate, target))
+            made = copy_stream(out, converted.streams[0], source.streams[fate.track.index])
+            feeds.append(_packets(converted, {0: made}, original.window, {}))
         elif fate.action != DROPPED:
-            _add_track(out, original, fate, streams)
-    return [*feeds, _packets(original, streams, window, left_out(source, info, target))]
+            _add_track(out, source, fate, streams)
+    left = left_out(original.path, original.info, target)
+    return [*feeds, _packets(source, streams, original.window, left)]
 
 
 def _add_track(

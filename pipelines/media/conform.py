@@ -6,13 +6,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from pipelines.errors import ConformError
-from pipelines.excerpt import WHOLE, Window
 from pipelines.media.containers import Family, container_of
 from pipelines.media.opening import open_source
+from pipelines.media.original import Original
 from pipelines.media.proofs import TrackProof, prove_head, prove_tracks, read_streams, worst_error
 from pipelines.media.source_info import SourceInfo
-from pipelines.media.tracks import Fate
-from pipelines.timeline import Timeline
 
 _MKV_TOLERANCE = Fraction(1, 2000)
 """Matroska counts whole milliseconds."""
@@ -34,25 +32,15 @@ class ConformReport:
     tags_missing: tuple[str, ...]
 
 
-def conform(
-    delivery: Path,
-    source: Path,
-    info: SourceInfo,
-    timeline: Timeline,
-    packet_crcs: Sequence[int],
-    fates: Sequence[Fate],
-    window: Window = WHOLE,
-) -> ConformReport:
-    """Compare with the source; a single frame, time, packet or chapter that differs is a ConformError.
-
-    For an excerpt the timeline is that of its frames, and of all else exactly what reaches into the window.
-    """
+def conform(delivery: Path, original: Original, packet_crcs: Sequence[int]) -> ConformReport:
+    """Compare with the source; a single frame, time, packet or chapter that differs is a ConformError."""
+    timeline = original.timeline
     picture, *others = read_streams(delivery)
     if picture.crcs != list(packet_crcs):
         raise ConformError(
             f"{delivery.name}: {len(picture.crcs)} picture packets are not the {len(packet_crcs)} rendered"
         )
-    _prove_shape(delivery, info)
+    _prove_shape(delivery, original.info)
     tolerance = Fraction(0) if container_of(delivery.suffix) == Family.MP4 else _MKV_TOLERANCE
     shown, expected = sorted(picture.stamps), [stamp * timeline.time_base for stamp in timeline.pts]
     shift = _common_shift(shown, expected, tolerance)
@@ -61,10 +49,10 @@ def conform(
         raise ConformError(
             f"{delivery.name}: a frame is {float(worst) * 1000:.3f} ms from its time in the source"
         )
-    rounds = tolerance or info.container != Family.MP4
+    rounds = tolerance or original.info.container != Family.MP4
     allowed = 2 * _MKV_TOLERANCE if rounds else tolerance
-    tracks = prove_tracks(delivery, others, source, info, fates, window, shift, allowed)
-    chapters, missing = prove_head(delivery, source, window)
+    tracks = prove_tracks(delivery, others, original, shift, allowed)
+    chapters, missing = prove_head(delivery, original)
     return ConformReport(len(shown), worst, shift, chapters, tracks, missing)
 
 

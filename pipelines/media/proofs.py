@@ -18,7 +18,7 @@ from pipelines.media.containers import TAGS_OF_FILE, Family, family_named, famil
 from pipelines.media.decoding import packets_of
 from pipelines.media.left_out import Place, left_out
 from pipelines.media.opening import is_cover, open_source
-from pipelines.media.source_info import SourceInfo
+from pipelines.media.original import Original
 from pipelines.media.tracks import DROPPED, KEPT, Fate
 
 _CUE_TOLERANCE = Fraction(1, 500)
@@ -138,20 +138,18 @@ def worst_error(shown: Sequence[Fraction], expected: Sequence[Fraction], shift: 
 def prove_tracks(
     delivery: Path,
     made: Sequence[StreamFacts],
-    source: Path,
-    info: SourceInfo,
-    fates: Sequence[Fate],
-    window: Window,
+    original: Original,
     shift: Fraction,
     tolerance: Fraction,
 ) -> tuple[TrackProof, ...]:
     """Every track against its fate; `made` are the delivery's streams beside its picture."""
-    original, left = read_streams(source, left_out(source, info, delivery)), deque(made)
+    window, left = original.window, deque(made)
+    given = read_streams(original.path, left_out(original.path, original.info, delivery))
     proofs = []
-    for fate in fates:
+    for fate in original.fates:
         before = after = StreamFacts()
         if _is_stream(fate, delivery):
-            before = _in_window(original[fate.track.index], fate, window)
+            before = _in_window(given[fate.track.index], fate, window)
             after = _taken(left, fate, before)
         if fate.track.role == "timecode" and fate.action == KEPT and not _has_timecode(delivery):
             fate = replace(fate, action=DROPPED, reason="the container took no timecode")
@@ -257,10 +255,11 @@ def _prove_cues(name: str, before: StreamFacts, after: StreamFacts, shift: Fract
     return worst
 
 
-def prove_head(delivery: Path, source: Path, window: Window) -> tuple[int, tuple[str, ...]]:
+def prove_head(delivery: Path, original: Original) -> tuple[int, tuple[str, ...]]:
     """How many chapters were proved, and which of the source's tags the delivery does not hold."""
-    with open_source(delivery) as made, open_source(source) as original:
-        wanted = spans(chapters_for(original.chapters(), window, family_of(made)))
+    window = original.window
+    with open_source(delivery) as made, open_source(original.path) as source:
+        wanted = spans(chapters_for(source.chapters(), window, family_of(made)))
         found = spans(made.chapters())
         if family_of(made) == Family.MP4 and wanted and len(found) == len(wanted):
             # Where no chapter has a name, mp4 notes only where they begin.
@@ -275,7 +274,7 @@ def prove_head(delivery: Path, source: Path, window: Window) -> tuple[int, tuple
         own = TAGS_OF_FILE | ({"timecode"} if window.first_frame else set())
         missing = [
             key
-            for key, value in original.metadata.items()
+            for key, value in source.metadata.items()
             if key.lower() not in own and have.get(key.lower()) != value
         ]
         return len(found), tuple(sorted(missing))

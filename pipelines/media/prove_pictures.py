@@ -11,15 +11,14 @@ import numpy as np
 
 from pipelines.environment import cores
 from pipelines.errors import ConformError
-from pipelines.excerpt import Window
 from pipelines.media.assemble import PartFile
 from pipelines.media.conform import ConformReport
 from pipelines.media.encoding import Encoding
+from pipelines.media.original import Original
 from pipelines.media.pictures import Pictures, Rgb, read_picture
 from pipelines.media.proofs import prove_head, prove_tracks, read_streams
 from pipelines.media.rgb import Picture, coded_light, rgb_of
 from pipelines.media.source_info import SourceInfo
-from pipelines.media.tracks import Fate
 from pipelines.timeline import Timeline
 
 _SIDECAR_TOLERANCE = Fraction(1, 1000)
@@ -35,14 +34,11 @@ def conform_pictures(
     form: Pictures,
     parts: Sequence[PartFile],
     encoding: Encoding,
-    source: Path,
-    info: SourceInfo,
-    timeline: Timeline,
-    fates: Sequence[Fate],
-    window: Window,
+    original: Original,
 ) -> ConformReport:
     """Compare with the parts and the source; one picture, time or packet that differs is a ConformError."""
-    sidecar, first = form.sidecar_name(fates), window.first_frame
+    timeline, info, first = original.timeline, original.info, original.window.first_frame
+    sidecar = form.sidecar_name(original.fates)
     _prove_names(folder, {form.name(first + place) for place in range(len(timeline))}, form, sidecar)
     _prove_clock(folder / form.index_name, first, timeline)
     with ThreadPoolExecutor(min(_MOST_THREADS, cores())) as pool:
@@ -50,8 +46,8 @@ def conform_pictures(
     held = folder / sidecar
     made = read_streams(held) if sidecar else []
     shift = Fraction(0)
-    tracks = prove_tracks(held, made, source, info, fates, window, shift, _SIDECAR_TOLERANCE)
-    chapters, missing = prove_head(held, source, window) if sidecar else (0, ())
+    tracks = prove_tracks(held, made, original, shift, _SIDECAR_TOLERANCE)
+    chapters, missing = prove_head(held, original) if sidecar else (0, ())
     return ConformReport(len(timeline), Fraction(0), shift, chapters, tracks, missing)
 
 

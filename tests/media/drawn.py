@@ -5,12 +5,13 @@ from pathlib import Path
 
 from conftest import draw, ffmpeg, index_film
 
-from pipelines.excerpt import WHOLE, excerpt
+from pipelines.excerpt import excerpt
 from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import conform
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.frames import FrameReader
+from pipelines.media.original import Original
 from pipelines.media.parts import write_part
 from pipelines.media.scan import as_shown
 from pipelines.media.shots import find_cuts
@@ -157,7 +158,7 @@ def rendered(films: Path, name: str, suffix: str, folder: Path, spec: EncodeSpec
         crcs += facts.packet_crcs
     fates = decide(info, suffix)
     target = folder / f"out{suffix}"
-    assemble(parts, index.timeline, source, info, fates, target)
+    assemble(parts, Original(source, info, index.timeline, fates), target)
     return target, source, info, index, crcs, fates, parts
 
 
@@ -165,7 +166,7 @@ def delivered(films, name, suffix, folder, **spec):
     """A film painted by nothing, and the report of its delivery, which conforms."""
     made = rendered(films, name, suffix, folder, EncodeSpec(preset="ultrafast", **spec))
     target, source, info, index, crcs, fates, _ = made
-    return target, conform(target, source, info, index.timeline, crcs, fates, WHOLE)
+    return target, conform(target, Original(source, info, index.timeline, fates), crcs)
 
 
 def delivered_range(source, frames, suffix, folder, spec=MASTER):
@@ -184,6 +185,6 @@ def delivered_range(source, frames, suffix, folder, spec=MASTER):
     fates = decide_for_excerpt(decide(info, suffix))
     timeline, window = excerpt(index.timeline, frames)
     target = folder / f"out{suffix}"
-    assemble(parts, timeline, source, info, fates, target, window)
-    report = conform(target, source, info, timeline, crcs, fates, window)
+    assemble(parts, Original(source, info, timeline, fates, window), target)
+    report = conform(target, Original(source, info, timeline, fates, window), crcs)
     return target, index, report, (info, timeline, crcs, fates, window)

@@ -13,11 +13,11 @@ from PIL import Image
 from pipelines.config import make_job
 from pipelines.device import resolve_device
 from pipelines.errors import ConformError, UsageError
-from pipelines.excerpt import WHOLE
 from pipelines.media.assemble import assemble
 from pipelines.media.conform import conform
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
+from pipelines.media.original import Original
 from pipelines.media.probe import probe
 from pipelines.media.proofs import read_streams
 from pipelines.media.tracks import DROPPED, KEPT, decide
@@ -107,7 +107,7 @@ def test_samples_that_a_muxer_divides_anew_are_the_same_sound(tmp_path):
     with av.open(str(target)) as made:
         crcs = [zlib.crc32(bytes(packet)) for packet in made.demux(video=0) if packet.pts is not None]
     with pytest.raises(ConformError, match="packets are not the source's"):
-        conform(target, source, info, index.timeline, crcs, decide(info, ".mov"), WHOLE)
+        conform(target, Original(source, info, index.timeline, decide(info, ".mov")), crcs)
 
 
 @pytest.mark.parametrize("source", [".mkv", ".avi"])
@@ -182,8 +182,8 @@ def test_a_broadcasters_clock_is_not_a_films(tmp_path, suffix):
     wish = {"source": str(source), "output": str(tmp_path / f"film{suffix}"), "style": "identity"}
     timeline, window = plan_film(resolve_device(make_job(wish)), info, index).excerpt
     target = tmp_path / f"moved{suffix}"
-    assemble(parts, timeline, source, info, fates, target, window)
-    report = conform(target, source, info, timeline, crcs, fates, window)
+    assemble(parts, Original(source, info, timeline, fates, window), target)
+    report = conform(target, Original(source, info, timeline, fates, window), crcs)
     assert [(proof.action, proof.payload_equal) for proof in report.tracks] == [(KEPT, True)]
     with av.open(str(source)) as given, av.open(str(target)) as made:
         lead, kept = (

@@ -23,6 +23,7 @@ from pipelines.media.decoding import checksum
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.layouts import plane_arrays
+from pipelines.media.original import Original
 from pipelines.media.parts import write_part
 from pipelines.media.probe import probe
 from pipelines.media.shots import find_cuts
@@ -160,8 +161,8 @@ def delivered(source: Path, suffix: str, folder: Path, shard_frames: int) -> Pat
         parts.append(PartFile(path, shard.frames, facts.reorder))
         crcs += facts.packet_crcs
     target, fates = folder / f"out{suffix}", decide(info, suffix)
-    assemble(parts, index.timeline, source, info, fates, target)
-    report = conform(target, source, info, index.timeline, crcs, fates)
+    assemble(parts, Original(source, info, index.timeline, fates), target)
+    report = conform(target, Original(source, info, index.timeline, fates), crcs)
     assert report.shift_seconds == 0
     assert all(proof.payload_equal or "damaged packets left out" in proof.reason for proof in report.tracks)
     return target

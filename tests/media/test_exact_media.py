@@ -17,6 +17,7 @@ from pipelines.media.decoding import checksum
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.layouts import plane_arrays
+from pipelines.media.original import Original
 from pipelines.media.parts import prove_decodable, write_part
 from pipelines.media.probe import probe
 from pipelines.media.rates import nominal_rate
@@ -58,7 +59,7 @@ def test_a_lossless_identity_film_is_the_source_frame_for_frame(films, name, tmp
         films, name, suffix, tmp_path, EncodeSpec(lossless=True)
     )
     grey = info.layout.gray  # H.264 has no grey of its own for decoders: it comes back with neutral chroma
-    report = conform(target, source, info, index.timeline, crcs, fates)
+    report = conform(target, Original(source, info, index.timeline, fates), crcs)
     assert report.frames == len(index.frames) and report.shift_seconds == 0
     assert report.worst_error_seconds <= (0 if suffix != ".mkv" else Fraction(1, 2000))
     assert all(proof.action == KEPT and proof.payload_equal for proof in report.tracks)
@@ -86,7 +87,7 @@ def test_the_same_packets_come_from_any_number_of_shards(films, tmp_path, codec,
         target, source, info, index, crcs, fates, parts = rendered(
             films, "film.mp4", suffix, folder, spec, shard_frames
         )
-        conform(target, source, info, index.timeline, crcs, fates)
+        conform(target, Original(source, info, index.timeline, fates), crcs)
         deliveries.append(target.read_bytes())
     assert len(parts) > 2 and deliveries[0] == deliveries[1] == deliveries[2]
 
@@ -109,7 +110,7 @@ DELIVERIES = {
 def test_deliveries_are_the_film_in_another_coat(films, name, tmp_path):
     source, suffix, spec, pixels = DELIVERIES[name]
     target, source, info, index, crcs, fates, _ = rendered(films, source, suffix, tmp_path, spec)
-    report = conform(target, source, info, index.timeline, crcs, fates)
+    report = conform(target, Original(source, info, index.timeline, fates), crcs)
     made = probe(target)
     assert report.frames == len(index.frames) and made.pixel_format == pixels
     with av.open(str(target)) as after, av.open(str(source)) as before:
@@ -166,17 +167,17 @@ def test_parts_of_other_settings_do_not_join(films, tmp_path):
     frames = (plane_arrays(frame) for frame in reader.read(parts[0].frames))
     write_part(parts[0].path, [parts[0].frames], frames, other)
     with pytest.raises(AssemblyError, match="different settings"):
-        assemble(parts, index.timeline, source, info, fates, tmp_path / "bad.mp4")
+        assemble(parts, Original(source, info, index.timeline, fates), tmp_path / "bad.mp4")
 
 
 def test_a_delivery_with_a_packet_changed_does_not_conform(films, tmp_path):
     target, source, info, index, crcs, fates, _ = rendered(films, "film.mp4", ".mp4", tmp_path, EncodeSpec())
     with pytest.raises(ConformError, match="not the"):
-        conform(target, source, info, index.timeline, [crcs[0] ^ 1, *crcs[1:]], fates)
+        conform(target, Original(source, info, index.timeline, fates), [crcs[0] ^ 1, *crcs[1:]])
     later = [*index.timeline.pts[:-1], index.timeline.pts[-1] + 1]
     moved = type(index.timeline)(index.timeline.time_base, later, 1)
     with pytest.raises(ConformError, match="ms from its time"):
-        conform(target, source, info, moved, crcs, fates)
+        conform(target, Original(source, info, moved, fates), crcs)
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +246,7 @@ def test_everything_beside_the_picture_is_carried(kitchen_sink, tmp_path):
     target, source, info, index, crcs, fates, _ = rendered(
         kitchen_sink.parent, "sink.mkv", ".mkv", tmp_path, EncodeSpec()
     )
-    report = conform(target, source, info, index.timeline, crcs, fates)
+    report = conform(target, Original(source, info, index.timeline, fates), crcs)
     assert [proof.action for proof in report.tracks] == [KEPT] * 5 and report.chapters == 2
     with av.open(str(target)) as made:
         facts = [(s.type, s.language, s.metadata.get("title"), int(s.disposition) & 64) for s in made.streams]
@@ -258,7 +259,7 @@ def test_another_container_converts_what_it_can_and_names_what_it_drops(kitchen_
     target, source, info, index, crcs, fates, _ = rendered(
         kitchen_sink.parent, "sink.mkv", ".mp4", tmp_path, EncodeSpec()
     )
-    report = conform(target, source, info, index.timeline, crcs, fates)
+    report = conform(target, Original(source, info, index.timeline, fates), crcs)
     assert [proof.action for proof in report.tracks] == [KEPT, KEPT, CONVERTED, CONVERTED, DROPPED]
     assert report.tracks[-1].reason == "mp4 has no attachments"
     assert all(proof.payload_equal for proof in report.tracks[:2])

@@ -22,6 +22,7 @@ from pipelines.media.encoding import make_encoding
 from pipelines.media.ffmpeg import described
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.layouts import plane_arrays
+from pipelines.media.original import Original
 from pipelines.media.probe import probe
 from pipelines.planes import frame_planes, yuv_format
 from stylecore.light import Dynamic
@@ -98,7 +99,7 @@ def test_light_colour_and_alpha_come_through_bit_for_bit(films, name, tmp_path):
     target, source, info, index, crcs, fates, _ = rendered(
         films, name, suffix, tmp_path, EncodeSpec(lossless=True)
     )
-    conform(target, source, info, index.timeline, crcs, fates)
+    conform(target, Original(source, info, index.timeline, fates), crcs)
     made = probe(target)
     assert (made.codec, made.pixel_format) == (codec, pixels)
     assert frame_md5(target, pixels) == frame_md5(source, pixels)

@@ -13,6 +13,7 @@ from pipelines.media.codecs import CODECS
 from pipelines.media.conform import conform
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
+from pipelines.media.original import Original
 from pipelines.media.probe import probe
 
 
@@ -79,4 +80,4 @@ def test_another_shape_of_pixels_is_found_out(wide, tmp_path):
     assert target.read_bytes().count(shape) == 1
     target.write_bytes(target.read_bytes().replace(shape, b"pasp" + struct.pack(">II", 15, 11)))
     with pytest.raises(ConformError, match="pixels are 15/11 as wide as high, 16/11 in the source"):
-        conform(target, source, info, index.timeline, crcs, fates)
+        conform(target, Original(source, info, index.timeline, fates), crcs)

@@ -19,6 +19,7 @@ from pipelines.media.conform import conform
 from pipelines.media.decoding import checksum
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.layouts import plane_arrays
+from pipelines.media.original import Original
 from pipelines.media.tracks import DROPPED
 from pipelines.prepare import plan_film
 from pipelines.timeline import FrameRange
@@ -269,7 +270,7 @@ def test_a_delivery_with_a_packet_more_or_less_does_not_conform(flashes, tmp_pat
     for near in (FrameRange(29, 69), FrameRange(31, 71)):
         _, window = excerpt(index.timeline, near)
         with pytest.raises(ConformError, match="packets are not|from its time"):
-            conform(target, source, info, timeline, crcs, fates, window)
+            conform(target, Original(source, info, timeline, fates, window), crcs)
 
 
 def test_another_picture_cannot_be_cut_and_that_is_said(sink, tmp_path, pack):

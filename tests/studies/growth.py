@@ -22,7 +22,6 @@ from conftest import draw
 
 from pipelines import manifest
 from pipelines.config import make_job
-from pipelines.excerpt import WHOLE
 from pipelines.flows.tasks import Assembled
 from pipelines.jobs import TitleJob
 from pipelines.manifest import OK, ShardResult
@@ -136,11 +135,11 @@ def _deliver(watch: Watch, job: TitleJob, work: Work, film: FilmPlan, source: Pa
     ]
     target = work.scratch / "out.mp4"
     target.parent.mkdir(parents=True)
-    timeline, info, fates = film.excerpt[0], film.info, film.fates
-    watch("assembled", lambda: assemble(parts, timeline, source, info, fates, target, WHOLE))
+    original = film.original(source)
+    watch("assembled", lambda: assemble(parts, original, target))
     delivery = Assembled(target, tuple(row.attempt for row, _ in found))
     crcs = [crc for row, _ in found for crc in row.packet_crcs]
-    report = watch("proved", lambda: conform(delivery.path, source, info, timeline, crcs, fates))
+    report = watch("proved", lambda: conform(delivery.path, original, crcs))
     assert report.frames == len(film.frames)
 
 
