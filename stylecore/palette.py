@@ -15,7 +15,8 @@ _LIFT = 1.2e-3
 """Added to every colour variance: a grey picture must not be torn into colours, nor noise into paint."""
 _TONE = 0.5
 """How far a ground keeps the source's own lightness and contrast: a night stays darker than a noon."""
-_ROOT_STEPS = 16
+_ROOT_STEPS = 20
+"""What the root of black and white alone takes: no picture's colours lie farther apart."""
 
 
 @dataclass(frozen=True)

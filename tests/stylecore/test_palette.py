@@ -21,6 +21,12 @@ def two_colors(dark=DUSK, light=LAMP, share=0.3):
     return torch.where(lit, light.view(1, 3, 1, 1), dark.view(1, 3, 1, 1))
 
 
+def test_the_palette_of_black_and_white_is_what_it_was():
+    """No picture's colours lie farther apart."""
+    black_and_white = two_colors(torch.zeros(3), torch.ones(3), 0.5)
+    assert torch.allclose(Tint.between(black_and_white, black_and_white).matrix, torch.eye(3), atol=1e-2)
+
+
 def ramp(low=0.0, high=1.0):
     return torch.linspace(low, high, 64).expand(1, 3, 64, 64).contiguous()
 
