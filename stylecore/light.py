@@ -74,11 +74,10 @@ class Dynamic:
         return units * ((1 + brightest / self._peak**2) / (1 + brightest))
 
     def _unmapped(self, mapped: Tensor) -> Tensor:
-        brightest = mapped.amax(-3, keepdim=True).clamp(min=1e-6)
-        half = self._peak**2 / 2
-        # The positive root of x^2 / peak^2 + x (1 - y) - y = 0.
-        units = half * (torch.sqrt((1 - brightest) ** 2 + 2 * brightest / half) - (1 - brightest))
-        return mapped * (units / brightest) * WHITE_NITS
+        brightest = mapped.amax(-3, keepdim=True)
+        # The positive root of x^2 / peak^2 + x (1 - y) - y = 0, over y, in the form that does not cancel.
+        root = torch.sqrt((1 - brightest) ** 2 + 4 * brightest / self._peak**2)
+        return mapped * (2 / (root + 1 - brightest)) * WHITE_NITS
 
 
 def _in_strips(work: Callable[[Tensor], Tensor], picture: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ _CURVES = {16: "pq", 18: "hlg"}
 _UNSAID = {0, UNSPECIFIED, _RESERVED}
 CHROMATICITY, LUMINANCE = 50_000, 10_000
 """SMPTE ST 2086 counts chromaticity in 0.00002 and luminance in 0.0001 nits."""
+PQ_NITS = 10_000.0
+"""The brightest light that PQ can say: more than that is a mistake of who wrote it."""
 DOLBY_VISION = "Dolby Vision"
 _DYNAMIC_METADATA = {
     Type.DOVI_RPU_BUFFER: DOLBY_VISION,
@@ -77,7 +79,7 @@ class Colour:
         if self.curve == "hlg":
             return 1000.0
         brightest = self.mastering.brightest / LUMINANCE if self.mastering else 0.0
-        return float(self.light_levels[0] or brightest or 1000)
+        return min(float(self.light_levels[0] or brightest or 1000), PQ_NITS)
 
 
 STANDARD = Colour(LIMITED, BT709, BT709, BT709, "bt709", False)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from imageio_ffmpeg import get_ffmpeg_exe
 
 from pipelines.errors import UsageError
-from pipelines.media.colour import CHROMA_SITES
+from pipelines.media.colour import CHROMA_SITES, LUMINANCE, Colour, Mastering
 from pipelines.media.conform import conform
 from pipelines.media.encoding import make_encoding
 from pipelines.media.ffmpeg import described
@@ -206,6 +206,25 @@ def pq(nits: float) -> float:
 def test_greys_are_where_reinhards_curve_puts_them(nits, standard):
     grey = torch.full((1, 3, 1, 1), pq(nits))
     assert Dynamic("pq", 1000.0).standard(grey).flatten().tolist() == pytest.approx([standard] * 3, abs=2e-3)
+
+
+@pytest.mark.parametrize("peak", [1000.0, 4000.0, 10000.0])
+def test_paint_in_the_dark_of_a_bright_film_is_coded_exactly(peak):
+    """To a quarter of a code value of ten bits."""
+    paint = torch.linspace(0.002, 1, 500).expand(1, 3, 1, -1)
+    coded, exact = Dynamic("pq", peak).coded(paint), Dynamic("pq", peak).coded(paint.double())
+    assert (coded - exact).abs().max() < 0.25 / 1023
+
+
+@pytest.mark.parametrize(
+    ("light_levels", "mastering", "peak"),
+    [((1500, 0), 4000, 1500), ((0, 0), 4000, 4000), ((0, 0), 0, 1000), ((60000, 400), 4000, 10000)],
+)
+def test_a_peak_is_what_the_film_says_within_what_pq_can(light_levels, mastering, peak):
+    display = Mastering((0, 0), (0, 0), (0, 0), (0, 0), 0, LUMINANCE * mastering)
+    told = Colour(1, 9, 9, 16, "bt2020", False, mastering=display, light_levels=light_levels)
+    assert told.peak_nits == peak
+    assert replace(told, transfer=18).peak_nits == 1000
 
 
 @settings(max_examples=60)
