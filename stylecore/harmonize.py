@@ -213,13 +213,16 @@ def agreed(found: Field, colors: Tensor) -> Field:
     """Each place may follow a neighbour's match, shifted, if that is nearer in colour to what all say."""
     rows, columns = found.size
     field = found.places.view(rows, columns)
-    y, x = field // columns, field % columns
+    here_y, here_x = (torch.arange(count, device=field.device) for count in (rows, columns))
     offers = []
     for down in range(-2, 3):
         for right in range(-2, 3):
-            moved_y = (y.roll((down, right), (0, 1)) + down).clamp(0, rows - 1)
-            moved_x = (x.roll((down, right), (0, 1)) + right).clamp(0, columns - 1)
-            offers.append(moved_y * columns + moved_x)
+            # Beyond the border is the border itself.
+            there_y, there_x = (here_y - down).clamp(0, rows - 1), (here_x - right).clamp(0, columns - 1)
+            theirs = field[there_y][:, there_x]
+            y = (theirs // columns + (here_y - there_y)[:, None]).clamp(0, rows - 1)
+            x = (theirs % columns + (here_x - there_x)).clamp(0, columns - 1)
+            offers.append(y * columns + x)
     offered = torch.stack(offers).flatten(1)
     shown = colors.flatten(1)[:, offered]
     apart = (shown - shown.mean(1, keepdim=True)).square().sum(0)
