@@ -202,10 +202,28 @@ def pq(nits: float) -> float:
     return ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
 
 
-@pytest.mark.parametrize(("nits", "standard"), [(0.0, 0.0), (203.0, 0.7494), (1000.0, 1.0), (4000.0, 1.0)])
-def test_greys_are_where_reinhards_curve_puts_them(nits, standard):
+@pytest.mark.parametrize(
+    ("nits", "peak", "standard"),
+    [(0, 1000, 0.0), (203, 1000, 0.7494), (1000, 1000, 1.0), (4000, 1000, 1.0), (100, 100, 0.7302)],
+)
+def test_greys_are_where_reinhards_curve_puts_them(nits, peak, standard):
+    """A film darker than diffuse white is not lifted to it."""
     grey = torch.full((1, 3, 1, 1), pq(nits))
-    assert Dynamic("pq", 1000.0).standard(grey).flatten().tolist() == pytest.approx([standard] * 3, abs=2e-3)
+    assert Dynamic("pq", peak).standard(grey).flatten().tolist() == pytest.approx([standard] * 3, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("coded", "standard"),
+    [
+        ((0.75, 0.75, 0.75), (0.7494, 0.7494, 0.7494)),  # diffuse white of ITU-R BT.2408: 203 nits
+        ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
+        ((0.75, 0.0, 0.0), (0.877, 0.0, 0.0)),  # 156 nits, and blue 115: luminance bends both
+        ((0.0, 0.0, 0.75), (0.0, 0.0, 0.677)),
+    ],
+)
+def test_hlg_is_what_a_display_of_1000_nits_shows(coded, standard):
+    seen = Dynamic("hlg").standard(torch.tensor(coded).view(1, 3, 1, 1))
+    assert seen.flatten().tolist() == pytest.approx(standard, abs=2e-3)
 
 
 @pytest.mark.parametrize("peak", [1000.0, 4000.0, 10000.0])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stylecore.catalog import drawn_pack
 from stylecore.normalize import FrozenNorm, LiveNorm, NormPrior, SurveyNorm
 from stylecore.pack import blank_pack
-from stylecore.parts import apply_change
+from stylecore.parts import add_change, apply_change, parts_of
 from stylecore.pixels import MATRICES, YuvFormat, _dither, moved_codes, quantize, to_rgb
 from stylecore.refit import refit
 from stylecore.spec import EngineSpec
@@ -81,12 +81,33 @@ def test_black_and_white_of_each_range_and_depth(code, full_range, bits, value):
     assert torch.allclose(rgb, torch.full_like(rgb, value))
 
 
-@pytest.mark.parametrize(("full_range", "red"), [(False, (250, 410, 960)), (True, (217, 395, 1023))])
-def test_ten_bit_red_is_red(full_range, red):
-    """BT.709 red by H.273, 8.3."""
+@pytest.mark.parametrize(
+    ("full_range", "codes", "color"),
+    [
+        (False, (250, 410, 960), (1.0, 0.0, 0.0)),
+        (True, (217, 395, 1023), (1.0, 0.0, 0.0)),
+        (False, (376, 461, 736), (0.75, 0.25, 0.25)),
+        (True, (364, 453, 768), (0.75, 0.25, 0.25)),
+    ],
+)
+def test_ten_bit_red_is_red(full_range, codes, color):
+    """BT.709 red, pure and pale, by H.273, 8.3."""
     form = YuvFormat("bt709", full_range, 1, 1, bits=10)
-    rgb = to_rgb([torch.full((8, 8), code, dtype=torch.int16) for code in red], form)[0, :, 0, 0]
-    assert torch.allclose(rgb, torch.tensor([1.0, 0.0, 0.0]), atol=0.003)
+    rgb = to_rgb([torch.full((8, 8), code, dtype=torch.int16) for code in codes], form)[0, :, 0, 0]
+    assert torch.allclose(rgb, torch.tensor(color), atol=0.003)
+
+
+def test_chroma_is_where_it_is_stored():
+    """4:2:0 lies on the first of its two columns; a picture's middle of both is a quarter of a step on."""
+    form, ramp = YuvFormat("bt709", False), torch.arange(40, 200, 8).expand(24, -1)
+    grey = torch.full((48, 40), 120, dtype=torch.uint8)
+    parts = parts_of([grey, ramp.byte(), ramp.byte()], form)
+    seen = 224 * parts[1][0, 0] + 128
+    assert torch.allclose(seen[:, :-1], ramp[:, :-1] + 2.0, atol=1e-3)
+    change = [torch.zeros_like(parts[0]), (ramp + 2.0 - 100)[None, None] / 224, torch.zeros_like(parts[2])]
+    flat = torch.full_like(ramp, 100, dtype=torch.uint8)
+    _, made, _ = add_change([grey, flat, flat], parts, change, form, keep_color=False)
+    assert (made.float() - ramp).mean(0)[1:].abs().max() < 0.3
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12])

@@ -151,6 +151,22 @@ def test_a_look_s_identity_is_what_it_does_not_where_it_lies():
     assert StyleSpec("x", "d", brush=2).digest != StyleSpec("x", "d").digest
 
 
+@pytest.mark.parametrize("color", ["style", "matched"])
+def test_a_key_frame_arrives_unseen(pack, color):
+    """Grounds and tints are on the way too, not the first key's until the next."""
+    keys = (StyleKey(0, "a", "", 1.0), StyleKey(1000, "b", "", 1.0))
+    near, there = (painted(pack, "a", place, keys=keys, color=color) for place in (999, 1000))
+    assert all((one.int() - other.int()).abs().max() <= 2 for one, other in zip(near, there, strict=True))
+
+
+def test_a_fades_paint_is_dimmed_with_it(pack):
+    stylizer = Stylizer(pack, "a", YuvFormat(RGB, True, 1, 1), EngineSpec())
+    picture = 0.5 + 0.4 * torch.rand(1, 3, 64, 96)
+    look = stylizer.survey_parts([picture.split(1, 1)]).at(0)
+    lit, faded = (torch.cat(stylizer.change((picture * light).split(1, 1), look)) for light in (0.8, 0.4))
+    assert lit.abs().mean() > 0.05 and torch.allclose(2 * faded, lit, atol=1e-3)
+
+
 @pytest.mark.parametrize("wrong", [{"strength": 1.5}, {"color": "loud"}, {"brush": 0.01}])
 def test_a_look_out_of_range_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
