@@ -21,7 +21,7 @@ from pipelines.media.original import Original
 from pipelines.media.parts import prove_decodable, write_part
 from pipelines.media.probe import probe
 from pipelines.media.rates import nominal_rate
-from pipelines.media.shots import find_cuts
+from pipelines.media.shots import cut_scores, find_cuts
 from pipelines.media.tracks import CONVERTED, DROPPED, KEPT
 from pipelines.planes import frame_planes, yuv_format
 from pipelines.timeline import FrameRange
@@ -263,6 +263,20 @@ def test_another_container_converts_what_it_can_and_names_what_it_drops(kitchen_
     assert [proof.action for proof in report.tracks] == [KEPT, KEPT, CONVERTED, CONVERTED, DROPPED]
     assert report.tracks[-1].reason == "mp4 has no attachments"
     assert all(proof.payload_equal for proof in report.tracks[:2])
+
+
+@pytest.mark.parametrize(
+    ("changes", "cuts"),
+    [
+        ([0, 2, 3, 30, 2, 3], [3]),  # a cut
+        ([0, 2, 3, 30, 30, 2], []),  # a flash
+        ([0] + 20 * [10], []),  # fast motion
+        ([0] + 10 * [10, 0] + 10 * [10], []),  # the same in drawings that stand for two frames
+        ([0] + 10 * [10, 0] + [60] + 5 * [0, 10] + 10 * [10], [21]),  # and a cut among them
+    ],
+)
+def test_a_cut_changes_more_than_what_is_around_it(changes, cuts):
+    assert find_cuts(cut_scores(changes)) == cuts
 
 
 def test_cuts_are_found_and_flashes_are_not(films, media):

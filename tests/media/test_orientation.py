@@ -1,5 +1,8 @@
 """Films that are held another way than they are stored: phones, scanners, mirrored rigs."""
 
+from itertools import product
+from types import SimpleNamespace
+
 import av
 import pytest
 import torch
@@ -10,10 +13,13 @@ from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
 from pipelines.media.probe import probe
 from pipelines.media.source_info import turn_of
+from pipelines.painting import drifts_of
 from pipelines.planes import frame_planes, yuv_format
+from pipelines.timeline import FrameRange, Shot
 from stylecore.images import load_picture
+from stylecore.orientation import Orientation
 from stylecore.parts import apply_change
-from stylecore.pixels import to_rgb
+from stylecore.pixels import YuvFormat, to_rgb
 
 HELD = {
     "quarter": ["-display_rotation", "90"],
@@ -50,6 +56,27 @@ def test_a_held_film_is_painted_as_ffmpeg_shows_it(upright, tmp_path, name):
     painted = to_rgb(apply_change(planes, corner, form, keep_color=False), form)
     moved = (painted - seen).abs().sum((0, 1)) > 0.3
     assert moved[0, 0] and moved.sum() == 1
+
+
+@pytest.mark.parametrize("held", product([False, True], repeat=3))
+def test_a_camera_moves_the_way_its_picture_is_held(held):
+    """Two lines down and three columns right in the file; drifts are in heights of what is seen."""
+    form = YuvFormat("bt709", False, orientation=Orientation(*held))
+    before, after = torch.zeros(2, 24, 40)
+    before[5, 9] = after[7, 12] = 1
+    places = [form.orientation.upright(each).nonzero()[0] for each in (before, after)]
+    still, moved = (
+        SimpleNamespace(moved_down=down / 24, moved_right=right / 24) for down, right in ((0, 0), (2, 3))
+    )
+    film = SimpleNamespace(
+        yuv_format=form,
+        info=SimpleNamespace(height=24, width=40),
+        index=SimpleNamespace(frames=[moved, still, moved]),
+    )
+    began, drift = drifts_of(film, Shot(2, FrameRange(1, 3)))
+    seen_height, _ = form.orientation.upright_size(24, 40)
+    assert began == (0, 0)
+    assert [step * seen_height for step in drift] == pytest.approx((places[1] - places[0]).tolist())
 
 
 def test_other_angles_are_refused(upright, tmp_path):

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -95,6 +96,20 @@ def test_frames_share_strokes_and_not_over_cuts(asked):
     assert painted(asked, 1, Shard(1, (FrameRange(30, 34),))) == whole[10:]
     assert all(style.steady == USUAL_STEADY for style in film.styles)
     assert painted((alone, reader), 1, Shard(1, (FrameRange(20, 34),)))[9] != whole[9]
+
+
+def test_a_shot_that_begins_in_black_is_surveyed_where_there_is_a_picture(asked, monkeypatch):
+    film, reader = asked
+    black = [
+        replace(facts, contrast=0.0) if place < 20 else facts for place, facts in enumerate(film.index.frames)
+    ]
+    dark = replace(film, index=replace(film.index, frames=tuple(black)))
+    monkeypatch.setattr(painting, "planes_of", lambda film, frame: frame)
+    surveyor, picked = SimpleNamespace(survey=list), SimpleNamespace(pick=iter)
+    seen, usual = (
+        painting.survey_shot(each, film.shots[0], picked, surveyor, Clock()) for each in (dark, film)
+    )
+    assert min(seen) >= 20 > min(usual) and len(seen) > 1
 
 
 FIELDS = ["-vf", "tinterlace=interleave_top,fieldorder=tff", "-c:v", "libx264", "-x264-params", "tff=1"]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stylecore.catalog import find_style, find_styles, format_reference, parse_reference, style_names
+from stylecore.color import exposure
 from stylecore.errors import PackError, PictureError
 from stylecore.images import to_image
 from stylecore.pack import blank_pack, save_pack
@@ -171,6 +172,17 @@ def test_a_fades_paint_is_dimmed_with_it(pack):
 def test_a_look_out_of_range_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         StyleSpec("x", "d", **wrong)
+
+
+@pytest.mark.parametrize(
+    ("bright_lines", "factor"),
+    [(100, 1.0), (5, 1.0), (1, 8.0), (0, 8.0)],
+    ids=["a day", "a lamp in a dark room", "a speck in a fade", "a fade"],
+)
+def test_what_counts_as_faded_in_a_bright_shot(bright_lines, factor):
+    picture = torch.full((1, 3, 400, 40), 0.02)
+    picture[..., : 4 * bright_lines, :] = 0.8
+    assert float(exposure(picture, torch.tensor(0.8))) == factor
 
 
 # -- colour --------------------------------------------------------------------------------------------

@@ -112,6 +112,14 @@ def test_a_look_is_painted_the_fastest_way_that_it_bears(layers, trued, monkeypa
     )
 
 
+@torch.inference_mode()
+def test_a_look_must_bear_fewer_bits_in_every_picture():
+    made, bands = stylizer("johnson", EXACT), torch.cat(pictures()[:2])
+    exact, look = surveyed(made, bands, EXACT)
+    spoiled = exact + torch.tensor([0.0, 0.1]).view(2, 1, 1, 1)
+    assert [made.runner.bears(bands, look, each) for each in (exact, spoiled)] == [True, False]
+
+
 def test_a_look_that_does_not_bear_them_is_painted_in_full():
     made, frames = stylizer("painter", "bf16", gain=40.0), [picture.split(1, 1) for picture in pictures()]
     look, exact = made.survey_parts(frames).at(0), stylizer("painter", EXACT, gain=40.0)
