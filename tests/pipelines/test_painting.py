@@ -112,6 +112,28 @@ def test_a_shot_that_begins_in_black_is_surveyed_where_there_is_a_picture(asked,
     assert min(seen) >= 20 > min(usual) and len(seen) > 1
 
 
+class Backwards:
+    """Paints a shot only when it has seen all that it gets: the last frame first."""
+
+    def __init__(self, look, form, engine):
+        pass
+
+    def paint(self, frames, mattes):
+        return iter(list(frames)[::-1])
+
+
+def test_a_shot_that_is_painted_to_and_fro_is_seen_to_its_end(asked, monkeypatch):
+    """The border of shards shows nowhere in it."""
+    film, reader = asked
+    monkeypatch.setitem(painting.PAINTERS, "optimize", Backwards)
+    look = replace(film.styles[1], method="optimize", passes=2, steady=0)
+    asked = replace(film, styles=(film.styles[0], look, film.styles[2])), reader
+    whole, first, last = (
+        painted(asked, 1, Shard(1, (FrameRange(*frames),))) for frames in ((30, 56), (30, 39), (39, 56))
+    )
+    assert first + last == whole and len(set(map(tuple, whole))) > 1
+
+
 FIELDS = ["-vf", "tinterlace=interleave_top,fieldorder=tff", "-c:v", "libx264", "-x264-params", "tff=1"]
 KEYS = [{"frame": 0, "strength": 0.2}, {"frame": 40, "strength": 1.0}]
 

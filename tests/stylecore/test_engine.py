@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stylecore.catalog import drawn_pack
-from stylecore.normalize import FrozenNorm, LiveNorm, NormPrior, SurveyNorm
+from stylecore.normalize import FrozenNorm, LiveNorm, NormPrior, SurveyNorm, shrink
 from stylecore.pack import blank_pack
 from stylecore.parts import add_change, apply_change, parts_of
 from stylecore.pixels import MATRICES, YuvFormat, _dither, moved_codes, quantize, to_rgb
@@ -252,6 +252,19 @@ def test_flat_features_take_the_population_statistics():
     norm = SurveyNorm(vector, prior)
     out = norm(0, torch.full((1, 2, 8, 8), 3.0))
     assert torch.allclose(out[0, :, 0, 0], torch.tensor([1.0, 4 / 3]), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("values", "share"), [((0.0, 2.0), 1 / 11), ((-3.0, -1.0), 1 / 11), ((5.0, 5.0), 1.0)]
+)
+def test_statistics_are_those_of_the_sample_mixed_with_the_population(values, share):
+    """Population: mean 4, variance 1. Where a sample is flat, it is all population."""
+    one, four = torch.ones(1), torch.full((1,), 4.0)
+    sample = torch.tensor([values])
+    mean, var = shrink(sample.mean(1), sample.var(1, correction=0), four, one)
+    second = (1 - share) * sample.square().mean() + share * (1 + 4**2)
+    assert torch.allclose(mean, (1 - share) * sample.mean() + share * four, atol=1e-3)
+    assert torch.allclose(var + mean**2, second, atol=1e-3)
 
 
 @given(st.integers(16, 300), st.integers(16, 300), st.integers(16, 200))

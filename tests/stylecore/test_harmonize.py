@@ -110,6 +110,18 @@ def test_what_is_seen_for_the_first_time_begins_in_the_colors_of_what_is_painted
     assert (moved[1] - moved[0]).norm() < 0.35 * moved[0].norm(), moved
 
 
+def test_an_element_that_comes_back_begins_anew(scene):
+    """While its matte is black the painting is all there is, and nothing of before is remembered."""
+    element, matte, painting = scene
+    quick = replace(SPEC, steps=1)
+    came_back = (1 - element.roll(5, 2), matte)
+    shot = [(element, matte), (element, 0 * matte), came_back]
+    _, away, again = harmonize_shot(shot, painting, loss_network(), quick)
+    (alone,) = harmonize_shot([came_back], painting, loss_network(), quick)
+    assert torch.equal(away, set_scene(element, matte, painting, 96).painting)
+    assert torch.equal(again, alone)
+
+
 def test_a_black_matte_is_refused(scene):
     element, matte, painting = scene
     with pytest.raises(PictureError, match="black everywhere"):

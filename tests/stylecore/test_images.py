@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageCms
 
 from stylecore.errors import PictureError
-from stylecore.images import load_matte, load_picture, resize_short_side, to_image
+from stylecore.images import cover, load_matte, load_picture, resize_short_side, to_image
 
 RED = (200, 40, 30)
 
@@ -157,3 +157,16 @@ def test_a_picture_goes_out_as_it_came_in():
     codes = torch.randint(0, 256, (3, 5, 7)).float() / 255
     assert torch.equal(torch.from_numpy(np.array(to_image(codes))).permute(2, 0, 1) / 255, codes)
     assert resize_short_side(codes, 10).shape == (3, 10, 14)
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted", "rows", "columns"),
+    [
+        ((40, 80), (40, 40), (0, 40), (20, 60)),
+        ((80, 40), (40, 40), (20, 60), (0, 40)),
+        ((40, 80), (40, 80), (0, 40), (0, 80)),
+    ],
+)
+def test_a_painting_of_another_shape_is_cut_to_its_middle(size, wanted, rows, columns):
+    picture = torch.rand(3, *size)
+    assert torch.equal(cover(picture, torch.zeros(3, *wanted)), picture[:, slice(*rows), slice(*columns)])

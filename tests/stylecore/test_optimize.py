@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from conftest import loss_network
 
 from stylecore import losses
-from stylecore.criterion import Criterion, Region, Style, Wishes
+from stylecore.criterion import Criterion, Region, Style, Wishes, measure_styles
 from stylecore.encoders import Encoder
 from stylecore.errors import WeightsError
 from stylecore.images import fit
@@ -61,6 +61,20 @@ def test_the_same_seed_paints_the_same_and_scales_go_from_coarse_to_fine(scene, 
 
 def _asked(scene):
     return scene[0], [Region([Style(scene[1])])]
+
+
+@pytest.mark.parametrize(("scale", "size"), [(0.5, (32, 32)), (1.0, (64, 64)), (2.0, (128, 128))])
+def test_strokes_are_as_large_as_asked(scale, size):
+    """A style is looked at in the painting's area, times the scale of its strokes."""
+    seen = []
+
+    def look_at(picture, layers):
+        seen.append(tuple(picture.shape[-2:]))
+        return dict.fromkeys(layers, picture)
+
+    styles, content = [Style(torch.rand(3, 40, 40))], torch.rand(3, 32, 128)
+    measure_styles(styles, content, look_at, Wishes(style_scale=scale))
+    assert seen == [size]
 
 
 @pytest.mark.parametrize("start", ["ground", "content", "noise", "color-noise"])

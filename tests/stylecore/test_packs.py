@@ -17,6 +17,7 @@ from stylecore.pack import blank_pack, load_pack, save_pack
 
 def test_the_mean_of_two_packs_lies_between_them(tmp_path):
     one, two = (blank_pack("painter", ["a", "b"], seed, width=8) for seed in (1, 2))
+    two.prior.mean.add_(1), two.prior.var.mul_(3)
     for name, pack in (("one", one), ("two", two)):
         save_pack(pack, tmp_path / f"{name}.safetensors")
     files = [str(tmp_path / f"{name}.safetensors") for name in ("one", "two", "mean")]
@@ -24,6 +25,8 @@ def test_the_mean_of_two_packs_lies_between_them(tmp_path):
     mean, *both = (load_pack(Path(file)) for file in (files[2], *files[:2]))
     weights = [pack.network.state_dict()["stem.weight"] for pack in both]
     assert torch.allclose(mean.network.state_dict()["stem.weight"], (weights[0] + weights[1]) / 2, atol=1e-3)
+    assert torch.allclose(mean.prior.mean, one.prior.mean + 0.5, atol=1e-3)
+    assert torch.allclose(mean.prior.var, 2 * one.prior.var, atol=1e-3)
     assert len(mean.recipe["mean_of"]) == 2
     with pytest.raises(PackError, match="painter width 8 with a, b and one of painter width 8 with c"):
         average([one, blank_pack("painter", ["c"], 1, width=8)])

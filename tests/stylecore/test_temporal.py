@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from conftest import loss_network
 
+from stylecore import optimize, temporal
 from stylecore.criterion import Region, Style
 from stylecore.metrics import error_along
 from stylecore.motion import track
@@ -69,6 +70,26 @@ def test_a_shot_begins_as_if_nothing_had_been_before(shot, regions, encoder):
     list(paint_shot([frame.flip(-1) for frame in shot[:2]], regions, encoder, SPEC))
     again = list(paint_shot(shot[:2], regions, encoder, SPEC))
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+
+
+@pytest.mark.parametrize(("passes", "goes_back"), [(2, False), (3, True)])
+def test_a_later_pass_goes_back_from_the_last_frame(shot, regions, encoder, passes, goes_back):
+    quick = replace(SPEC, passes=passes, steps=1, still=replace(SPEC.still, steps=1))
+    brighter = (shot[1] + 0.05).clamp(0, 1)
+    once, other = (paint_shot([shot[0], last], regions, encoder, quick) for last in (shot[1], brighter))
+    assert torch.equal(next(iter(once)), next(iter(other))) != goes_back
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_matched_palette_is_that_of_the_first_frame(shot, regions, encoder, passes, monkeypatch):
+    matched, given = [], optimize.in_palette
+    for module in (optimize, temporal):
+        monkeypatch.setattr(
+            module, "in_palette", lambda region, frame: matched.append(frame) or given(region, frame)
+        )
+    quick = replace(SPEC, passes=passes, steps=1, still=replace(SPEC.still, steps=1, color="matched"))
+    assert len(list(paint_shot(shot[:3], regions, encoder, quick))) == 3
+    assert [frame is shot[0] for frame in matched] == [True]
 
 
 @pytest.mark.parametrize(
