@@ -151,6 +151,16 @@ def test_a_range_keeps_the_films_numbers_and_the_sound_is_in_sync(clips, tmp_pat
     assert again["shards_rendered"] == 0 and again["sha256"] == facts["sha256"]
 
 
+@pytest.mark.parametrize(("held", "shape"), [("0", ["4/3", 64, 48]), ("90", ["3/4", 48, 64])])
+def test_pixels_are_as_wide_as_they_are_seen(clips, tmp_path, held, shape):
+    """Turned with its film, a broad pixel is a tall one."""
+    broad = ["-bsf:v", "h264_metadata=sample_aspect_ratio=4/3", "-aspect", "16:9", "-c", "copy", "-an"]
+    ffmpeg("-display_rotation", held, "-i", str(clips / "plain.mp4"), *broad, str(tmp_path / "broad.mp4"))
+    made(job_for(tmp_path / "broad.mp4", tmp_path / "out" / "f_%06d.png"), tmp_path)
+    index = json.loads((tmp_path / "out" / "f.json").read_text())
+    assert [index[name] for name in ("pixel_aspect", "width", "height")] == shape
+
+
 def test_cues_go_into_the_sidecar_too(clips, tmp_path):
     made(job_for(clips / "held.mp4", tmp_path / "out" / "%06d.png"), tmp_path)
     with av.open(str(tmp_path / "out" / "frames.mkv")) as container:
