@@ -10,6 +10,7 @@ neighbours agree by the distance of colours; no PatchMatch post-filter.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -211,22 +212,23 @@ def nearest_places(ours: Tensor, theirs: Tensor, inside: Tensor) -> Tensor:
 
 def agreed(found: Field, colors: Tensor) -> Field:
     """Each place may follow a neighbour's match, shifted, if that is nearer in colour to what all say."""
-    rows, columns = found.size
-    field = found.places.view(rows, columns)
-    here_y, here_x = (torch.arange(count, device=field.device) for count in (rows, columns))
-    offers = []
-    for down in range(-2, 3):
-        for right in range(-2, 3):
-            # Beyond the border is the border itself.
-            there_y, there_x = (here_y - down).clamp(0, rows - 1), (here_x - right).clamp(0, columns - 1)
-            theirs = field[there_y][:, there_x]
-            y = (theirs // columns + (here_y - there_y)[:, None]).clamp(0, rows - 1)
-            x = (theirs % columns + (here_x - there_x)).clamp(0, columns - 1)
-            offers.append(y * columns + x)
-    offered = torch.stack(offers).flatten(1)
+    offered = torch.stack(list(_offers(found)))
     shown = colors.flatten(1)[:, offered]
     apart = (shown - shown.mean(1, keepdim=True)).square().sum(0)
     return replace(found, places=offered.gather(0, apart.argmin(0, keepdim=True))[0])
+
+
+def _offers(found: Field) -> Iterator[Tensor]:
+    """Each neighbour's match, shifted to this place (h*w,); beyond the border is the border itself."""
+    rows, columns = found.size
+    field = found.places.view(rows, columns)
+    here_y, here_x = (torch.arange(count, device=field.device) for count in (rows, columns))
+    for down, right in product(range(-2, 3), repeat=2):
+        there_y, there_x = (here_y - down).clamp(0, rows - 1), (here_x - right).clamp(0, columns - 1)
+        theirs = field[there_y][:, there_x]
+        y = (theirs // columns + (here_y - there_y)[:, None]).clamp(0, rows - 1)
+        x = (theirs % columns + (here_x - there_x)).clamp(0, columns - 1)
+        yield (y * columns + x).flatten()
 
 
 def used_places(found: Field, scene: Scene) -> Tensor:
