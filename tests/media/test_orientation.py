@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import draw, ffmpeg, index_film
 
+from pipelines.config import make_job
 from pipelines.errors import InputError
 from pipelines.media.encoding import make_encoding
 from pipelines.media.fitting import EncodeSpec
@@ -15,6 +16,7 @@ from pipelines.media.probe import probe
 from pipelines.media.source_info import turn_of
 from pipelines.painting import drifts_of
 from pipelines.planes import frame_planes, yuv_format
+from pipelines.prepare import plan_film
 from pipelines.timeline import FrameRange, Shot
 from stylecore.images import load_picture
 from stylecore.orientation import Orientation
@@ -77,6 +79,16 @@ def test_a_camera_moves_the_way_its_picture_is_held(held):
     seen_height, _ = form.orientation.upright_size(24, 40)
     assert began == (0, 0)
     assert [step * seen_height for step in drift] == pytest.approx((places[1] - places[0]).tolist())
+
+
+def test_the_same_packets_held_another_way_are_painted_anew(upright, tmp_path):
+    keys = {}
+    for name in ("upright", "half", "across"):
+        film = tmp_path / f"{name}.mp4"
+        ffmpeg(*HELD.get(name, []), "-i", str(upright), "-c", "copy", str(film))
+        job = make_job({"source": str(film), "output": str(tmp_path / "out.mp4"), "device": "cpu"})
+        keys[name] = plan_film(job, *index_film(film)[:2]).shard_keys
+    assert len(set(keys.values())) == 3
 
 
 def test_other_angles_are_refused(upright, tmp_path):

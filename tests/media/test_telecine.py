@@ -9,10 +9,12 @@ from conftest import ffmpeg, index_film
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.config import make_job
 from pipelines.media.cadence import CYCLE, find_cadence
 from pipelines.media.decoding import checksum
 from pipelines.media.frames import FrameReader
 from pipelines.media.scan import as_shown, is_soft_telecine
+from pipelines.prepare import plan_film
 from pipelines.timeline import FrameRange, Timeline
 
 FILM_FRAMES = 48
@@ -146,6 +148,16 @@ def test_what_is_asked_for_is_done(carried, scan, frames):
     assert (stored == [facts.crc for facts in index_film(carried / "lossless.mkv")[1].frames[:5]]) == (
         scan == "progressive"
     )
+
+
+def test_the_same_frames_made_into_other_pictures_are_painted_anew(tmp_path):
+    keys, drawn = set(), "testsrc2=size=64x48:rate=24:duration=0.5,setfield="
+    for order, scan in (("tff", "deinterlace"), ("bff", "deinterlace"), ("tff", "progressive")):
+        film = tmp_path / f"{order}.mkv"
+        ffmpeg("-f", "lavfi", "-i", drawn + order, "-pix_fmt", "yuv420p", *FFV1, str(film))
+        wish = {"source": str(film), "output": str(tmp_path / "out.mp4"), "device": "cpu", "scan": scan}
+        keys |= {plan_film(make_job(wish), *index_film(film)[:2]).shard_keys}
+    assert len(keys) == 3
 
 
 @given(st.integers(0, 4), st.integers(4, 30), st.floats(1, 40), st.floats(0, 0.3), st.randoms())

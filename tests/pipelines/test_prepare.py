@@ -3,12 +3,14 @@
 import os
 
 import pytest
+import torch
 from conftest import index_film
 
 from pipelines.config import load_job_file, make_job
 from pipelines.errors import InputError, UsageError
 from pipelines.indexed import source_key
 from pipelines.prepare import plan_film
+from stylecore.images import to_image
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +42,31 @@ def test_the_same_wish_is_the_same_plan(film, tmp_path, pack, facts):
         {"preset": "fast"},
         {"lossless": True},
         {"tile": 64},
+        {"steady": 1},
+        {"precision": "bf16"},
+        {"memory": "1GiB"},
+        {"device": "cuda:0", "preset": "faster"},
     ],
 )
 def test_every_setting_that_moves_a_pixel_moves_the_keys(film, tmp_path, pack, facts, option):
     assert not set(keys(film, tmp_path, pack, facts)) & set(keys(film, tmp_path, pack, facts, **option))
+
+
+@pytest.mark.parametrize(
+    ("beside", "option"),
+    [
+        ({"device": "cuda:0"}, {"batch": 4}),
+        ({"matte": "m.png"}, {"paint": "outside"}),
+        ({"style": "m.png", "method": "optimize"}, {"passes": 2}),
+    ],
+)
+def test_what_moves_a_pixel_only_beside_another_setting_moves_the_keys_there(
+    film, tmp_path, pack, facts, beside, option, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    to_image(torch.rand(3, 48, 80)).save("m.png")
+    told = [keys(film, tmp_path, pack, facts, **{**beside, **more}) for more in ({}, option)]
+    assert not set(told[0]) & set(told[1])
 
 
 @pytest.mark.parametrize("option", [{"batch": 4}, {"allow_drop": True}, {"work": "memory://elsewhere"}])
