@@ -3,10 +3,16 @@
 from dataclasses import replace
 
 import pytest
+from conftest import index_film
 
+from pipelines import manifest
 from pipelines.errors import UsageError
-from pipelines.selection import Piece, columns_of, matching, with_steadiness
+from pipelines.manifest import ShardResult
+from pipelines.plan import plan_segments, plan_shards
+from pipelines.selection import Piece, columns_of, load_pieces, matching, with_steadiness
 from pipelines.steadiness import Steadiness
+from pipelines.storage import Store
+from pipelines.timeline import shots_from_cuts
 
 BASE = Piece(
     shard=1,
@@ -85,3 +91,13 @@ def test_a_condition_that_cannot_be_is_one_clear_line(condition):
 def test_what_a_condition_reads_is_known_before_anything_is_measured():
     assert columns_of("warp_ratio > 1.3 AND shot < 9") == {"warp_ratio", "shot"}
     assert columns_of("frames > (SELECT avg(flicker) FROM shots)") == {"frames", "flicker"}
+
+
+def test_a_part_s_rate_is_in_kilobits_of_the_film_s_seconds(film, tmp_path):
+    store, shots, index = Store(str(tmp_path)), shots_from_cuts([30, 56], 96), index_film(film)[1]
+    style = {"style": "s", "style_digest": "d", "strength": 1.0, "color": "style", "brush": 1.0}
+    shards = plan_shards(plan_segments(shots), 40)
+    manifest.save_plan(store, "p", index, shots, [{**style, "look_digest": "l"}] * 3, shards, ["a", "b", "c"])
+    manifest.record(store, ShardResult("b", 2, 1, manifest.OK, part_bytes=130_000))
+    rates = [piece.kbit_per_second for piece in load_pieces(store, "p")]
+    assert rates == pytest.approx([0, 130 * 8 / (26 / 24), 0])
