@@ -21,7 +21,7 @@ from pipelines.credentials import hide_secrets, masked, scrub, whole
 from pipelines.device import resolve_device
 from pipelines.errors import StylereelError, UsageError
 from pipelines.flows.run import run_title
-from pipelines.jobs import TitleJob
+from pipelines.jobs import Season, TitleJob
 from pipelines.season import expand
 from pipelines.storage import Store
 
@@ -218,6 +218,7 @@ def test_a_work_behind_a_password_is_opened_by_its_masked_url(monkeypatch, capsy
     [
         ("retry", "vault://***@host/work", "no work of stylereel here"),
         ("render", "vault://***@host/gone.mp4?***", "not found"),
+        ("season", "vault://***@host/gone.mp4?***", "1 of 1 titles failed, .* not found"),
     ],
 )
 def test_a_server_opens_what_is_behind_a_password(tmp_path, monkeypatch, flow, place, answer):
@@ -225,9 +226,11 @@ def test_a_server_opens_what_is_behind_a_password(tmp_path, monkeypatch, flow, p
 
     fsspec.register_implementation("vault", Vault, clobber=True)
     monkeypatch.setenv("STYLEREEL_URLS", SOURCE.replace("film", "gone"))
-    job = TitleJob(source=place, output=str(tmp_path / "out.mp4"), style="identity", device="cpu")
+    how = {"output": str(tmp_path / "out.mp4"), "style": "identity", "device": "cpu"}
+    job, season = TitleJob(source=place, **how), Season(name="s", titles=[{"source": place}], **how)
+    monkeypatch.setattr(deployed, "stylize_season", deployed.stylize_season.fn)  # without a server
     with pytest.raises(StylereelError, match=answer):
-        getattr(deployed, flow).fn(job if flow == "render" else place)
+        getattr(deployed, flow).fn({"render": job, "season": season}.get(flow, place))
 
 
 def test_works_of_a_season_are_cleaned_with_their_credentials(tmp_path):

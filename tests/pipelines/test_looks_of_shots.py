@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from pipelines.config import make_job
 from pipelines.errors import UsageError
 from pipelines.looks import (
+    _pictures_digest,
     _style_digest,
     check_styles,
     film_keys,
     keyed_look,
     looks_of_shots,
+    pictures_digest,
     style_digest,
     with_style,
 )
@@ -82,6 +84,20 @@ def test_a_picture_is_known_by_what_is_in_it_and_not_by_how_it_was_read(tmp_path
     monkeypatch.setattr("stylecore.catalog.picture_vector", lambda pack, _: pack.vectors["seurat"] + 1 / 1024)
     _style_digest.cache_clear()
     assert style_digest(str(names[0])) == one
+
+
+def test_pictures_to_optimize_by_are_known_by_their_bytes_weights_and_judge(tmp_path, monkeypatch):
+    names, digests = [tmp_path / name for name in ("a.png", "b.png", "network")], []
+    for number, name in enumerate(names):
+        name.write_bytes(bytes([number]))
+    for weights in ((0.3, 0.7), (0.6, 0.4)):
+        digests.append(pictures_digest(f"{names[0]}:{weights[0]}+{names[1]}:{weights[1]}"))
+    digests += [pictures_digest(str(name)) for name in names[:2]]
+    monkeypatch.setattr("pipelines.looks.BUNDLED_LOSS_NETWORK", names[2])
+    _pictures_digest.cache_clear()
+    digests.append(pictures_digest(str(names[0])))
+    _pictures_digest.cache_clear()
+    assert len(set(digests)) == 5
 
 
 def test_keys_follow_the_film_through_its_shots():

@@ -1,6 +1,7 @@
 """Training on small real networks: it learns, it resumes to the bit, its packs travel."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -75,6 +76,36 @@ def test_training_lowers_its_losses(pictures, encoder_file):
         sum(step.losses.values()) for step in train(trainer(pictures, encoder_file, spec), loaded(pictures))
     ]
     assert sum(totals[-8:]) < 0.8 * sum(totals[:8])
+
+
+def test_style_vectors_learn_faster_by_as_much_as_asked(pictures, encoder_file):
+    """Adam's first step is as long as the rate of each."""
+    paces = []
+    for rate in (1.0, 4.0):
+        taught = trainer(pictures, encoder_file, replace(SPEC, vector_rate=rate))
+        before = [each.detach().clone() for each in (taught.parameters[0], taught.vectors)]
+        next(train(taught, loaded(pictures)))
+        after = (taught.parameters[0], taught.vectors)
+        network, vectors = ((a.detach() - b).abs().max() for a, b in zip(after, before, strict=True))
+        paces.append(float(vectors / network))
+    assert paces == pytest.approx([1, 4], rel=0.01)
+
+
+def test_a_look_with_grain_is_asked_to_be_as_steady(pictures, encoder_file):
+    asked = []
+    for noise in (0.0, 0.1):
+        torch.manual_seed(0)
+        taught = trainer(pictures, encoder_file, replace(SPEC, motion_noise=noise))
+        asked.append(next(train(taught, loaded(pictures))).losses["motion"])
+    assert asked[1] > 1.5 * asked[0]
+
+
+def test_pictures_that_differ_in_the_mean_alone_are_a_population_with_spread(pictures, encoder_file):
+    taught = trainer(pictures, encoder_file)
+    mean, var = torch.zeros(2, sum(taught.prior.channels)), torch.ones(2, sum(taught.prior.channels))
+    mean[1] = 4
+    taught._learn_population(SimpleNamespace(moments=[(mean, var)]))
+    assert torch.allclose(taught.prior.mean, mean.mean(0)) and torch.allclose(taught.prior.var, 5 * var[0])
 
 
 @pytest.mark.parametrize(
