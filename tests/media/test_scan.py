@@ -1,10 +1,12 @@
 """Interlaced films: taken apart, one picture a frame, the same wherever a shard begins."""
 
 import av
+import numpy as np
 import pytest
 from conftest import ffmpeg, index_film
 
 from pipelines.media.decoding import checksum
+from pipelines.media.fields import compare_fields
 from pipelines.media.frames import FrameReader
 from pipelines.media.scan import as_shown
 from pipelines.timeline import FrameRange
@@ -74,3 +76,16 @@ def test_any_range_gives_the_pictures_of_the_whole(woven, name):
     for start, stop in ((0, 1), (0, 5), (13, 14), (20, 31), (47, 48)):
         assert [checksum(frame) for frame in reader.read(FrameRange(start, stop))] == whole[start:stop]
     assert [checksum(frame) for frame in reader.pick([3, 30])] == [whole[3], whole[30]]
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("top_first", [True, False])
+def test_a_slow_scene_combs_as_deep_between_frames_as_within_if_the_field_order_is_true(top_first, told):
+    """Deeper between frames would tell that each holds one moment, and leave the combs in."""
+    moments = [np.full((64, 1), 128) + 90 * np.sin((np.arange(96) + n / 2) / 9) for n in range(4)]
+    one, two, three, four = (moment.astype(np.int16) for moment in moments)
+    odd = np.arange(64)[:, None] % 2 == 1
+    before, frame = (np.where(odd == top_first, b, a) for a, b in ((one, two), (three, four)))
+    facts = compare_fields(before, frame, told)
+    assert facts.combing > 2
+    assert facts.combing_before / facts.combing == pytest.approx(1 if told == top_first else 3, rel=0.2)
