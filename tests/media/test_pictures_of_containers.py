@@ -81,3 +81,10 @@ def test_another_shape_of_pixels_is_found_out(wide, tmp_path):
     target.write_bytes(target.read_bytes().replace(shape, b"pasp" + struct.pack(">II", 15, 11)))
     with pytest.raises(ConformError, match="pixels are 15/11 as wide as high, 16/11 in the source"):
         conform(target, Original(source, info, index.timeline, fates), crcs)
+
+
+def test_pixels_of_which_no_shape_is_told_are_given_none(wide, tmp_path):
+    film = tmp_path / "untold.mkv"
+    ffmpeg("-i", str(wide), "-vf", "setsar=0", "-c:v", "ffv1", str(film))
+    target, report = delivered(tmp_path, film.name, ".mp4", tmp_path)
+    assert report.frames == 3 and probe(film).sample_aspect == probe(target).sample_aspect == 0
