@@ -1,6 +1,8 @@
 """Jobs and plans: what changes which shard's identity, and what is refused before work begins."""
 
 import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -37,6 +39,8 @@ def test_the_same_wish_is_the_same_plan(film, tmp_path, pack, facts):
     [
         {"strength": 0.5},
         {"color": "source"},
+        {"brush": 2},
+        {"key_frames": [{"frame": 0}, {"frame": 95, "strength": 0.5}]},
         {"quality": 30},
         {"codec": "h265"},
         {"preset": "fast"},
@@ -57,14 +61,19 @@ def test_every_setting_that_moves_a_pixel_moves_the_keys(film, tmp_path, pack, f
     [
         ({"device": "cuda:0"}, {"batch": 4}),
         ({"matte": "m.png"}, {"paint": "outside"}),
+        ({"matte": "m.png"}, {"matte": "other.png"}),
         ({"style": "m.png", "method": "optimize"}, {"passes": 2}),
+        ({"style": "m.png", "method": "optimize", "matte": "m.png"}, {"method": "harmonize"}),
+        ({"range": "0-9"}, {"range": "10-19"}),
+        ({"cuts": [4]}, {"cuts": [5]}),
     ],
 )
 def test_what_moves_a_pixel_only_beside_another_setting_moves_the_keys_there(
     film, tmp_path, pack, facts, beside, option, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    to_image(torch.rand(3, 48, 80)).save("m.png")
+    for name in ("m.png", "other.png"):
+        to_image(torch.rand(3, 48, 80)).save(name)
     told = [keys(film, tmp_path, pack, facts, **{**beside, **more}) for more in ({}, option)]
     assert not set(told[0]) & set(told[1])
 
@@ -72,6 +81,35 @@ def test_what_moves_a_pixel_only_beside_another_setting_moves_the_keys_there(
 @pytest.mark.parametrize("option", [{"batch": 4}, {"allow_drop": True}, {"work": "memory://elsewhere"}])
 def test_what_moves_no_pixel_moves_no_key(film, tmp_path, pack, facts, option):
     assert keys(film, tmp_path, pack, facts) == keys(film, tmp_path, pack, facts, **option)
+
+
+def test_where_a_look_s_files_lie_moves_no_key(film, tmp_path, pack, facts, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    to_image(torch.rand(3, 48, 80)).save("m.png")
+    for file, copy in ((Path("m.png"), "n.png"), (pack, "copy.safetensors")):
+        Path(copy).write_bytes(file.read_bytes())
+    ramp = [{"frame": 0}, {"frame": 95, "strength": 0.5}]
+    here, there = (
+        keys(film, tmp_path, pack, facts, style=f"{file}#plain", matte=matte, key_frames=ramp)
+        for file, matte in ((pack, "m.png"), ("copy.safetensors", "n.png"))
+    )
+    assert here == there
+
+
+def test_a_frame_that_differs_touches_its_shot_s_shard_alone(film, tmp_path, pack, facts):
+    info, index = facts
+    frames = list(index.frames)
+    frames[40] = replace(frames[40], crc=frames[40].crc ^ 1)
+    first, second = (
+        keys(film, tmp_path, pack, (info, each)) for each in (index, replace(index, frames=frames))
+    )
+    assert [a == b for a, b in zip(first, second, strict=True)] == [True, False, True]
+
+
+def test_another_engine_paints_everything_anew(film, tmp_path, pack, facts, monkeypatch):
+    before = keys(film, tmp_path, pack, facts)
+    monkeypatch.setattr("pipelines.prepare.ENGINE_VERSION", 0)
+    assert not set(before) & set(keys(film, tmp_path, pack, facts))
 
 
 def test_another_style_for_one_shot_touches_its_shard_alone(film, tmp_path, pack, facts):
