@@ -166,7 +166,9 @@ def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
         encoding=encoding,
         fates=fates,
         pictures=pictures,
-        key=_digest(keys, str(frames), [*map(asdict, shots)], [*map(asdict, styles)])[:16],
+        key=_digest(keys, str(frames), [*map(asdict, shots)], [*map(asdict, styles)], _times(index.timeline))[
+            :16
+        ],
     )
 
 
@@ -240,6 +242,11 @@ def _shard_key(
         job.tile,
         job.engine_spec.memory_bytes,
     )[:20]
+
+
+def _times(timeline: Timeline) -> tuple[str, list[int], int]:
+    """What the timeline of a plan tells; no shard's pixels depend on it."""
+    return str(timeline.time_base), list(timeline.pts), timeline.last_duration
 
 
 def _digest(*facts: object) -> str:

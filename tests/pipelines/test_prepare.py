@@ -106,6 +106,16 @@ def test_a_frame_that_differs_touches_its_shot_s_shard_alone(film, tmp_path, pac
     assert [a == b for a, b in zip(first, second, strict=True)] == [True, False, True]
 
 
+def test_a_retimed_film_is_another_plan_of_the_same_shards(film, tmp_path, pack, facts):
+    info, index = facts
+    later = replace(index.timeline, last_duration=index.timeline.last_duration + 1)
+    first, second = (
+        plan_film(job_for(film, tmp_path, pack), info, each)
+        for each in (index, replace(index, timeline=later))
+    )
+    assert first.shard_keys == second.shard_keys and first.key != second.key
+
+
 def test_another_engine_paints_everything_anew(film, tmp_path, pack, facts, monkeypatch):
     before = keys(film, tmp_path, pack, facts)
     monkeypatch.setattr("pipelines.prepare.ENGINE_VERSION", 0)
