@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from pipelines.belongings import OURS
 from pipelines.credentials import hide_secrets
 from pipelines.errors import UsageError
 from pipelines.jobs import TitleJob
@@ -31,6 +32,17 @@ def refuse_among_pictures(job: TitleJob, what: str, place: str) -> None:
             f"{what} {hide_secrets(place)}: lies in {hide_secrets(job.place)}, whose content the pictures "
             "replace; choose a place outside of it"
         )
+
+
+def refuse_in_work(job: TitleJob) -> None:
+    """Raise if what a job reads or delivers lies in a folder of its work, with which it would be removed."""
+    for place in (job.place, *filter(None, inputs_of(job))):
+        for name in OURS:
+            if _is_within(place, f"{job.work}/{name}"):
+                raise UsageError(
+                    f"{hide_secrets(place)}: lies in {hide_secrets(job.work)}/{name}, which is stylereel's "
+                    "own and is removed by `clean`; choose another place for the work"
+                )
 
 
 def check_pack_place(out: str, inputs: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipelines import manifest, tables
+from pipelines.belongings import OURS, refuse_foreign_work
 from pipelines.config import make_job
 from pipelines.credentials import hide_secrets
 from pipelines.disk import mark
@@ -29,10 +30,6 @@ from pipelines.storage import Store
 from pipelines.store_errors import explained
 from stylecore.digest import file_sha256
 
-_OURS = (
-    *("index", "plan", "claims", "results", "snapshots", "parts", "steadiness", "calibration", "scratch"),
-    *("withdrawals", "job.json", "delivery.json", "report.html", "contact-sheet.jpg"),
-)
 _KEPT = ("lock", "source", "parts")
 """Of the scratch folder: what was fetched, which is known by its identity, and the lock."""
 
@@ -75,6 +72,7 @@ def open_work(url: str) -> Work:
 
 def lock_work(work: Work) -> FileLock:
     """Make sure nobody else on this machine renders into the same work; the kernel frees it on any death."""
+    refuse_foreign_work(work.store)
     with explained("writing", str(work.scratch)):
         work.scratch.mkdir(parents=True, exist_ok=True)
         lock = FileLock(work.scratch / "lock")
@@ -143,7 +141,7 @@ def clear_scratch(work: Work) -> None:
 
 def erase(work: Work) -> None:
     """Remove everything stylereel put into a work folder, and the folder if nothing else is in it."""
-    for name in _OURS:
+    for name in OURS:
         work.store.remove(name)
     shutil.rmtree(work.scratch, ignore_errors=True)
     folder = work.store.local_folder()

@@ -27,7 +27,7 @@ LAYERS = {
     "frames and times": "timeline timecode excerpt plan",
     "this machine": "errors progress disk overlap credentials environment device_lock faults schema tables",
     "films": "media demo",
-    "places": "store_errors places transfer storage sources",
+    "places": "store_errors places transfer storage sources belongings",
     "wishes": "jobs overwriting config device",
     "records": "manifest rows catalogue indexed batches",
     "looks": "planes stopwatch mattes looks loss_networks studio",

@@ -8,7 +8,9 @@ from conftest import ffmpeg, result
 from PIL import Image
 
 from pipelines.config import make_job
-from pipelines.errors import EngineError
+from pipelines.errors import EngineError, UsageError
+from pipelines.storage import Store
+from pipelines.work import lock_work, open_work
 from stylecore.pack import blank_pack, save_pack
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -114,6 +116,33 @@ def test_a_work_folder_of_somebody_else_is_left_alone(film, tmp_path, capsys):
     assert (tmp_path / "fast" / "scratch" / "cut").exists()
 
 
+@pytest.mark.parametrize("command", ["render", "plan"])
+@pytest.mark.parametrize(
+    "theirs", ["parts/o.mp4", "results/shots.csv", "plan/budget.txt", "index/a.mp4", "report.html"]
+)
+def test_what_is_called_like_ours_where_no_job_is_stays_theirs(command, theirs, film, tmp_path, capsys):
+    held = tmp_path / "proj" / theirs
+    held.parent.mkdir(parents=True)
+    held.write_text("theirs")
+    places = (film, tmp_path / "out.mp4", "--work", tmp_path / "proj")
+    code, out, err = result(capsys, command, *places, "--style", "identity")
+    assert code == 2 and out == "" and f"holds {theirs}, which is not stylereel's" in err
+    assert [path for path in (tmp_path / "proj").rglob("*") if path.is_file()] == [held]
+    assert result(capsys, "clean", tmp_path / "proj", "--all", "--force")[0] == 2 and held.exists()
+
+
+@pytest.mark.parametrize("name", ["index/0123456789abcdef/frames.parquet", "parts/.DS_Store", "scratch/lock"])
+def test_a_work_that_was_killed_before_its_job_goes_on(name, tmp_path):
+    """So does one in which only a `plan` was, or a Finder."""
+    for url in (f"{tmp_path}/work", f"memory://{tmp_path.name}/work"):
+        store = Store(url)
+        store.write(name, b"half")
+        lock_work(open_work(url)).release()
+        store.write("parts/theirs.mp4", b"theirs")
+        with pytest.raises(UsageError, match="holds parts/theirs.mp4"):
+            lock_work(open_work(url))
+
+
 # Arguments of `render`, exit code, what the one line says.
 FAULTS = {
     "empty": (["empty.mp4", "out.mp4"], 2, "empty"),
@@ -125,6 +154,8 @@ FAULTS = {
     "the source by another way": (["film.mp4", "sub/../film.mp4"], 2, "itself, which this command reads"),
     "the source by another name": (["film.mp4", "link.mp4"], 2, "itself, which this command reads"),
     "the matte": (["film.mp4", "text.mp4", "--matte", "text.mp4"], 2, "text.mp4 itself"),
+    "into a folder of the work": (["film.mp4", "wk/parts/o.mp4", "--work", "wk"], 2, "removed by `clean`"),
+    "a work around the source": (["wk/scratch/film.mp4", "out.mp4", "--work", "wk"], 2, "lies in"),
     "unknown container": (["film.mp4", "out.avi"], 2, ".avi"),
     "no output": (["film.mp4"], 2, "SOURCE OUTPUT"),
     "unwritable": (["film.mp4", "text.mp4/out.mp4"], 1, "choose another place"),

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pipelines import manifest
+from pipelines.belongings import refuse_foreign_work
 from pipelines.calibration import calibrate, calibrations, kind_of
 from pipelines.commands.common import console, json_option, print_result, span, style_options
 from pipelines.commands.render import JOB_SUFFIXES, job_from_arguments
@@ -52,6 +53,7 @@ def plan(
     check_styles(job)
     refuse_foreign_folder(job)
     work = open_work(job.work)
+    refuse_foreign_work(work.store)
     with Display(console()):
         path = find_source(job, work)
         film = load_film(job, work, path)
