@@ -10,6 +10,7 @@ from itertools import takewhile
 from operator import attrgetter
 from pathlib import PurePosixPath
 
+from pipelines.belongings import DELIVERY
 from pipelines.catalogue import DELIVERED, TitleRun, latest, runs
 from pipelines.config import make_job
 from pipelines.credentials import hide_secrets
@@ -19,7 +20,7 @@ from pipelines.looks import film_keys, style_digest
 from pipelines.manifest import load_json
 from pipelines.media.pictures import index_name, is_sequence
 from pipelines.overwriting import refuse_among_pictures
-from pipelines.places import is_pattern
+from pipelines.places import is_pattern, local_file
 from pipelines.sources import Found, find_files
 from pipelines.storage import Store, split_url
 from stylecore.spec import ENGINE_VERSION
@@ -67,15 +68,14 @@ class Title:
 def take_stock(season: Season, again: bool = False) -> list[Title]:
     """All titles of a season by name, and what is due; with `again`, refused sources too."""
     history = runs(Store(season.catalogue))
-    last, made = latest(history), {run.output for run in history}
-    places = [run.work for run in history if run.work]
-    titles = [title for title in expand(season) if hide_secrets(title.source) not in made]
-    titles = [title for title in titles if not _inside(title.source, places)]
+    last, places = latest(history), [run.work for run in history if run.work]
+    delivered = [run.output for run in history if run.state == DELIVERED]
+    titles = [title for title in expand(season, delivered) if not _inside(title.source, places)]
     return [_judged(replace(title, last=last.get(title.known_as)), again) for title in titles]
 
 
-def expand(season: Season) -> list[Title]:
-    """The films that fit the season now, each with its job."""
+def expand(season: Season, delivered: Sequence[str] = ()) -> list[Title]:
+    """The films that fit the season now, each with its job; what it delivered before is none of them."""
     files: dict[str, Found | None] = {}
     options: dict[str, dict[str, object]] = {}
     for entry in season.titles:
@@ -83,10 +83,27 @@ def expand(season: Season) -> list[Title]:
             files[url] = found
             options[url] = {**options.get(url, {}), **entry.options}
     titles = _told_apart([_title(season, url, files[url], options[url]) for url in sorted(files)])
-    outputs = [title.job.output for title in titles if title.job]
     works = [title.job.work for title in titles if title.job]
-    sources = [title for title in titles if title.source not in outputs and not _inside(title.source, works)]
-    return [_refused_if_shared(title, sources) for title in sources]
+    made = {_file_of(place) for place in (*delivered, *_noted_deliveries(titles))}
+    sources = [
+        title for title in titles if _file_of(title.source) not in made and not _inside(title.source, works)
+    ]
+    originals = {_file_of(title.source): title.source for title in sources}
+    return [_refused_if_overwriting(_refused_if_shared(title, sources), originals) for title in sources]
+
+
+def _noted_deliveries(titles: Sequence[Title]) -> list[str]:
+    """Outputs that lie where a title is, and that their work has delivered: by hand, or in another season."""
+    sources = {_file_of(title.source) for title in titles}
+    jobs = [title.job for title in titles if title.job and _file_of(title.job.output) in sources]
+    noted = [load_json(Store(job.work), DELIVERY) for job in jobs]
+    return [facts["output"] for facts in noted if facts is not None]
+
+
+def _file_of(url: str) -> str:
+    """The same for all names of one file."""
+    file = local_file(url)
+    return hide_secrets(url) if file is None else str(file.resolve())
 
 
 def _told_apart(titles: Sequence[Title]) -> list[Title]:
@@ -163,6 +180,15 @@ def _refused_if_shared(title: Title, titles: Sequence[Title]) -> Title:
     return title
 
 
+def _refused_if_overwriting(title: Title, originals: Mapping[str, str]) -> Title:
+    """A film that no title was delivered to is an original, by its file; no title takes its place."""
+    original = originals.get(_file_of(title.job.output)) if title.job else None
+    if original is None:
+        return title
+    told = "is a film of this season and no delivery of it; give `output:` another name, or move it away"
+    return replace(title, job=None, fault=UsageError(f"{hide_secrets(original)}: {told}"))
+
+
 def identity_of(job: TitleJob) -> str:
     """Identity of everything a delivery depends on but its source: looks with their weights, engine, form."""
     facts = job.model_dump(exclude=_HOW)
@@ -207,7 +233,7 @@ def _stands(job: TitleJob, last: TitleRun) -> bool:
     size = store.size(name)
     if size is None or size == last.bytes:
         return size is not None
-    facts = load_json(Store(job.work), "delivery.json")
+    facts = load_json(Store(job.work), DELIVERY)
     return facts is not None and (facts["output"], facts["bytes"]) == (hide_secrets(job.output), size)
 
 

@@ -90,14 +90,51 @@ def test_a_catalogue_does_not_lie_among_the_pictures_of_a_title(place):
 
 def test_what_is_delivered_is_no_new_title(place):
     season = season_of("eps/*.mp4", output="eps/{stem}-painted.mp4")
+    made = f"{place}/eps/e01-painted.mp4"
     Store("eps").write("e01-painted.mp4", b"made before")
+    save_json(Store(f"{made}.stylereel"), "delivery.json", {"output": made, "bytes": 11})
     assert list(told(expand(season))) == ["e01.mp4"]
     Store("eps").remove("e01.mp4")
-    run = TitleRun("x", 1, DELIVERED, "", "", "", output=f"{place}/eps/e01-painted.mp4")
+    run = TitleRun("x", 1, DELIVERED, "", "", "", output=made)
     catalogue.record(Store(season.catalogue), run)
     assert take_stock(season) == []
     catalogue.record(Store(season.catalogue), replace(run, run=2, output=f"{place}/elsewhere/e01.mp4"))
     assert take_stock(season) == [], "nor is what was delivered under another name before"
+
+
+ORIGINALS = {
+    "nothing delivered yet": (lambda place, made: None, ["e01.mkv", "e01.mp4"]),
+    "a run that failed": (lambda place, made: note(place, made, FAILED), ["e01.mkv", "e01.mp4"]),
+    "delivered, says the catalogue": (lambda place, made: note(place, made, DELIVERED), ["e01.mkv"]),
+    "delivered, says its work": (
+        lambda place, made: save_json(Store(f"{made}.stylereel"), "delivery.json", {"output": made}),
+        ["e01.mkv"],
+    ),
+    "delivered by another name of the folder": (
+        lambda place, made: note(place, made.replace("eps", "link"), DELIVERED),
+        ["e01.mkv"],
+    ),
+}
+
+
+def note(place, made, state):
+    catalogue.record(Store(f"{place}/kept"), TitleRun("x", 1, state, "", "", "", output=made))
+
+
+@pytest.mark.parametrize("what", ORIGINALS)
+def test_only_what_was_delivered_is_overwritten(place, what):
+    """Two films may differ in nothing but their suffix."""
+    prepare, names = ORIGINALS[what]
+    Store("eps").write("e01.mkv", b"another film")
+    (place / "link").symlink_to("eps")
+    prepare(place, f"{place}/eps/e01.mp4")
+    season = season_of("eps/e01.mkv", "eps/e01.mp4", output="eps/{stem}.mp4", catalogue="kept")
+    titles = take_stock(season)
+    assert list(told(titles)) == names
+    if len(names) == 1:
+        assert titles[0].job
+    else:
+        assert titles[0].job is None and "e01.mp4: is a film of this season" in str(titles[0].fault)
 
 
 def test_parts_of_films_are_no_titles_wherever_the_work_is(place):
