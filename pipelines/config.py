@@ -10,7 +10,13 @@ from pydantic import ValidationError
 from pipelines.errors import UsageError
 from pipelines.jobs import Look, Season, SeasonTitles, TitleJob
 from pipelines.media.pictures import check_pattern, is_sequence
-from pipelines.overwriting import inputs_of, refuse_among_pictures, refuse_in_work, refuse_overwriting
+from pipelines.overwriting import (
+    inputs_of,
+    refuse_among_pictures,
+    refuse_in_work,
+    refuse_overwriting,
+    refuse_work_in_film,
+)
 from pipelines.places import absolute_url
 from pipelines.timecode import parse_span
 from stylecore.catalog import Part, format_reference, is_pack, parse_reference
@@ -42,6 +48,7 @@ def make_job(options: dict[str, Any]) -> TitleJob:
     settled = _settled(job).model_copy(update={**places, "looks": looks, "key_frames": keys})
     refuse_overwriting([output], inputs_of(settled))
     refuse_among_pictures(settled, "work", work)
+    refuse_work_in_film(settled)
     refuse_in_work(settled)
     return settled
 

@@ -14,6 +14,7 @@ from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import ConformReport, conform
 from pipelines.media.pictures import index_name, is_left_by_systems, is_of_delivery, is_sequence
 from pipelines.media.prove_pictures import conform_pictures
+from pipelines.places import local_file
 from pipelines.prepare import FilmPlan
 from pipelines.sequence import write_sequence
 from pipelines.sources import find_files
@@ -21,10 +22,19 @@ from pipelines.storage import split_url
 from stylecore.digest import file_sha256
 
 
-def refuse_foreign_folder(job: TitleJob) -> None:
+def refuse_occupied(job: TitleJob) -> None:
+    """Raise if what is in a delivery's place cannot be replaced by it."""
+    place = local_file(job.place)
+    if is_sequence(job.output):
+        if place is not None and place.is_file():
+            raise UsageError(f"{place}: is a file, and pictures need a folder; name another output")
+        _refuse_foreign_folder(job)
+    elif place is not None and place.is_dir():
+        raise UsageError(f"{place}: is a folder; name the film, such as {place}/{Path(job.source).name}")
+
+
+def _refuse_foreign_folder(job: TitleJob) -> None:
     """Raise if the folder that pictures are to fill, and whose content they replace, holds anything else."""
-    if not is_sequence(job.output):
-        return
     store, name = split_url(job.place)
     index = f"{name}/{index_name(job.output)}"
     ours = any(store.size(known) is not None for known in (index, f"{index}{PARTIAL}"))
@@ -42,7 +52,7 @@ def refuse_foreign_folder(job: TitleJob) -> None:
 
 def refuse_unwritable(job: TitleJob) -> None:
     """Raise now what would otherwise be raised after hours of work."""
-    refuse_foreign_folder(job)
+    refuse_occupied(job)
     split_url(job.place)[0].refuse_unwritable()
 
 
@@ -84,7 +94,7 @@ class Published:
 
 def publish_delivery(job: TitleJob, film: FilmPlan, delivery: Path) -> Published:
     """Put a proved delivery in its place."""
-    refuse_foreign_folder(job)  # somebody may have put something there during hours of work
+    refuse_occupied(job)  # somebody may have put something there during hours of work
     sha256, size = fingerprint(delivery)
     store, name = split_url(job.place)
     if film.pictures:

@@ -34,6 +34,15 @@ def refuse_among_pictures(job: TitleJob, what: str, place: str) -> None:
         )
 
 
+def refuse_work_in_film(job: TitleJob) -> None:
+    """Raise if the work is to be where the film itself is to be, or below it."""
+    if not is_sequence(job.output) and _is_within(job.work, job.output):
+        raise UsageError(
+            f"work {hide_secrets(job.work)}: is in the place of the film {hide_secrets(job.output)}; "
+            "name another folder, or leave it out"
+        )
+
+
 def refuse_in_work(job: TitleJob) -> None:
     """Raise if what a job reads or delivers lies in a folder of its work, with which it would be removed."""
     for place in (job.place, *filter(None, inputs_of(job))):

@@ -156,6 +156,10 @@ FAULTS = {
     "the matte": (["film.mp4", "text.mp4", "--matte", "text.mp4"], 2, "text.mp4 itself"),
     "into a folder of the work": (["film.mp4", "wk/parts/o.mp4", "--work", "wk"], 2, "removed by `clean`"),
     "a work around the source": (["wk/scratch/film.mp4", "out.mp4", "--work", "wk"], 2, "lies in"),
+    "a folder": (["film.mp4", "sub.mp4"], 2, "sub.mp4: is a folder; name the film"),
+    "the work itself": (["film.mp4", "wo.mp4", "--work", "wo.mp4"], 2, "in the place of the film"),
+    "a work below the film": (["film.mp4", "wo.mp4", "--work", "wo.mp4/w"], 2, "in the place of the film"),
+    "pictures into a file": (["film.mp4", "text.mp4/f_%04d.png"], 2, "is a file, and pictures need a folder"),
     "unknown container": (["film.mp4", "out.avi"], 2, ".avi"),
     "no output": (["film.mp4"], 2, "SOURCE OUTPUT"),
     "unwritable": (["film.mp4", "text.mp4/out.mp4"], 1, "choose another place"),
@@ -180,7 +184,8 @@ def test_every_fault_is_one_clear_line_and_harms_nothing(film, tmp_path, monkeyp
     (tmp_path / "link.mp4").symlink_to("film.mp4")
     if fault == "no such server":
         monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / "sub.mp4").mkdir()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     arguments, code, says = FAULTS[fault]
     found, out, err = result(
         capsys, "render", *arguments, *([] if "--style" in arguments else ["--style", "identity"])
@@ -188,7 +193,7 @@ def test_every_fault_is_one_clear_line_and_harms_nothing(film, tmp_path, monkeyp
     lines = [line for line in err.splitlines() if line.startswith("stylereel:")]
     assert found == code and out == "" and len(lines) == 1 and says in lines[0] and "Traceback" not in err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["sub.mp4"]
 
 
 def test_a_worker_that_does_not_see_the_work_paints_nothing(film, tmp_path, pack):

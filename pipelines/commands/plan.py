@@ -16,7 +16,7 @@ from pipelines.commands.common import console, json_option, print_result, span, 
 from pipelines.commands.render import JOB_SUFFIXES, job_from_arguments
 from pipelines.cores import shards_at_once
 from pipelines.credentials import hide_secrets
-from pipelines.delivery import refuse_foreign_folder
+from pipelines.delivery import refuse_occupied
 from pipelines.device_lock import device_turn
 from pipelines.display import Display
 from pipelines.environment import cache_folder
@@ -51,7 +51,7 @@ def plan(
         options["work"] = options["work"] or str(cache_folder() / "plans" / name)
     job = job_from_arguments(source, output, options)
     check_styles(job)
-    refuse_foreign_folder(job)
+    refuse_occupied(job)
     work = open_work(job.work)
     refuse_foreign_work(work.store)
     with Display(console()):

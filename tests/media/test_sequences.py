@@ -19,7 +19,7 @@ from pipelines.delivery import (
     conform_delivery,
     fingerprint,
     publish_delivery,
-    refuse_foreign_folder,
+    refuse_occupied,
     stands,
 )
 from pipelines.errors import ConformError, UsageError
@@ -215,7 +215,7 @@ def test_pictures_on_their_way_when_a_run_was_killed_are_known_for_ours(tmp_path
     monkeypatch.setattr(transfer, "upload", killed)
     with pytest.raises(KeyboardInterrupt):
         place.publish_folder(made, "out", index_name(job.output))
-    refuse_foreign_folder(job)
+    refuse_occupied(job)
     place.publish_folder(made, "out", index_name(job.output))
     assert place.names("out") == ["out/f.json", "out/f_000000.png", "out/f_000001.png"]
 
@@ -234,7 +234,7 @@ def test_pictures_that_are_replaced_are_known_for_ours_too(tmp_path, monkeypatch
                 place.publish_folder(made, "out", index_name(job.output))
             monkeypatch.undo()
             assert place.names("out") == ["out/f_000000.png", "out/f_000001.png"]
-            refuse_foreign_folder(job)
+            refuse_occupied(job)
         place.publish_folder(made, "out", index_name(job.output))
     assert place.names("out") == ["out/f.json", "out/f_000000.png"]
 
@@ -274,9 +274,9 @@ def test_what_was_put_beside_the_pictures_is_not_lost(beside, tmp_path):
     (folder / beside).write_text("mine")
     if BESIDE[beside]:
         with pytest.raises(UsageError, match=BESIDE[beside]):
-            refuse_foreign_folder(job)
+            refuse_occupied(job)
     else:
-        refuse_foreign_folder(job)
+        refuse_occupied(job)
         assert beside == "f.mka" or fingerprint(folder) == before
 
 
