@@ -16,9 +16,9 @@ _EARLY = {
 """Folders that `plan`, or a run that was killed early, leaves without a job; and the names in them."""
 _LATE = ("claims", "results", "snapshots", "parts", "steadiness", "withdrawals")
 _NOTHING = re.compile(r"(?!)")
-_PAGES = ("report.html", "contact-sheet.jpg")
+PAGE, SHEET = "report.html", "contact-sheet.jpg"
 DELIVERY = "delivery.json"
-OURS = (*_EARLY, *_LATE, "scratch", *_PAGES, DELIVERY, "job.json")
+OURS = (*_EARLY, *_LATE, "scratch", PAGE, SHEET, DELIVERY, "job.json")
 """All names of ours. The job goes last: while anything else is there, it says whose that is."""
 
 
@@ -36,7 +36,7 @@ def refuse_foreign_work(store: Store) -> None:
 def _foreign(store: Store) -> Iterator[str]:
     """What no run of ours has written before its job; see `work` for what lies in the scratch folder."""
     there = {name.strip("/") for name in store.names("")}
-    yield from (page for page in _PAGES if page in there)
+    yield from (page for page in (PAGE, SHEET) if page in there)
     for folder in (*_EARLY, *_LATE):
         form = _EARLY.get(folder, _NOTHING)
         for held in store.names(folder) if folder in there else ():

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pipelines import manifest, progress
+from pipelines.credentials import hide_secrets
 from pipelines.errors import UsageError
 from pipelines.jobs import TitleJob
 from pipelines.prepare import FilmPlan
@@ -25,10 +26,13 @@ def choose(work: Work, job: TitleJob, plan: str, shots: str | None, where: str |
 
 
 def planned_film(work: Work, job: TitleJob, plan: str) -> FilmPlan:
-    """The stored plan, from the source; which must not have changed."""
+    """The stored plan, from the source; neither it nor any file of the looks must have changed."""
     film = load_film(job, work, find_source(job, work))
     if film.key != plan:
-        raise UsageError(f"{job.source}: has changed since it was planned; run `stylereel render` again")
+        raise UsageError(
+            f"{hide_secrets(job.source)}: the source, a file that its looks name or stylereel itself "
+            "has changed since it was planned; run `stylereel render` again"
+        )
     return film
 
 

@@ -6,9 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines import manifest
+from pipelines.belongings import DELIVERY
 from pipelines.credentials import hide_secrets
 from pipelines.disk import PARTIAL
 from pipelines.errors import UsageError
+from pipelines.indexed import source_key
 from pipelines.jobs import TitleJob
 from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import ConformReport, conform
@@ -19,6 +22,7 @@ from pipelines.prepare import FilmPlan
 from pipelines.sequence import write_sequence
 from pipelines.sources import find_files
 from pipelines.storage import split_url
+from pipelines.work import Work
 from stylecore.digest import file_sha256
 
 
@@ -111,6 +115,25 @@ def stands(job: TitleJob, facts: Mapping[str, Any]) -> bool:
     if folder is None:
         return bool(facts.get("mark")) and facts["mark"] == _mark(job)
     return store.size(name) is not None and fingerprint(folder / name) == (facts["sha256"], facts["bytes"])
+
+
+def standing(job: TitleJob, work: Work, film: FilmPlan, source: Path) -> dict[str, Any] | None:
+    """The facts of the delivery, if it is there, whole and of this plan and source.
+
+    A plan is about pictures: a film with another sound has the same, and is assembled anew.
+    """
+    facts = manifest.load_json(work.store, DELIVERY)
+    if facts is None or facts["plan"] != film.key or facts["output"] != hide_secrets(job.output):
+        return None
+    if facts.get("source_key") != source_key(source):
+        return None
+    if not stands(job, facts):
+        return None
+    if not manifest.plan_stands(work.store, film.key):
+        return None
+    if not manifest.finished(work.store).keys() >= set(film.shard_keys):
+        return None
+    return facts
 
 
 def _mark(job: TitleJob) -> str:

@@ -1,9 +1,6 @@
-"""What a person looks at afterwards: a page of frames before and after."""
+"""What a person looks at afterwards: some frames of both films, before and after, and a sheet of them."""
 
-import base64
-import html
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +14,6 @@ from pipelines.prepare import FilmPlan
 from pipelines.timeline import FrameRange, Shot
 from stylecore.orientation import Orientation
 
-PAGE, SHEET = "report.html", "contact-sheet.jpg"
-"""Their names in the work folder."""
 _SHOTS_SHOWN = 12
 _PICTURE_WIDTH_PX, _TALLEST_PX = 560, 8192
 _SHEET_COLUMNS = 6
@@ -65,19 +60,6 @@ def write_sheet(path: Path, shown: Sequence[Shown]) -> None:
     sheet.save(path, "JPEG", quality=85)
 
 
-def write_page(path: Path, shown: Sequence[Shown], facts: Mapping[str, Any]) -> None:
-    """An HTML page that needs nothing beside it: facts, tracks, and some frames in both films."""
-    rows = "".join(
-        f"<figure><img src='{_data_url(one.before)}' alt='source'><img src='{_data_url(one.after)}' "
-        f"alt='delivery'><figcaption>shot {one.shot.number}, frames {one.shot.frames}, frame {one.frame}"
-        "</figcaption></figure>"
-        for one in shown
-    )
-    path.write_text(
-        _HTML.format(title=html.escape(Path(facts["output"]).name), facts=_facts_table(facts), rows=rows)
-    )
-
-
 def _spread(items: Sequence[Any], most: int) -> list[Any]:
     if len(items) <= most:
         return list(items)
@@ -118,43 +100,3 @@ def _upright(picture: Image.Image, held: Orientation) -> Image.Image:
 def _small(picture: Image.Image) -> Image.Image:
     height = min(_TALLEST_PX, round(picture.height * _PICTURE_WIDTH_PX / picture.width))
     return picture.resize((_PICTURE_WIDTH_PX, height), Image.Resampling.LANCZOS)
-
-
-def _data_url(picture: Image.Image) -> str:
-    sink = io.BytesIO()
-    picture.save(sink, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(sink.getvalue()).decode()
-
-
-def _facts_table(facts: Mapping[str, Any]) -> str:
-    lines = [
-        ("delivery", facts["output"]),
-        ("frames", f"{facts['frames']}, {facts['frames_lost']} lost"),
-        ("worst frame time error", f"{facts['worst_frame_error_ms']:.3f} ms"),
-        ("shots, shards", f"{facts['shots']}, {facts['shards']}"),
-        ("styles", ", ".join(facts["styles"])),
-        ("sha256", facts["sha256"]),
-    ]
-    for track in facts["tracks"]:
-        reason = f" ({track['reason']})" if track["reason"] else ""
-        what = f"{track['kind']} {track['codec']} {track['language']}".strip()
-        lines.append(
-            (f"track {track['track']}", f"{what}: {track['action']}{reason}, {track['packets']} packets")
-        )
-    lines += [("note", note) for note in facts["notes"]]
-    return "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in lines)
-
-
-_HTML = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>
-body {{ background:#141312; color:#e9e4da; font:16px/1.5 Georgia,serif;
-       margin:3rem auto; max-width:1180px; padding:0 1rem }}
-h1 {{ font-weight:400; letter-spacing:.02em }}
-table {{ border-collapse:collapse; margin:1.5rem 0 2.5rem }}
-th {{ text-align:left; font-weight:400; color:#a79f90; padding:.2rem 1.5rem .2rem 0; vertical-align:top }}
-td {{ word-break:break-all }}
-figure {{ display:grid; grid-template-columns:1fr 1fr; gap:8px; margin:0 0 1.6rem }}
-img {{ width:100%; border-radius:3px }}
-figcaption {{ grid-column:1/3; color:#a79f90; font-size:.85rem }}
-</style><h1>{title}</h1><table>{facts}</table>{rows}</html>
-"""

@@ -33,7 +33,7 @@ LAYERS = {
     "looks": "planes stopwatch mattes looks loss_networks studio",
     "one film's work": "prepare season cores work",
     "what is made": "painting render sequence delivery review steadiness",
-    "what is told and chosen": "calibration forecast room selection choice bench",
+    "what is told and chosen": "calibration forecast room selection choice page bench",
     "flows": "flows",
     "commands": "display commands",
     "the program": "cli",

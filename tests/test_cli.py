@@ -209,6 +209,26 @@ def test_report_and_clean(film, tmp_path, capsys):
     assert result(capsys, "clean", work, "--all", "--force")[0] == 0 and not work.exists() and output.exists()
 
 
+@pytest.mark.parametrize("changed", ["source", "style", "matte"])
+def test_the_page_of_another_film_than_was_delivered_is_refused(changed, tmp_path, capsys):
+    files = {"source": tmp_path / "film.mp4", "style": tmp_path / "s.png", "matte": tmp_path / "m.png"}
+    draw(files["source"], size="64x48", shots=(10, 12), sound=False)
+    picture = Image.effect_noise((64, 48), 60)
+    for name in ("style", "matte"):
+        picture.save(files[name])
+    work = tmp_path / "out.mp4.stylereel"
+    looks = ("--style", files["style"], "--matte", files["matte"], "--device", "cpu")
+    assert result(capsys, "render", files["source"], tmp_path / "out.mp4", *looks)[0] == 0
+    page = (work / "report.html").read_bytes()
+    if changed == "source":
+        draw(files["source"], size="64x48", shots=(4, 10, 12), sound=False)
+    else:
+        Image.effect_mandelbrot((64, 48), (-2, -1.5, 1, 1.5), 50).save(files[changed])
+    code, out, err = result(capsys, "report", work)
+    assert code == 2 and out == "" and "a file that its looks name" in err and "has changed since" in err
+    assert (work / "report.html").read_bytes() == page
+
+
 def test_plan_renders_nothing(film, tmp_path, capsys):
     code, out, _ = result(capsys, "plan", film, tmp_path / "out.mkv", "--style", "identity")
     assert (

@@ -97,13 +97,13 @@ def test_a_delivery_in_object_storage_is_left_alone_unless_it_is_another(
     film, tmp_path, pack, s3, monkeypatch
 ):
     done = []
-    for step in (run._run_flow, run._publish_page):
+    for step in (run._run_flow, run.publish_page):
         monkeypatch.setattr(run, step.__name__, partial(_noted, done, step))
     bucket = Store(f"{s3}/{tmp_path.name}")
     job = job_for(film, f"{bucket.url}/out.mp4", pack, work=f"{bucket.url}/work", style="identity")
     facts = run_title(job)
     made = bucket.read("out.mp4")
-    assert run_title(job) == {**facts, "shards_rendered": 0} and done == ["_run_flow", "_publish_page"]
+    assert run_title(job) == {**facts, "shards_rendered": 0} and done == ["_run_flow", "publish_page"]
     for spoil in (lambda: bucket.write("out.mp4", made[::-1]), lambda: bucket.remove("out.mp4")):
         spoil()
         assert run_title(job)["shards_rendered"] == 0 and bucket.read("out.mp4") == made

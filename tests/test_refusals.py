@@ -250,6 +250,20 @@ def test_a_server_that_is_lost_is_told_apart_from_a_lost_delivery(
     assert (tmp_path / "out.mp4").exists() == delivers and "fault of stylereel" not in err
 
 
+def test_a_server_that_a_season_loses_is_one_line_too(film, tmp_path, monkeypatch, capsys):
+    from pipelines.flows import season
+
+    def unheard(*_):
+        raise httpx.ConnectError("All connection attempts failed")
+
+    monkeypatch.setattr(season, "stylize_season", unheard)
+    file = tmp_path / "one.yaml"
+    file.write_text(f"titles: [{film}]\noutput: {tmp_path}/out/{{stem}}.mp4\nstyle: identity\n")
+    code, _, err = result(capsys, "season", file)
+    assert code == 1 and "Prefect's server does not answer any more; what is delivered stands" in err
+    assert "fault of stylereel" not in err and len(err.strip().splitlines()) == 1
+
+
 def test_a_fault_of_our_own_is_one_line_too(film, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("STYLEREEL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("pipelines.commands.plan.load_film", lambda *_: 1 / 0)

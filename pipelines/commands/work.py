@@ -21,8 +21,8 @@ from pipelines.commands.season import say_season
 from pipelines.config import load_season_file
 from pipelines.credentials import hide_secrets
 from pipelines.errors import StylereelError, UsageError
-from pipelines.flows.run import write_report
 from pipelines.jobs import TitleJob
+from pipelines.page import write_report
 from pipelines.places import absolute_url
 from pipelines.selection import Piece, load_pieces
 from pipelines.sources import find_files

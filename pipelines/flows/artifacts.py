@@ -25,10 +25,10 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run as this_run
 
 from pipelines import progress
+from pipelines.belongings import SHEET
 from pipelines.credentials import hide_secrets, scrub
 from pipelines.jobs import TitleJob
 from pipelines.progress import Advance, Note, Stage
-from pipelines.review import SHEET
 from pipelines.work import open_work
 from stylecore.catalog import called
 

@@ -5,10 +5,9 @@ process at once. Nothing is lost by that: all work is recorded shard by shard, a
 """
 
 import os
-import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
@@ -18,28 +17,24 @@ from typing import Any, NoReturn, TypeVar
 
 import httpx
 
-from pipelines import manifest, progress
+from pipelines import progress
 from pipelines.batches import Pool
+from pipelines.belongings import PAGE
 from pipelines.catalogue import TitleRun
-from pipelines.credentials import hide_secrets
-from pipelines.delivery import fetch_delivered, refuse_unwritable, stands
+from pipelines.delivery import refuse_unwritable, standing
 from pipelines.environment import cache_folder, prefect_server_given
-from pipelines.errors import OutageError, StylereelError, UsageError
+from pipelines.errors import OutageError, StylereelError
 from pipelines.faults import patient
 from pipelines.flows.server import EmbeddedServer, answers, given_server, pointed_at
-from pipelines.indexed import source_key
 from pipelines.jobs import Season, TitleJob
 from pipelines.looks import check_styles
 from pipelines.mattes import fetch_mattes
 from pipelines.media.containers import container_of
 from pipelines.media.pictures import is_sequence
 from pipelines.media.probe import probe
-from pipelines.places import local_file
-from pipelines.prepare import FilmPlan
-from pipelines.review import PAGE, SHEET, show_frames, shown_frames, write_page, write_sheet
+from pipelines.page import page_of, publish_page
 from pipelines.sources import check_source
 from pipelines.work import (
-    Work,
     clear_scratch,
     erase,
     find_source,
@@ -50,6 +45,7 @@ from pipelines.work import (
 )
 
 Result = TypeVar("Result")
+_LOST = "Prefect's server does not answer any more"
 
 
 def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dict[str, Any]:
@@ -73,11 +69,11 @@ def run_title(job: TitleJob, page: bool = True, pool: Pool | None = None) -> dic
             probe(source)
             fetch_mattes(look.matte for look in (job, *job.looks))
             film = load_film(job, work, source)
-            standing = partial(_standing, job, work, film, source)
-            facts = _unchanged(standing()) or _rendered(api_url, job, pool, standing)
+            known = partial(standing, job, work, film, source)
+            facts = _unchanged(known()) or _rendered(api_url, job, pool, known)
             if page and facts["sha256"].encode() not in (work.store.read(PAGE) or b""):
-                _publish_page(job, work, source, film, facts)
-        return {**facts, "report": _page_of(job)} if page else facts
+                publish_page(job, work, source, film, facts)
+        return {**facts, "report": page_of(job)} if page else facts
     except StylereelError:
         if fresh and work.store.size("job.json") is None:
             erase(work)
@@ -96,7 +92,10 @@ def run_season(season: Season, sources: list[str], again: bool) -> list[TitleRun
         return stylize_season(season, sources, again)
 
     with _signals_stop(), _server() as api_url:
-        return _in_thread(api_url, work)
+        try:
+            return _in_thread(api_url, work)
+        except httpx.TransportError as err:
+            raise OutageError(f"{_LOST}; what is delivered stands: start it and run again") from err
 
 
 def _run_flow(job: TitleJob, pool: Pool | None) -> dict[str, Any]:
@@ -188,70 +187,14 @@ def _unchanged(facts: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _rendered(
-    api_url: str, job: TitleJob, pool: Pool | None, standing: Callable[[], dict[str, Any] | None]
+    api_url: str, job: TitleJob, pool: Pool | None, known: Callable[[], dict[str, Any] | None]
 ) -> dict[str, Any]:
     """The facts of a new run; what it delivered stands, whether or not the server could be told of it."""
     try:
         return _in_thread(api_url, lambda: _run_flow(job, pool))
     except httpx.TransportError as err:
-        facts = standing()
+        facts = known()
         if facts is None:
-            raise OutageError(
-                "Prefect's server does not answer any more; finished shards are kept: start it and run again"
-            ) from err
-        progress.note("Prefect's server does not answer any more; the delivery stands all the same")
+            raise OutageError(f"{_LOST}; finished shards are kept: start it and run again") from err
+        progress.note(f"{_LOST}; the delivery stands all the same")
         return facts
-
-
-def _standing(job: TitleJob, work: Work, film: FilmPlan, source: Path) -> dict[str, Any] | None:
-    """The facts of the delivery, if it is there, whole and of this plan and source.
-
-    A plan is about pictures: a film with another sound has the same, and is assembled anew.
-    """
-    facts = manifest.load_json(work.store, "delivery.json")
-    if facts is None or facts["plan"] != film.key or facts["output"] != hide_secrets(job.output):
-        return None
-    if facts.get("source_key") != source_key(source):
-        return None
-    if not stands(job, facts):
-        return None
-    if not manifest.plan_stands(work.store, film.key):
-        return None
-    if not manifest.finished(work.store).keys() >= set(film.shard_keys):
-        return None
-    return facts
-
-
-def write_report(job: TitleJob, work: Work, plan: str) -> str:
-    """Write the page of the latest delivery, which must be of this plan; its place."""
-    facts = manifest.load_json(work.store, "delivery.json")
-    if facts is None:
-        raise UsageError(f"{hide_secrets(job.work)}: nothing has been delivered from here yet")
-    if facts["plan"] != plan or facts["output"] != hide_secrets(job.output):
-        raise UsageError(
-            f"{hide_secrets(job.work)}: what is planned now is not delivered yet; render it first"
-        )
-    told = local_file(job.output) is not None or facts.get("mark")  # some stores cannot say
-    if told and not stands(job, facts):
-        raise UsageError(f"{hide_secrets(job.output)}: is not there as it was delivered; render it again")
-    source = find_source(job, work)
-    _publish_page(job, work, source, load_film(job, work, source), facts)
-    return _page_of(job)
-
-
-def _page_of(job: TitleJob) -> str:
-    return hide_secrets(f"{job.work}/{PAGE}")
-
-
-def _publish_page(job: TitleJob, work: Work, source: Path, film: FilmPlan, facts: Mapping[str, Any]) -> None:
-    """The page goes last: where it tells of a delivery, the sheet shows it too."""
-    fetched = work.scratch / "page"
-    delivered = fetch_delivered(job, film, shown_frames(film), fetched)
-    page, sheet = work.scratch / PAGE, work.scratch / SHEET
-    page.parent.mkdir(parents=True, exist_ok=True)
-    shown = show_frames(source, delivered, film)
-    write_page(page, shown, facts)
-    write_sheet(sheet, shown)
-    for made in (sheet, page):
-        work.store.publish(made, made.name)
-    shutil.rmtree(fetched, ignore_errors=True)
