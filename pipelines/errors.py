@@ -4,6 +4,7 @@ StylereelError            exit 1
 ├── InputError            exit 2   the source cannot be read, or is of a kind not handled yet
 │   └── UnreadError       exit 2   it could not be read this time: gone, stalled, its reader killed
 ├── UsageError            exit 2   an option, style, path or job that cannot be
+│   └── BusyError         exit 2   another stylereel is at work there
 ├── StorageError          exit 1   a place that cannot be read or written
 │   ├── OutageError       exit 1   a place that does not answer; it may later
 │   └── DiskFullError     exit 1   no room on this machine's disk
@@ -33,6 +34,10 @@ class UsageError(StylereelError):
     """An option, style, path or job that cannot be."""
 
     exit_code = 2
+
+
+class BusyError(UsageError):
+    """Another stylereel is at work there; what it makes is its own to tell of."""
 
 
 class StorageError(StylereelError):

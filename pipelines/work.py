@@ -17,7 +17,7 @@ from pipelines.config import make_job
 from pipelines.credentials import hide_secrets
 from pipelines.disk import mark
 from pipelines.environment import cache_folder
-from pipelines.errors import EngineError, UsageError
+from pipelines.errors import BusyError, EngineError, UsageError
 from pipelines.faults import OUTAGE_SECONDS
 from pipelines.indexed import ensure_index
 from pipelines.jobs import TitleJob
@@ -85,7 +85,7 @@ def lock_work(work: Work) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UsageError(f"{hide_secrets(work.store.url)}: another stylereel is at work here") from None
+        raise BusyError(f"{hide_secrets(work.store.url)}: another stylereel is at work here") from None
     (work.scratch / "lock").touch()
     return lock
 

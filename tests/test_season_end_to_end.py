@@ -12,6 +12,7 @@ from conftest import draw
 
 from pipelines.cli import run
 from pipelines.storage import Store
+from pipelines.work import lock_work, open_work
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 NAMES = [f"e{number:02d}.mp4" for number in range(1, 7)]
@@ -68,6 +69,21 @@ def test_five_are_delivered_one_failure_is_named_and_nothing_is_done_twice(place
     assert run(["clean", str(file), "--older-than", "1d"]) == 0
     assert capsys.readouterr().out.count("kept, it was delivered") == 6
     assert run(["clean", str(file)]) == 0 and store.names("kept/e01/parts") == []
+
+
+def test_a_title_that_another_run_is_at_is_left_to_it(tmp_path, capsys):
+    """A refusal that counted as its failure would win over the other's delivery."""
+    draw(tmp_path / "e01.mp4", size="64x48", shots=(12,), sound=False)
+    file = tmp_path / "one.yaml"
+    file.write_text(
+        f"titles: [{tmp_path}/e01.mp4]\noutput: {tmp_path}/out/{{stem}}.mp4\nstyle: identity\ndevice: cpu\n"
+    )
+    with lock_work(open_work(f"{tmp_path}/out/e01.mp4.stylereel")):
+        code, facts, err = season(capsys, file)
+    assert code == 1 and "another stylereel is at work here; left to that one" in err
+    assert facts["runs"] == [] and [title["due"] for title in facts["titles"]] == ["new"]
+    code, facts, _ = season(capsys, file)
+    assert code == 0 and [(run["run"], run["state"]) for run in facts["runs"]] == [(1, "delivered")]
 
 
 def test_an_empty_season_is_one_clear_line(tmp_path, capsys):

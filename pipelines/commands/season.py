@@ -1,7 +1,7 @@
 """`stylereel season`."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -58,9 +58,14 @@ def season(
         due = [title.source for title in stock if title.due]
         made = run_season(wanted, due, again) if due else []
     say_season(wanted, made, as_json)
-    names = {title.known_as for title in stock}
-    if any(run.state == FAILED for source, run in _last(wanted).items() if source in names):
+    if _is_unfinished(stock, _last(wanted)):
         context.exit(1)
+
+
+def _is_unfinished(stock: Sequence[Title], last: Mapping[str, TitleRun]) -> bool:
+    """Whether a title has failed, or was due and is so still, because another run is at work on it."""
+    now = [(title, last.get(title.known_as)) for title in stock]
+    return any(run and run.state == FAILED or title.due and run == title.last for title, run in now)
 
 
 def _stay(wanted: Season, every: timedelta, again: bool) -> None:

@@ -12,7 +12,7 @@ from pipelines.batches import Pool
 from pipelines.catalogue import DELIVERED, FAILED, TitleRun
 from pipelines.credentials import hide_secrets, scrub
 from pipelines.device import with_device
-from pipelines.errors import UsageError
+from pipelines.errors import BusyError, UsageError
 from pipelines.faults import message, patient
 from pipelines.flows.run import run_title
 from pipelines.jobs import Season
@@ -30,16 +30,21 @@ def stylize_season(season: Season, sources: list[str] | None = None, again: bool
     with patient():
         stock = [title for title in take_stock(season, again) if title.due]
         due = [title for title in stock if sources is None or title.source in sources]
-        return [
+        made = [
             _recorded_run(season, title, f"{number} of {len(due)}")
             for number, title in enumerate(due, start=1)
         ]
+        return [run for run in made if run]
 
 
-def _recorded_run(season: Season, title: Title, place: str) -> TitleRun:
-    """One title worked on, recorded, and told of."""
+def _recorded_run(season: Season, title: Title, place: str) -> TitleRun | None:
+    """One title worked on, recorded, and told of; None for what another run is at, which records it."""
     progress.note(f"title {place}: {title.name} ({title.due})")
-    made = _run(season, title)
+    try:
+        made = _run(season, title)
+    except BusyError as err:
+        progress.note(f"{title.name}: {scrub(str(err))}; left to that one")
+        return None
     catalogue.record(Store(season.catalogue), made)
     if made.state == FAILED:
         progress.note(f"{title.name}: {made.error_text}")
@@ -47,10 +52,12 @@ def _recorded_run(season: Season, title: Title, place: str) -> TitleRun:
 
 
 def _run(season: Season, title: Title) -> TitleRun:
-    """Deliver one title as `stylereel render` does; whatever goes wrong is the row's, not the season's."""
+    """Deliver one title as `stylereel render` does; what goes wrong is the row's, a BusyError excepted."""
     run, began = _begun(title), time.perf_counter()
     try:
         run = replace(run, state=DELIVERED, **_delivered(title, season.pool))
+    except BusyError:
+        raise
     except Exception as err:
         text = scrub(str(err) if isinstance(err, StyleError) else message(err))
         run = replace(run, error_class=type(err).__name__, error_text=text)
