@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -139,9 +139,9 @@ def clear_scratch(work: Work) -> None:
             left.unlink(missing_ok=True)
 
 
-def erase(work: Work) -> None:
-    """Remove everything stylereel put into a work folder, and the folder if nothing else is in it."""
-    for name in OURS:
+def erase(work: Work, spared: Set[str] = frozenset()) -> None:
+    """Remove what stylereel put into a work folder, and the folder if nothing else is in it."""
+    for name in (each for each in OURS if each not in spared):
         work.store.remove(name)
     shutil.rmtree(work.scratch, ignore_errors=True)
     folder = work.store.local_folder()

@@ -153,6 +153,9 @@ def test_steadiness_is_measured_when_a_condition_asks_for_it(rendered, capsys):
         (("--shots", "9"), "it has shots 1-3"),
         (("--shots", "2", "--failed"), "choose one"),
         (("--style", "noir"), "--shots or --where"),
+        (("--shots", ""), "--shots: is empty"),
+        (("--where", " "), "--where: is empty"),
+        (("--shots", "2", "--style", ""), "--style: is empty"),
     ],
 )
 def test_a_choice_that_cannot_be_is_one_clear_line(rendered, capsys, options, says):
@@ -174,7 +177,15 @@ def test_a_work_that_never_began_is_nothing_to_clean(tmp_path, monkeypatch, caps
     run_of = TitleRun("a.mp4", 1, FAILED, "", "", "", output="o", work=f"{tmp_path}/out/a.mp4.stylereel")
     record(Store(load_season_file(Path("season.yaml")).catalogue), run_of)
     code, out, _ = result(capsys, "clean", "season.yaml")
-    assert code == 0 and "kept; " in out and "a.mp4.stylereel: what is made here is not delivered yet" in out
+    assert code == 0 and "kept; " in out and "a.mp4.stylereel: no work of stylereel here" in out
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("retry",), ("clean",), ("clean", "--all", "--force")])
+def test_where_no_work_is_every_command_says_so(arguments, tmp_path, capsys):
+    command, *options = arguments
+    code, out, err = result(capsys, command, tmp_path / "nowork", *options)
+    assert code == 2 and out == "" and "nowork: no work of stylereel here" in err
+    assert not (tmp_path / "nowork").exists()
 
 
 def test_report_and_clean(film, tmp_path, capsys):

@@ -86,6 +86,25 @@ def test_a_title_that_another_run_is_at_is_left_to_it(tmp_path, capsys):
     assert code == 0 and [(run["run"], run["state"]) for run in facts["runs"]] == [(1, "delivered")]
 
 
+def test_shots_done_anew_outlive_the_cleaning_of_their_season(tmp_path, capsys):
+    draw(tmp_path / "e01.mp4", size="64x48", shots=(10, 12), sound=False)
+    file, output = tmp_path / "one.yaml", tmp_path / "out" / "e01.mp4"
+    file.write_text(
+        f"titles: [{tmp_path}/e01.mp4]\noutput: {tmp_path}/out/{{stem}}.mp4\nstyle: identity\ndevice: cpu\n"
+    )
+    assert season(capsys, file)[0] == 0
+    assert run(["retry", f"{output}.stylereel", "--shots", "2", "--style", "noir"]) == 0
+    made = output.read_bytes()
+    for _ in range(2):
+        assert run(["clean", str(file), "--all"]) == 0
+        assert [path.name for path in (tmp_path / "out" / "e01.mp4.stylereel").iterdir()] == ["delivery.json"]
+        code, facts, _ = season(capsys, file)
+        assert code == 0 and facts["runs"] == [] and output.read_bytes() == made
+    file.write_text(file.read_text().replace("identity", "ink"))
+    code, facts, _ = season(capsys, file)
+    assert code == 0 and len(facts["runs"]) == 1 and output.read_bytes() != made
+
+
 def test_an_empty_season_is_one_clear_line(tmp_path, capsys):
     file = tmp_path / "none.yaml"
     file.write_text(f"titles: ['{tmp_path}/*.mp4']\noutput: {tmp_path}/out/{{stem}}.mp4\n")

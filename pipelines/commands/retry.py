@@ -42,6 +42,9 @@ def retry(
 
     Example: stylereel retry painted.mp4.stylereel --where "warp_ratio > 1.3" --dry-run
     """
+    for name, given in (("--shots", shots), ("--where", where), ("--style", style)):
+        if given is not None and not given.strip():  # as a shell's variable is that was never set
+            raise UsageError(f"{name}: is empty; say which, or leave it out")
     if sum(map(bool, (failed, shots, where))) > 1:
         raise UsageError("choose one of --failed, --shots and --where")
     if style and not (shots or where):

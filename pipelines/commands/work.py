@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict
 from datetime import timedelta
 from itertools import groupby
@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from pipelines import manifest
+from pipelines.belongings import DELIVERY
 from pipelines.catalogue import runs
 from pipelines.commands.common import AGE, json_option, print_result, span
 from pipelines.commands.render import JOB_SUFFIXES
@@ -49,7 +50,7 @@ def status(place: str, as_json: bool) -> None:
         return say_season(load_season_file(Path(place)), [], as_json)
     work, job, plan = open_latest(place)
     pieces = load_pieces(work.store, plan)
-    delivery = manifest.load_json(work.store, "delivery.json")
+    delivery = manifest.load_json(work.store, DELIVERY)
     delivered = bool(delivery and delivery["plan"] == plan)
     shards = [_shard(list(group)) for _, group in groupby(pieces, attrgetter("shard"))]
     facts = {
@@ -114,21 +115,27 @@ def report(work_url: str) -> None:
 @click.argument("place", metavar="WORK|SEASON.yaml")
 @click.option("--older-than", type=AGE, metavar="30d", help="Only what was delivered longer ago.")
 @click.option("--keep-parts", is_flag=True, help="Keep what the delivery is made of; remove what is not.")
-@click.option("--all", "everything", is_flag=True, help="Remove the manifest as well: the whole folder.")
+@click.option(
+    "--all", "everything", is_flag=True, help="The manifest as well; of a season, delivery.json stays."
+)
 @click.option("--force", is_flag=True, help="Even though nothing has been delivered yet.")
 def clean(place: str, older_than: timedelta | None, keep_parts: bool, everything: bool, force: bool) -> None:
     """Free the disk: remove the parts of a delivered film, or of every film of a season.
 
-    The manifest stays, and so does what was delivered.
+    The manifest stays, and so does what was delivered. With --all, each work of a season still keeps its
+    delivery.json: by it the season knows which delivery is whole.
 
     Example: stylereel clean season.yaml --older-than 30d
     """
     if everything and keep_parts:
         raise UsageError("choose one of --all and --keep-parts")
+    # A season knows by it what became of its delivery since: shots done anew.
+    spared = {DELIVERY} if place.endswith(JOB_SUFFIXES) else set()
     for url in _works(place):
+        done = "kept, it was delivered less long ago"
         try:
-            due = _is_due(url, older_than, force)
-            done = _cleaned(url, keep_parts, everything) if due else "kept, it was delivered less long ago"
+            if _is_due(url, older_than, force):
+                done = _cleaned(url, keep_parts, everything, spared)
         except StylereelError as err:
             if url == place:
                 raise
@@ -155,23 +162,24 @@ def _works(place: str) -> list[str]:
 
 def _delivered_seconds_ago(url: str) -> float | None:
     """None when nothing has been delivered from there, or something else than is being made there now."""
-    found = find_files(f"{absolute_url(url)}/delivery.json")
+    work, _, plan = open_latest(url)
+    found = find_files(f"{work.store.url}/{DELIVERY}")
     if not found:
         return None
-    work, _, plan = open_latest(url)
-    delivery = manifest.load_json(work.store, "delivery.json")
+    delivery = manifest.load_json(work.store, DELIVERY)
     if delivery is None or delivery["plan"] != plan or not is_complete(work, plan):
         return None
     return time.time() - found[0].changed_unix_seconds
 
 
-def _cleaned(url: str, keep_parts: bool, everything: bool) -> str:
-    """Remove what may go; what was done, for people."""
+def _cleaned(url: str, keep_parts: bool, everything: bool, spared: Set[str]) -> str:
+    """Remove what may go, of everything all but what is spared; what was done, for people."""
     work, job, plan = open_latest(url)
     with lock_work(work):
         if everything:
-            erase(work)
-            return f"removed; {job.output} is untouched"
+            erase(work, spared)
+            but = "".join(f" but for {name}" for name in spared)
+            return f"removed{but}; {job.output} is untouched"
         kept = _parts_of_plans(work, plan) if keep_parts else set()
         gone = [name for name in work.store.names("parts") if name not in kept]
         for name in gone if kept else ("parts",):
@@ -182,5 +190,5 @@ def _cleaned(url: str, keep_parts: bool, everything: bool) -> str:
 
 def _parts_of_plans(work: Work, plan: str) -> set[str]:
     """What the latest plan has finished, and what the delivery is made of, if of another."""
-    delivery = manifest.load_json(work.store, "delivery.json") or {"plan": plan}
+    delivery = manifest.load_json(work.store, DELIVERY) or {"plan": plan}
     return standing_parts(work, plan) | standing_parts(work, delivery["plan"])
