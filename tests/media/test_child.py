@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import naughty
@@ -142,5 +143,8 @@ def command(pid: int) -> bytes:
 
 def children(pid: int) -> list[int]:
     """Children of any of a process's threads."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(found) for each in lists for found in each.read_text().split()]
+    found: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError):  # threads end meanwhile
+            found += map(int, listed.read_text().split())
+    return found
