@@ -76,7 +76,6 @@ def shards(film: str, frames: int) -> None:
 
 def _cores() -> None:
     """What two cores do of pure work, of what one does: shards at once cannot gain more than that."""
-    torch.set_num_threads(1)
     shapes = ((1, 64, 137, 242), (64, 64, 3, 3))
     exact = [torch.rand(shape).contiguous(memory_format=torch.channels_last) for shape in shapes]
     rounded = [each.bfloat16() for each in exact]
@@ -94,6 +93,7 @@ def _turns(work: Callable[[], object], cores: int) -> int:
     """How often all of some cores together do it in half a second."""
 
     def repeat(_: int) -> int:
+        torch.set_num_threads(1)  # a number of this thread: convolutions do not ask for the main one
         done, end = 0, time.perf_counter() + 0.5
         with torch.inference_mode():
             while time.perf_counter() < end:
