@@ -7,7 +7,7 @@ the few around it that it shares strokes with.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import cycle, islice, repeat
+from itertools import cycle, islice
 from typing import Any, TypeVar
 
 import torch
@@ -121,7 +121,8 @@ class Stylizer:
         """
         places, moved = range(first, first + len(frames)), drifts or [(0.0, 0.0)] * len(frames)
         strokes = self.steadied(frames, state, places, moved)
-        return [self.lay(*each).take() for each in zip(strokes, mattes or repeat(None), strict=False)]
+        allowed: Sequence[Tensor | None] = mattes or [None] * len(frames)
+        return [self.lay(*each).take() for each in zip(strokes, allowed, strict=True)]
 
     def steadied(
         self, frames: Iterable[Planes], state: ShotState, places: Iterable[int], drifts: Iterable[Drift]
