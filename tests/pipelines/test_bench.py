@@ -1,6 +1,9 @@
 """What `stylereel bench` compares is comparable: the peer is the classic network, the counts are counts."""
 
 import json
+import subprocess
+import sys
+from subprocess import PIPE
 
 import pytest
 import torch
@@ -66,3 +69,17 @@ def test_the_first_turn_does_not_count_and_the_median_does():
     assert take_turns({"a": lambda: Timing(next(walls), 0.5)}, 3) == {"a": Timing(2.0, 0.5)}
     spent = timed(lambda: sum(range(200_000)), frames=2)
     assert spent.cpu_seconds > 0 and spent.wall_seconds > 0
+
+
+TOIL = """
+import sys, time
+while time.process_time() < 0.5:
+    pass
+print("done", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_child_does_is_time_too_before_it_has_ended():
+    with subprocess.Popen([sys.executable, "-c", TOIL], stdin=PIPE, stdout=PIPE) as child:
+        assert timed(child.stdout.readline).cpu_seconds > 0.3

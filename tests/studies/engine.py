@@ -16,11 +16,13 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
 import av
 import imageio_ffmpeg
+import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -50,28 +52,40 @@ LIGHTS = {"normal": 1.0, "faded": 0.4, "dark": 0.08}
 
 
 def shards(film: str, frames: int) -> None:
-    """Time of a frame with one or two shards at once, each on one or two threads; do all bytes agree?"""
+    """Time of a frame with one or two shards at once, each on one or two threads; do all bytes agree?
+
+    Decoder and encoder have threads of their own: one shard keeps to one core only if it is made to.
+    """
     with tempfile.TemporaryDirectory() as folder:
         places = {"source": film, "output": f"{folder}/out.mp4", "work": folder}
         stages = open_stages(resolve_device(make_job(places)), 2 * frames, Path(folder))
         pair = [Shard(n + 1, (FrameRange(n * frames, (n + 1) * frames),)) for n in (0, 1)]
         seen: set[tuple[str, ...]] = set()
 
-        def work(at_once: int, threads: int) -> Callable[[], None]:
+        def work(at_once: int, threads: int, cores: int) -> Callable[[], None]:
             def run() -> None:
                 torch.set_num_threads(threads)
+                _stay_on(cores)
                 with ThreadPoolExecutor(at_once) as pool:
                     seen.add(tuple(pool.map(lambda shard: _rendered(stages, shard), pair)))
 
             return run
 
-        ways = [(at_once, threads) for at_once in (1, 2) for threads in (1, 2)]
-        turns = {f"{a} at once, {t} threads each": work(a, t) for a, t in ways}
+        ways = [(1, 1, 1), *((at_once, threads, 2) for at_once in (1, 2) for threads in (1, 2))]
+        turns = {f"{a} at once, {t} threads each, {c} cores": work(a, t, c) for a, t, c in ways}
         times = take_turns({name: lambda w=w: timed(w, 2 * frames) for name, w in turns.items()}, ROUNDS)
         for name, timing in times.items():
-            print(f"{name:<28}{1000 * timing.wall_seconds:8.0f} ms{1000 * timing.cpu_seconds:8.0f} ms of CPU")
+            print(f"{name:<36}{1000 * timing.wall_seconds:8.0f} ms{1000 * timing.cpu_seconds:8.0f} ms of CPU")
         print("same frames:", len(seen) == 1)
     _cores()
+
+
+def _stay_on(cores: int) -> None:
+    """Give this thread, those that it begins and all child processes so many cores."""
+    ours = psutil.Process()
+    for process in (ours, *ours.children(recursive=True)):
+        with suppress(psutil.Error):  # a child that has ended needs none
+            process.cpu_affinity(list(range(cores)))
 
 
 def _cores() -> None:
