@@ -28,7 +28,7 @@ from stylecore.frame_by_frame import FrameByFrame
 from stylecore.inserted import Inserted
 from stylecore.pixels import YuvFormat
 from stylecore.refit import refit
-from stylecore.runtime import IN_ORDER_THREADS, computing_with, keep_convolutions_exact, keep_freed_memory
+from stylecore.runtime import IN_ORDER_THREADS, computing_with, keep_arithmetic_exact, keep_freed_memory
 from stylecore.spec import EngineSpec, StyleSpec
 from stylecore.stylize import ShotState, Stylizer, survey_positions
 
@@ -142,7 +142,7 @@ class ShardPainter:
         before, after = (timed(self.reader.pick(frames), self.clock) for frames in (lead_in, rest))
         pictures = chain(before, (picture for (picture,) in read), after)
         mattes: Iterator[Any] = _mattes(self.film, style, FrameRange(lead_in.start, rest.stop))
-        keep_convolutions_exact()
+        keep_arithmetic_exact()
         with computing_with(IN_ORDER_THREADS):
             painter = PAINTERS[style.method](style, self.film.painted_format, self.engine)
             made = painter.paint((planes_of(self.film, frame) for frame in pictures), mattes)

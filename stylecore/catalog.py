@@ -23,6 +23,7 @@ from stylecore.networks.reader import StyleReader
 from stylecore.normalize import NormPrior
 from stylecore.pack import StylePack, load_pack
 from stylecore.palette import palette_of
+from stylecore.runtime import keep_arithmetic_exact
 
 BUNDLED = Path(__file__).parent / "styles"
 BUNDLED_PAINTINGS = BUNDLED / "paintings.safetensors"
@@ -122,6 +123,7 @@ def find_styles(references: Iterable[str]) -> tuple[StylePack, list[str]]:
 
 
 def _find_part(reference: str) -> tuple[StylePack, str]:
+    keep_arithmetic_exact()
     if reference == "identity" or reference in DRAWN:
         return drawn_pack(reference), reference
     bundled = bundled_styles()

@@ -4,6 +4,7 @@ import ctypes
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import torch
 
@@ -13,6 +14,11 @@ IN_ORDER_THREADS = 2
 """Of a shot that is optimized, anywhere: threads split sums, and L-BFGS turns a last bit into strokes."""
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 _ARENAS = 4
+_FIRST_CALLS = Lock()
+_CHOSEN_AT_FIRST_CALL = (
+    *(torch.sin, torch.cos, torch.tan, torch.tanh, torch.asin, torch.acos, torch.atan, torch.erf, torch.sqrt),
+    *(torch.exp, torch.expm1, torch.log, torch.log1p, torch.log2, torch.log10),
+)
 
 
 def fast_precision(device: str) -> str:
@@ -23,12 +29,19 @@ def fast_precision(device: str) -> str:
     return "bf16" if has_units else EXACT
 
 
-def keep_convolutions_exact() -> None:
-    """Let fp32 be fp32 on a GPU, which else rounds what it convolves to the ten bits of fp16.
+def keep_arithmetic_exact() -> None:
+    """Let fp32 be fp32 in every process, from its first operation on; asked by whoever is about to compute.
 
-    A look that does not bear fp16 would be painted like that all the same, and surveys compared with it.
+    A GPU else rounds what it convolves to the ten bits of fp16: a look that does not bear them would be
+    painted like that all the same, and surveys compared with it. On CPUs, oneMKL 2024.2 chooses the kernel
+    of each function when it is first called, and of two threads that do so at once one may get the estimate
+    (pytorch/pytorch#188792): a canvas was 5e-4 off in one process of five, and with it all that followed.
     """
     torch.backends.cudnn.allow_tf32 = False
+    with _FIRST_CALLS:
+        for function in _CHOSEN_AT_FIRST_CALL:
+            for dtype in (torch.float32, torch.float64):
+                function(torch.full((1,), 0.5, dtype=dtype))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from stylecore.palette import Tint
 from stylecore.parts import add_change, carried, luma_of, parts_of, rgb_of
 from stylecore.pixels import YuvFormat
 from stylecore.running import Runner
-from stylecore.runtime import keep_convolutions_exact
+from stylecore.runtime import keep_arithmetic_exact
 from stylecore.scaling import resize, work_size
 from stylecore.shot import Look, ShotState
 from stylecore.spec import EXACT, EngineSpec, StyleKey
@@ -55,7 +55,7 @@ class Stylizer:
         keys: Sequence[StyleKey] = (),
         steady: int = 0,
     ) -> None:
-        keep_convolutions_exact()
+        keep_arithmetic_exact()
         # Channels last: a third faster on CPUs, and what tensor cores want.
         self.network: StyleNetwork = pack.network.to(engine.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stylecore import losses
 from stylecore.encoders import LossNetwork
-from stylecore.runtime import keep_convolutions_exact
+from stylecore.runtime import keep_arithmetic_exact
 
 _DIRECTIONS = 24
 
@@ -30,7 +30,7 @@ class Targets:
 
         Training begins here, and from here on fp32 is fp32.
         """
-        keep_convolutions_exact()
+        keep_arithmetic_exact()
         generator = torch.Generator().manual_seed(7)
         directions = F.normalize(torch.randn(_DIRECTIONS, 3, generator=generator), dim=1)
         means: dict[str, list[Tensor]] = {name: [] for name in layers}

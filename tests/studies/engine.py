@@ -1,6 +1,9 @@
 """Of a film: what shards at once bring, which precision a look bears, how memory grows with length and size.
 
+`alike` asks processes that have just begun whether they see in a shot what others see.
+
 PYTHONPATH=. python tests/studies/engine.py shards FILM --frames 12
+PYTHONPATH=. python tests/studies/engine.py alike FILM --frames 80
 PYTHONPATH=. python tests/studies/engine.py precision FILM --styles starry-night,gris
 PYTHONPATH=. python tests/studies/engine.py published DATA
 PYTHONPATH=. python tests/studies/engine.py memory FILM
@@ -14,9 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from hashlib import sha256
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -47,6 +53,7 @@ from stylecore.stylize import Stylizer
 from tests.studies.clips import CLIPS, load_clip
 
 ROUNDS = 2
+PROCESSES = 40
 PICTURE_PX = (360, 640)
 LIGHTS = {"normal": 1.0, "faded": 0.4, "dark": 0.08}
 
@@ -78,6 +85,23 @@ def shards(film: str, frames: int) -> None:
             print(f"{name:<36}{1000 * timing.wall_seconds:8.0f} ms{1000 * timing.cpu_seconds:8.0f} ms of CPU")
         print("same frames:", len(seen) == 1)
     _cores()
+
+
+def alike(film: str, frames: int) -> None:
+    """Surveys of a shot by one fresh process after another: how many saw what?"""
+    with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        found = Counter(pool.starmap(_surveyed, [(film, frames)] * PROCESSES, chunksize=1))
+    for digest, processes in found.most_common():
+        print(f"{digest[:8]}  seen by {processes} of {PROCESSES} processes")
+
+
+def _surveyed(film: str, frames: int) -> str:
+    """What a process makes of a shot, as one digest."""
+    with tempfile.TemporaryDirectory() as folder:
+        places = {"source": film, "output": f"{folder}/out.mp4", "work": folder}
+        state = open_stages(resolve_device(make_job(places)), frames, Path(folder)).state
+    seen = [half for look in state.looks for pair in look.constants for half in pair]
+    return sha256(torch.cat(seen).numpy().tobytes()).hexdigest()
 
 
 def _stay_on(cores: int) -> None:
@@ -225,13 +249,15 @@ def cap(film: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("question", choices=["shards", "precision", "published", "memory", "cap"])
+    parser.add_argument("question", choices=["shards", "alike", "precision", "published", "memory", "cap"])
     parser.add_argument("film")
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--styles", default="starry-night,great-wave,kandinsky,seurat,gris")
     asked = parser.parse_args()
     if asked.question == "shards":
         shards(str(Path(asked.film).absolute()), asked.frames)
+    elif asked.question == "alike":
+        alike(str(Path(asked.film).absolute()), asked.frames)
     elif asked.question == "published":
         published(asked.film)
     elif asked.question == "memory":
