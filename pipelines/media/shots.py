@@ -21,6 +21,10 @@ _MIN_CHANGE = 5.0
 _BESIDE_FACTOR = 2.2
 _AROUND_FACTOR = 2.0
 _WINDOW = 8
+_REPEATED = 2.0
+"""What changes by less shows the same drawing again, grain and all."""
+_STANDS = 3
+"""Frames that a drawing stands for in animation."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,29 @@ def cut_scores(changes_of: Sequence[float]) -> NDArray[np.float32]:
     """A score per frame from its change against the frame before; `CUT_SCORE` and more is a cut.
 
     A cut changes more than both frames beside it and than the frames around it. Fades and fast motion
-    change every frame alike, a flash changes twice in a row: neither stands out.
+    change every frame alike, a flash changes twice in a row: neither stands out. Frames that show a drawing
+    once more are left out: twos and threes would look like a cut at every drawing.
     """
-    changes = np.array([*changes_of, 0.0], np.float32)
-    scores = np.zeros(len(changes_of), np.float32)
+    changes = np.array(changes_of, np.float32)
+    scores, shown = np.zeros_like(changes), _shown_first(changes)
+    scores[shown] = _scores(changes[shown])
+    return scores
+
+
+def _shown_first(changes: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """All frames but those that repeat the one before and are soon followed by another picture."""
+    moves = np.flatnonzero(changes >= _REPEATED)
+    shown = np.ones(len(changes), np.bool_)
+    if len(moves):
+        stands = np.diff(moves)
+        shown[moves[0] : moves[-1]] = np.repeat(stands > _STANDS, stands)
+    shown[moves] = True
+    return shown
+
+
+def _scores(changes_of: NDArray[np.float32]) -> NDArray[np.float32]:
+    changes = np.append(changes_of, np.float32(0))
+    scores = np.zeros_like(changes_of)
     beside = np.maximum(changes[:-2], changes[2:])
     least = np.maximum(_BESIDE_FACTOR * beside, _AROUND_FACTOR * _medians_around(changes)[1:-1])
     scores[1:] = changes[1:-1] / np.maximum(np.float32(_MIN_CHANGE), least)

@@ -273,6 +273,10 @@ def test_another_container_converts_what_it_can_and_names_what_it_drops(kitchen_
         ([0] + 20 * [10], []),  # fast motion
         ([0] + 10 * [10, 0] + 10 * [10], []),  # the same in drawings that stand for two frames
         ([0] + 10 * [10, 0] + [60] + 5 * [0, 10] + 10 * [10], [21]),  # and a cut among them
+        ([0] + 6 * [6, 0, 12, 0, 9, 0, 15, 0], []),  # unevenly, to the film's end
+        ([0] + 6 * [6, 1, 0, 15, 0, 1] + [70] + 6 * [1, 0, 12, 0, 1, 9], [37]),  # for three, and a cut
+        ([0] + 4 * [40, 0, 0, 0, 0], [1, 6, 11, 16]),  # stills
+        ([0] + 9 * [0] + [40, 0, 40] + 9 * [0], []),  # a flash of two frames
     ],
 )
 def test_a_cut_changes_more_than_what_is_around_it(changes, cuts):
