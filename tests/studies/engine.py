@@ -1,8 +1,10 @@
 """Of a film: what shards at once bring, which precision a look bears, how memory grows with length and size.
 
-`alike` asks processes that have just begun whether they see in a shot what others see.
+`busy` is `shards` beside a process that never rests; `alike` asks processes that have just begun whether they
+see in a shot what others see.
 
 PYTHONPATH=. python tests/studies/engine.py shards FILM --frames 12
+PYTHONPATH=. python tests/studies/engine.py busy FILM --frames 12
 PYTHONPATH=. python tests/studies/engine.py alike FILM --frames 80
 PYTHONPATH=. python tests/studies/engine.py precision FILM --styles starry-night,gris
 PYTHONPATH=. python tests/studies/engine.py published DATA
@@ -18,9 +20,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
@@ -84,7 +86,16 @@ def shards(film: str, frames: int) -> None:
         for name, timing in times.items():
             print(f"{name:<36}{1000 * timing.wall_seconds:8.0f} ms{1000 * timing.cpu_seconds:8.0f} ms of CPU")
         print("same frames:", len(seen) == 1)
-    _cores()
+
+
+@contextmanager
+def _neighbour() -> Iterator[None]:
+    """A process that wants a core for itself all the time."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def alike(film: str, frames: int) -> None:
@@ -249,13 +260,19 @@ def cap(film: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("question", choices=["shards", "alike", "precision", "published", "memory", "cap"])
+    parser.add_argument(
+        "question", choices=["shards", "busy", "alike", "precision", "published", "memory", "cap"]
+    )
     parser.add_argument("film")
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--styles", default="starry-night,great-wave,kandinsky,seurat,gris")
     asked = parser.parse_args()
     if asked.question == "shards":
         shards(str(Path(asked.film).absolute()), asked.frames)
+        _cores()
+    elif asked.question == "busy":
+        with _neighbour():
+            shards(str(Path(asked.film).absolute()), asked.frames)
     elif asked.question == "alike":
         alike(str(Path(asked.film).absolute()), asked.frames)
     elif asked.question == "published":
