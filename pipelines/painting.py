@@ -28,7 +28,13 @@ from stylecore.frame_by_frame import FrameByFrame
 from stylecore.inserted import Inserted
 from stylecore.pixels import YuvFormat
 from stylecore.refit import refit
-from stylecore.runtime import IN_ORDER_THREADS, computing_with, keep_arithmetic_exact, keep_freed_memory
+from stylecore.runtime import (
+    IN_ORDER_THREADS,
+    computing_with,
+    keep_arithmetic_exact,
+    keep_freed_memory,
+    spare_memory,
+)
 from stylecore.spec import EngineSpec, StyleSpec
 from stylecore.stylize import ShotState, Stylizer, survey_positions
 
@@ -121,6 +127,8 @@ class ShardPainter:
         """Steady with the frames around them; on a GPU some travel back as others are painted."""
         film, moments = self.film, moments_of(self.film)
         stylizer = open_stylizer(share.style, film, self.engine)
+        if not stylizer.has_room(film.info.height, film.info.width):
+            spare_memory()
         state = survey_shot(film, share.shot, self.reader, stylizer, self.clock)
         places = [frame - share.shot.frames.start for frame in share.seen for _ in range(moments)]
         drifts = drifts_of(film, share.shot)

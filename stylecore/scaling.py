@@ -66,9 +66,8 @@ def carry(change: Tensor, small: Tensor, lost: Tensor, source: Tensor) -> Tensor
     if size[0] <= small.shape[-2] and size[1] <= small.shape[-1]:
         return resize(change, size)
     covered = enlarge(lost, size, "bilinear")
-    return torch.addcmul(
-        enlarge(change, size, "bicubic"), covered, enlarge(small, size, "bicubic").sub_(source)
-    )
+    finer = enlarge(small, size, "bicubic").sub_(source)
+    return enlarge(change, size, "bicubic").addcmul_(covered, finer)
 
 
 def lost_detail(paint: Tensor, small: Tensor) -> Tensor:

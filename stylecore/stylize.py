@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from stylecore.budget import tile_side
+from stylecore.budget import has_room, tile_side
 from stylecore.bus import Arrival, Planes, open_bus
 from stylecore.canvas import Drift
 from stylecore.color import brightness, exposure, paint_mask
@@ -169,6 +169,11 @@ class Stylizer:
         change = carried(strokes.paint, strokes.small, parts, self.form, reach)
         return self.bus.bring(add_change(strokes.planes, parts, change, self.form, self.color == "source"))
 
+    def has_room(self, height: int, width: int) -> bool:
+        """Whether frames of that size can be painted whole, without sparing memory."""
+        limit, beside = self.engine.memory_bytes, (2 * self.steady, self.engine.together)
+        return not limit or has_room(height * width, self._work_size(height, width), limit, *beside)
+
     def _view(self, frame: Planes) -> Any:
         """What motion is found in: the first plane, on the CPU, whatever device paints."""
         return gray_view(self.form.orientation.upright(frame[0]), self.form.bits, VIEW_HEIGHT_PX)
@@ -217,8 +222,10 @@ class Stylizer:
     def small(self, parts: Sequence[Tensor]) -> list[Tensor]:
         """Parts at the size at which paint is made."""
         height, width = parts[0].shape[-2:]
-        size = work_size(height, width, self.network.design_height_px, self.brush)
-        return [resize(part, size) for part in parts]
+        return [resize(part, self._work_size(height, width)) for part in parts]
+
+    def _work_size(self, height: int, width: int) -> tuple[int, int]:
+        return work_size(height, width, self.network.design_height_px, self.brush)
 
 
 def _filled(items: Sequence[Item], count: int) -> list[Item]:

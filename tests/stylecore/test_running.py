@@ -11,8 +11,10 @@ from stylecore.budget import (
     CODED_BYTES_PER_PX,
     FRAME_BYTES_PER_PX,
     HELD_BYTES,
+    KEPT_BYTES_PER_PX,
     NETWORK_BYTES_PER_PX,
     WINDOW_BYTES_PER_PX,
+    has_room,
     tile_side,
 )
 from stylecore.encoders import bundled_encoder
@@ -176,14 +178,35 @@ def test_under_a_limit_of_memory_the_picture_is_the_same():
     assert max((a - b).abs().max() for a, b in zip(made, tiled, strict=True)) < 1 / 255
 
 
+@settings(max_examples=60)
+@given(
+    st.integers(64, 2160), st.integers(64, 3840), st.integers(0, 8), st.integers(1, 3), st.integers(500, 6000)
+)
+def test_where_there_is_room_nothing_is_tiled(height, width, waiting, together, limit_mib):
+    size, limit = (height, width), limit_mib << 20
+    if has_room(height * width, size, limit, waiting, together):
+        assert tile_side(height * width, size, 84, limit, waiting, together) == 0
+        kept = KEPT_BYTES_PER_PX * height * width
+        assert tile_side(height * width, size, 84, limit - kept, waiting, together) == 0
+
+
+@pytest.mark.parametrize(("limit_mib", "roomy"), [(0, True), (2048, False), (3072, True)])
+def test_4k_in_two_gib_is_painted_whole_by_giving_memory_back(limit_mib, roomy):
+    limit = limit_mib << 20
+    pack = blank_pack("painter", ["plain"], seed=3, width=8)
+    made = Stylizer(pack, "plain", FORM, EngineSpec(memory_bytes=limit), steady=3)
+    assert made.has_room(2160, 3840) is roomy
+    assert not limit or tile_side(2160 * 3840, (540, 960), pack.network.halo_px, limit, 6) == 0
+
+
 @pytest.mark.parametrize("together", [2, 3])
 def test_a_tile_is_one_of_each_picture_that_is_painted_together(together):
     size, halo = (540, 960), 84
-    one = tile_side(1080 * 1920, size, halo, 1200 << 20)
+    one = tile_side(1080 * 1920, size, halo, 1060 << 20)
     beside = (together - 1) * (CODED_BYTES_PER_PX * 1080 * 1920 + WINDOW_BYTES_PER_PX * 540 * 960)
-    networks = (1200 << 20) - HELD_BYTES - FRAME_BYTES_PER_PX * 1080 * 1920
-    limit = (1200 << 20) + beside + (together - 1) * networks
-    assert 0 < tile_side(1080 * 1920, size, halo, 1200 << 20, 0, together) < one
+    networks = (1060 << 20) - HELD_BYTES - FRAME_BYTES_PER_PX * 1080 * 1920
+    limit = (1060 << 20) + beside + (together - 1) * networks
+    assert 0 < tile_side(1080 * 1920, size, halo, 1060 << 20, 0, together) < one
     assert tile_side(1080 * 1920, size, halo, limit, 0, together) == one
 
 
