@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipelines.errors import InputError
 from pipelines.media.child import Message, limit_memory
+from pipelines.media.containers import Family
 from pipelines.media.decoding import checksum, frames_of, is_end, packets_of
 from pipelines.media.deinterlace import FrameWindow, make_pictures, split_fields
 from pipelines.media.fields import Picture
@@ -103,10 +104,7 @@ class Ladder:
         self._keys = proofs.keys.tolist() or [0]
         self._frame_of_packet = np.full(len(proofs.packet_crcs), -1)
         self._frame_of_packet[proofs.frame_packets] = np.arange(len(proofs.frame_packets))
-        # Packets are recognised by what is in them; of several that are alike none can be.
-        prints = _print_of(proofs.packet_crcs, proofs.packet_sizes)
-        self._prints, self._ordinals, counts = np.unique(prints, return_index=True, return_counts=True)
-        self._ordinals[counts > 1] = -1
+        self._prints = _print_of(proofs.packet_crcs, proofs.packet_sizes)
 
     def read(self, frames: FrameRange) -> Iterator[av.VideoFrame]:
         """The frames as they are stored, in order, each proved, its number as `pts`."""
@@ -193,12 +191,13 @@ class Ladder:
                 yield packet
 
     def _landing(self, packet: av.Packet) -> int | None:
-        """The ordinal of a packet, if no other packet is like it."""
+        """The ordinal of a packet by what is in it; of several that are alike, as in loops, by its time."""
         wanted = _print_of(np.array([zlib.crc32(bytes(packet))]), np.array([packet.size]))[0]
-        place = int(np.searchsorted(self._prints, wanted))
-        if place == len(self._prints) or self._prints[place] != wanted or self._ordinals[place] < 0:
-            return None
-        return int(self._ordinals[place])
+        (alike,) = np.nonzero(self._prints == wanted)
+        if len(alike) > 1:
+            by_pts = self.info.container == Family.MP4 or packet.dts is None
+            alike = alike[self.proofs.packet_times[alike] == (packet.pts if by_pts else packet.dts)]
+        return int(alike[0]) if len(alike) == 1 else None
 
     def _prime(self, container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> None:
         """Show the decoder packet 0: old x264 puts there what its decoder workarounds depend on."""
