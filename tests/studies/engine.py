@@ -14,7 +14,6 @@ PYTHONPATH=. python tests/studies/engine.py cap FILM
 
 import argparse
 import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -231,31 +230,37 @@ def memory(film: str) -> None:
             small = ["-t", str(seconds), "-vf", "scale=192:-2", "-preset", "ultrafast", source]
             subprocess.run([*ffmpeg, *small], check=True)
             command = [sys.executable, "-m", "pipelines.cli", "render", source, f"{folder}/{seconds}.out.mp4"]
-            _, status, used = os.wait4(subprocess.Popen(command).pid, 0)
-            print(f"{seconds:4} s of film: {used.ru_maxrss / 1024:.0f} MB, status {status}", flush=True)
+            print(f"{seconds:4} s of film: {_peak_mb(command)} MB", flush=True)
+
+
+def _peak_mb(command: Sequence[str]) -> int:
+    """The most that a command's process held. A small one waits for it: from here, ours would count."""
+    wait = "import os, subprocess, sys; done = os.wait4(subprocess.Popen(sys.argv[1:]).pid, 0); "
+    tell = "print(done[2].ru_maxrss // 1024); sys.exit(done[1] != 0)"
+    told = subprocess.run([sys.executable, "-c", wait + tell, *command], check=True, stdout=subprocess.PIPE)
+    return int(told.stdout.split()[-1])
 
 
 def cap(film: str) -> None:
     """Peak of the largest process that renders 4K without a limit and with some; how far frames differ."""
-    first = None
     with tempfile.TemporaryDirectory() as folder:
         source = f"{folder}/4k.mp4"
-        large = ["-frames:v", "6", "-vf", "scale=3840:2160", "-preset", "ultrafast", source]
+        large = ["-frames:v", "24", "-vf", "scale=3840:2160", "-preset", "ultrafast", source]
         subprocess.run(
             [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", film, "-an", *large], check=True
         )
         for limit in ("", "3GiB", "2GiB"):
             output = f"{folder}/{limit or 'free'}.mp4"
             command = [sys.executable, "-m", "pipelines.cli", "render", source, output, "--lossless"]
-            asked = ["--memory", limit] if limit else []
-            _, status, used = os.wait4(subprocess.Popen([*command, *asked]).pid, 0)
-            with av.open(output) as made:
-                frames = [frame.to_ndarray().astype(int) for frame in made.decode(video=0)]
-            first = first or frames
-            far = max(int(abs(a - b).max()) for a, b in zip(first, frames, strict=True))
-            print(
-                f"{limit or 'no limit':8}: {used.ru_maxrss / 1024:.0f} MB, status {status}, {far} codes off"
-            )
+            used = _peak_mb([*command, "--memory", limit] if limit else command)
+            print(f"{limit or 'no limit':8}: {used} MB, {_apart(f'{folder}/free.mp4', output)} codes off")
+
+
+def _apart(first: str, second: str) -> int:
+    """The largest difference of two films' codes."""
+    with av.open(first) as one, av.open(second) as other:
+        pairs = zip(one.decode(video=0), other.decode(video=0), strict=True)
+        return max(int(abs(a.to_ndarray().astype(int) - b.to_ndarray()).max()) for a, b in pairs)
 
 
 if __name__ == "__main__":
