@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import pyarrow as pa
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -16,6 +17,7 @@ RUNNER: ThreadPoolTaskRunner = ThreadPoolTaskRunner(max_workers=16)
 
 def render_shards(job: TitleJob, source: Path, shards: Iterable[int]) -> dict[int, str]:
     """Render shards on this machine; the errors of those that failed, by number."""
+    _give_back()  # planning read tables as long as the film
     going: dict[PrefectFuture[str], int] = {}
     faults: dict[int, str] = {}
 
@@ -31,5 +33,11 @@ def render_shards(job: TitleJob, source: Path, shards: Iterable[int]) -> dict[in
             await_one()
     while going:
         await_one()
-    return_freed_memory()
+    _give_back()
     return faults
+
+
+def _give_back() -> None:
+    """Return freed memory to the system: Arrow keeps its own."""
+    pa.default_memory_pool().release_unused()
+    return_freed_memory()
