@@ -64,3 +64,8 @@ def column(table: pa.Table, name: str) -> list[Any]:
 def rows(table: pa.Table, columns: pa.Schema) -> Iterable[tuple[Any, ...]]:
     """Values in the order of the columns."""
     return zip(*(column(table, name) for name in columns.names), strict=True)
+
+
+def release_tables() -> None:
+    """Give the system the memory of tables that nobody holds: Arrow keeps it for the next."""
+    pa.default_memory_pool().release_unused()

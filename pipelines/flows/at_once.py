@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import pyarrow as pa
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pipelines.flows.tasks import render_title_shard
 from pipelines.jobs import TitleJob
+from pipelines.tables import release_tables
 from stylecore.runtime import return_freed_memory
 
 RUNNER: ThreadPoolTaskRunner = ThreadPoolTaskRunner(max_workers=16)
@@ -17,7 +17,8 @@ RUNNER: ThreadPoolTaskRunner = ThreadPoolTaskRunner(max_workers=16)
 
 def render_shards(job: TitleJob, source: Path, shards: Iterable[int]) -> dict[int, str]:
     """Render shards on this machine; the errors of those that failed, by number."""
-    _give_back()  # planning read tables as long as the film
+    release_tables()  # planning read some as long as the film
+    return_freed_memory()
     going: dict[PrefectFuture[str], int] = {}
     faults: dict[int, str] = {}
 
@@ -33,11 +34,5 @@ def render_shards(job: TitleJob, source: Path, shards: Iterable[int]) -> dict[in
             await_one()
     while going:
         await_one()
-    _give_back()
-    return faults
-
-
-def _give_back() -> None:
-    """Return freed memory to the system: Arrow keeps its own."""
-    pa.default_memory_pool().release_unused()
     return_freed_memory()
+    return faults
