@@ -8,7 +8,7 @@ PYTHONPATH=. python tests/studies/engine.py busy FILM --frames 12
 PYTHONPATH=. python tests/studies/engine.py alike FILM --frames 80
 PYTHONPATH=. python tests/studies/engine.py precision FILM --styles starry-night,gris
 PYTHONPATH=. python tests/studies/engine.py published DATA
-PYTHONPATH=. python tests/studies/engine.py memory FILM
+PYTHONPATH=. python tests/studies/engine.py memory FILM --width 192
 PYTHONPATH=. python tests/studies/engine.py cap FILM
 """
 
@@ -221,13 +221,13 @@ def _psnr(made: Tensor, exact: Tensor) -> float:
     return -10 * math.log10(error) if error else math.inf
 
 
-def memory(film: str) -> None:
-    """Peak of the largest process that renders half a minute and ten minutes of a film, made small."""
+def memory(film: str, width_px: int) -> None:
+    """Peak of the largest process that renders half a minute and ten minutes of a film, made so wide."""
     ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", "-1", "-i", film, "-an"]
     with tempfile.TemporaryDirectory() as folder:
         for seconds in (30, 600):
             source = f"{folder}/{seconds}.mp4"
-            small = ["-t", str(seconds), "-vf", "scale=192:-2", "-preset", "ultrafast", source]
+            small = ["-t", str(seconds), "-vf", f"scale={width_px}:-2", "-preset", "ultrafast", source]
             subprocess.run([*ffmpeg, *small], check=True)
             command = [sys.executable, "-m", "pipelines.cli", "render", source, f"{folder}/{seconds}.out.mp4"]
             print(f"{seconds:4} s of film: {_peak_mb(command)} MB", flush=True)
@@ -270,6 +270,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("film")
     parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--styles", default="starry-night,great-wave,kandinsky,seurat,gris")
     asked = parser.parse_args()
     if asked.question == "shards":
@@ -283,7 +284,7 @@ if __name__ == "__main__":
     elif asked.question == "published":
         published(asked.film)
     elif asked.question == "memory":
-        memory(str(Path(asked.film).absolute()))
+        memory(str(Path(asked.film).absolute()), asked.width)
     elif asked.question == "cap":
         cap(str(Path(asked.film).absolute()))
     else:
