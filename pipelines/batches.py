@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from math import ceil
 
-from pipelines.manifest import OK, ShardResult
+from pipelines.attempts import OK, ShardResult
 from pipelines.plan import Shard
 
 BATCH_SECONDS = 1200.0

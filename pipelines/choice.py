@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipelines import manifest, progress
+from pipelines import attempts, progress
 from pipelines.credentials import hide_secrets
 from pipelines.errors import UsageError
 from pipelines.jobs import TitleJob
@@ -22,7 +22,7 @@ def choose(work: Work, job: TitleJob, plan: str, shots: str | None, where: str |
         if MEASURED & set(columns_of(where)):
             pieces = with_steadiness(pieces, _measured(work, planned_film(work, job, plan), job))
         return matching(pieces, where)
-    return [piece for piece in pieces if piece.state != manifest.OK]
+    return [piece for piece in pieces if piece.state != attempts.OK]
 
 
 def planned_film(work: Work, job: TitleJob, plan: str) -> FilmPlan:
@@ -57,7 +57,7 @@ def _of_shots(pieces: Sequence[Piece], shots: str) -> list[Piece]:
 
 def _measured(work: Work, film: FilmPlan, job: TitleJob) -> dict[int, list[Steadiness]]:
     """The steadiness of every shot that is done, by shard."""
-    source, rows = find_source(job, work), manifest.finished(work.store)
+    source, rows = find_source(job, work), attempts.finished(work.store)
     progress.begin("measure", len(film.shards), unit="shards")
     measured = {}
     for shard, key in zip(film.shards, film.shard_keys, strict=True):

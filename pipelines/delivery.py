@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines import manifest
+from pipelines import attempts, manifest
 from pipelines.belongings import DELIVERY
 from pipelines.credentials import hide_secrets
 from pipelines.disk import PARTIAL
@@ -131,7 +131,7 @@ def standing(job: TitleJob, work: Work, film: FilmPlan, source: Path) -> dict[st
         return None
     if not manifest.plan_stands(work.store, film.key):
         return None
-    if not manifest.finished(work.store).keys() >= set(film.shard_keys):
+    if not attempts.finished(work.store).keys() >= set(film.shard_keys):
         return None
     return facts
 

@@ -11,9 +11,9 @@ from fractions import Fraction
 from math import isnan, nan
 from typing import Any
 
-from pipelines import manifest, tables
+from pipelines import attempts, manifest, tables
+from pipelines.attempts import ShardResult
 from pipelines.errors import UsageError
-from pipelines.manifest import ShardResult
 from pipelines.steadiness import Steadiness
 from pipelines.storage import Store
 from pipelines.timeline import FrameRange, Shot, touching
@@ -64,7 +64,7 @@ MEASURED = {"warp_ratio", "flicker"}
 def load_pieces(store: Store, plan: str) -> list[Piece]:
     """All pieces of a stored plan, as they stand; needs no source."""
     shots, shards = (manifest.plan_table(store, plan, name).to_pylist() for name in ("shots", "shards"))
-    rows = manifest.standing(manifest.attempts(store))
+    rows = attempts.standing(attempts.ended(store))
     seconds = _shard_seconds(store, plan)
     placed = [Shot(shot["shot"], FrameRange(shot["start"], shot["stop"])) for shot in shots]
     pieces = []

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import av
 from torch import Tensor
 
-from pipelines.manifest import ShardResult
+from pipelines.attempts import ShardResult
 from pipelines.media.frames import FrameReader
 from pipelines.media.layouts import in_format
 from pipelines.plan import Shard

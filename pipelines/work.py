@@ -11,7 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipelines import manifest, tables
+from pipelines import attempts, manifest, tables
+from pipelines.attempts import OK, WITHDRAWN, ShardResult
 from pipelines.belongings import OURS, refuse_foreign_work
 from pipelines.config import make_job
 from pipelines.credentials import hide_secrets
@@ -22,7 +23,6 @@ from pipelines.faults import OUTAGE_SECONDS
 from pipelines.indexed import ensure_index
 from pipelines.jobs import TitleJob
 from pipelines.looks import looks_mark
-from pipelines.manifest import OK, WITHDRAWN, ShardResult
 from pipelines.media.probe import probe
 from pipelines.prepare import FilmPlan, plan_film, refuse_by_head
 from pipelines.sources import fetch_source
@@ -202,7 +202,7 @@ def finished_parts(work: Work, film: FilmPlan) -> list[tuple[ShardResult, Path]]
 
     A part that was altered where it lies is withdrawn, so that another run renders it anew.
     """
-    rows = manifest.finished(work.store)
+    rows = attempts.finished(work.store)
     found: list[tuple[ShardResult, Path]] = []
     for shard, key in zip(film.shards, film.shard_keys, strict=True):
         row = rows.get(key)
@@ -217,7 +217,7 @@ def finished_parts(work: Work, film: FilmPlan) -> list[tuple[ShardResult, Path]]
 
 def pending(work: Work, film: FilmPlan) -> list[int]:
     """Numbers of the shards that still have to be rendered."""
-    rows, sizes = manifest.finished(work.store), work.store.sizes("parts")
+    rows, sizes = attempts.finished(work.store), work.store.sizes("parts")
     return [
         shard.number
         for shard, key in zip(film.shards, film.shard_keys, strict=True)
@@ -227,13 +227,13 @@ def pending(work: Work, film: FilmPlan) -> list[int]:
 
 def standing_parts(work: Work, plan: str) -> set[str]:
     """Names of the parts that a stored plan's delivery is made of."""
-    rows = manifest.finished(work.store)
+    rows = attempts.finished(work.store)
     return {rows[key].part for key in _shard_keys(work, plan) if key in rows}
 
 
 def is_complete(work: Work, plan: str) -> bool:
     """Whether every shard of a stored plan is done; one that is withdrawn is not."""
-    return set(_shard_keys(work, plan)) <= manifest.finished(work.store).keys()
+    return set(_shard_keys(work, plan)) <= attempts.finished(work.store).keys()
 
 
 def _shard_keys(work: Work, plan: str) -> list[str]:
@@ -244,7 +244,7 @@ def withdraw(work: Work, film: FilmPlan, shards: Sequence[int]) -> None:
     """Declare the results of some shards void, so that they are rendered again."""
     for number in shards:
         wish = ShardResult(key=film.shard_keys[number - 1], shard=number, attempt=0, state=WITHDRAWN)
-        manifest.record(work.store, manifest.claim(work.store, wish))
+        attempts.record(work.store, attempts.claim(work.store, wish))
 
 
 def _short(text: str) -> str:

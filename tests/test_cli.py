@@ -12,13 +12,14 @@ import pytest
 from conftest import draw, gone, result
 from PIL import Image
 
-from pipelines import manifest
+from pipelines import attempts
+from pipelines.attempts import WITHDRAWN, finished
 from pipelines.catalogue import FAILED, TitleRun, record
 from pipelines.cli import run
 from pipelines.commands.work import open_latest
 from pipelines.config import load_season_file
 from pipelines.environment import cache_folder
-from pipelines.manifest import WITHDRAWN, finished, load_json, save_json
+from pipelines.manifest import load_json, save_json
 from pipelines.storage import Store
 from stylecore.catalog import called
 from stylecore.pack import load_pack, save_pack
@@ -201,10 +202,10 @@ def test_report_and_clean(film, tmp_path, capsys):
     assert result(capsys, "clean", work, "--older-than", "soon")[0] == 2
     store = Store(str(work))
     (done,) = finished(store).values()
-    manifest.record(store, manifest.claim(store, replace(done, state=WITHDRAWN)))
+    attempts.record(store, attempts.claim(store, replace(done, state=WITHDRAWN)))
     code, _, err = result(capsys, "clean", work)
     assert code == 2 and "is not delivered yet" in err, "a shot that is to be redone needs the others' parts"
-    manifest.record(store, manifest.claim(store, done))
+    attempts.record(store, attempts.claim(store, done))
     assert (
         result(capsys, "clean", work)[0] == 0
         and not (work / "parts").exists()

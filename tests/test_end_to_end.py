@@ -13,7 +13,7 @@ import av
 import pytest
 from conftest import ffmpeg
 
-from pipelines import manifest
+from pipelines import attempts
 from pipelines.config import make_job
 from pipelines.errors import EngineError
 from pipelines.flows import run
@@ -44,7 +44,7 @@ def test_a_film_goes_in_and_a_painted_film_comes_out(film, tmp_path, pack):
     assert [track["action"] for track in facts["tracks"]] == ["kept"] and facts["tracks"][0]["payload_equal"]
     assert Path(facts["report"]).read_text().count("<figure>") == 3
     assert decoded(tmp_path / "out.mp4") != decoded(film)
-    rows = manifest.attempts(Store(facts["work"]))
+    rows = attempts.ended(Store(facts["work"]))
     assert {(row.state, row.attempt, row.error_text) for row in rows} == {("ok", 1, "")}
     assert all(row.network_seconds > 0 and row.worker and row.device == "cpu" for row in rows)
 
@@ -141,7 +141,7 @@ def test_a_second_run_finds_nothing_to_do(finished):
 
 
 def part_of(work, facts, shard):
-    return next(row for row in manifest.attempts(work.store) if row.shard == shard)
+    return next(row for row in attempts.ended(work.store) if row.shard == shard)
 
 
 DAMAGE = {
@@ -168,7 +168,7 @@ def test_a_damaged_part_is_found_and_it_alone_is_redone(finished, film, how):
     Path(job.output).unlink()
     again = run_title(job, page=False)
     assert again["shards_rendered"] == 1 and again["sha256"] == facts["sha256"]
-    assert {r.shard for r in manifest.attempts(work.store) if r.attempt > 1} == {2}
+    assert {r.shard for r in attempts.ended(work.store) if r.attempt > 1} == {2}
 
 
 def test_a_lost_record_costs_that_shard(finished):
@@ -223,7 +223,7 @@ def test_a_shard_that_fails_does_not_stop_the_others(film, tmp_path, pack, monke
     job = job_for(film, tmp_path / "out.mp4", pack)
     with pytest.raises(EngineError, match="1 of 3 shards failed.*shard 2: RuntimeError: out of memory"):
         run_title(job, page=False)
-    states = {row.shard: (row.state, row.error_class) for row in manifest.attempts(Store(job.work))}
+    states = {row.shard: (row.state, row.error_class) for row in attempts.ended(Store(job.work))}
     assert states == {1: ("ok", ""), 2: ("failed", "RuntimeError"), 3: ("ok", "")}
     assert not (tmp_path / "out.mp4").exists()
     assert run_title(job, page=False)["shards_rendered"] == 1
@@ -236,10 +236,10 @@ MOMENTS = {
     "planning": ("pipelines.storage:Store.write", 1, "shots.parquet", 3),
     "first shard": ("pipelines.media.parts:_frame", 25, "", 3),
     "part encoded": ("pipelines.storage:Store.publish", 1, "parts/", 3),
-    "published, not recorded": ("pipelines.manifest:record", 1, "", 3),
+    "published, not recorded": ("pipelines.attempts:record", 1, "", 3),
     "half a record": ("pipelines.disk:os.link", 1, "results/", 3),
     "second shard": ("pipelines.media.parts:_frame", 45, "", 2),
-    "third shard recorded": ("pipelines.manifest:record", 3, "", 1),
+    "third shard recorded": ("pipelines.attempts:record", 3, "", 1),
     "assembling": ("pipelines.media.assemble:read_part", 2, "", 0),
     "conforming": ("pipelines.media.conform:prove_head", 1, "", 0),
     "publishing": ("pipelines.disk:move", 1, "out.mp4'", 0),

@@ -13,7 +13,7 @@ from conftest import draw
 from farm import Farm, family, kill_family
 from test_end_to_end import job_for
 
-from pipelines import manifest
+from pipelines import attempts
 from pipelines.storage import Store
 
 pytestmark = pytest.mark.long
@@ -56,11 +56,11 @@ class Run:
         self.id = farm.submit("render/p", {"job": job.model_dump(mode="json"), **options})
 
     def rows(self):
-        return manifest.attempts(Store(self.job.work))
+        return attempts.ended(Store(self.job.work))
 
     def await_shards(self, count):
         """Return once so many shards are done."""
-        self.farm.until(lambda: len(manifest.standing(self.rows())) >= count)
+        self.farm.until(lambda: len(attempts.standing(self.rows())) >= count)
 
     def end(self):
         """Its last state."""
@@ -113,8 +113,8 @@ def test_chosen_shots_are_redone_and_no_others(start, farm, alone):
     states = defaultdict(list)
     for row in run.rows():
         states[row.shard].append(row.state)
-    twice = [manifest.OK, manifest.WITHDRAWN, manifest.OK]
-    assert states == {shard: twice if shard in (2, 5) else [manifest.OK] for shard in states}
+    twice = [attempts.OK, attempts.WITHDRAWN, attempts.OK]
+    assert states == {shard: twice if shard in (2, 5) else [attempts.OK] for shard in states}
     assert len(states) == len(SHOTS)
     assert sorted(one.parameters["shards"] for one in run.batches())[1:] == [[2, 5], [5, 6, 7, 8]]
     assert same_film(run, alone) and Path(run.job.output).stat().st_mtime_ns > first
@@ -124,18 +124,18 @@ def test_a_cancelled_title_stops_its_batches_and_goes_on_later(start, farm, alon
     """Nothing of a shard that was under way counts, and no try at it is spent."""
     run, workers = start("cancelled", batch_seconds=119, tile=64)
     work = Store(run.job.work)
-    farm.until(lambda: manifest.cut_off(work))
+    farm.until(lambda: attempts.cut_off(work))
     farm.prefect("flow-run", "cancel", str(run.id))
     farm.until(lambda: all(one.state.is_final() for one in run.batches()))
     farm.until(lambda: not any(engines_of(worker) for worker in workers), 60)
     assert {one.state.name for one in run.batches()} == {"Cancelled"} and run.end().is_cancelled()
-    kept, lost = run.rows(), manifest.cut_off(work)
-    assert {row.state for row in kept} <= {manifest.OK} and len(kept) + len(lost) < len(SHOTS)
+    kept, lost = run.rows(), attempts.cut_off(work)
+    assert {row.state for row in kept} <= {attempts.OK} and len(kept) + len(lost) < len(SHOTS)
     assert work.names("parts") == sorted(row.part for row in kept)
     again = Run(farm, run.job, batch_seconds=60)
     assert same_film(again, alone), again.state().message
-    assert [row.state for row in run.rows()] == [manifest.OK] * len(SHOTS)
-    assert [row for row in run.rows() if row in kept] == kept and manifest.cut_off(work) == lost
+    assert [row.state for row in run.rows()] == [attempts.OK] * len(SHOTS)
+    assert [row for row in run.rows() if row in kept] == kept and attempts.cut_off(work) == lost
 
 
 def test_a_machine_that_goes_down_costs_one_shard_at_most(start, alone):
@@ -144,9 +144,9 @@ def test_a_machine_that_goes_down_costs_one_shard_at_most(start, alone):
     run.await_shards(2)
     kill_family(workers[0].pid)
     assert same_film(run, alone), run.state().message
-    assert [row.state for row in run.rows()] == [manifest.OK] * len(SHOTS)
+    assert [row.state for row in run.rows()] == [attempts.OK] * len(SHOTS)
     assert len(run.batches()) == 2 and max(one.run_count for one in run.batches()) == 2
-    assert len(manifest.cut_off(Store(run.job.work))) <= 1
+    assert len(attempts.cut_off(Store(run.job.work))) <= 1
 
 
 def test_a_crashed_child_is_replaced(start, farm, alone):
@@ -165,7 +165,7 @@ def test_a_preempted_worker_is_gone_in_seconds_and_spends_no_try(start, farm, al
     farm.until(lambda: workers[0].poll() is not None and not any(map(alive, members)), 30)
     print(f"SIGTERM: {len(members)} processes gone after {time.monotonic() - began:.1f} s")
     assert same_film(run, alone), run.state().message
-    assert len(run.batches()) == 2 and {row.state for row in run.rows()} == {manifest.OK}
+    assert len(run.batches()) == 2 and {row.state for row in run.rows()} == {attempts.OK}
 
 
 def test_a_run_whose_worker_goes_before_it_begins_has_its_turn_again(farm, film, tmp_path, pack):

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipelines import manifest
+from pipelines import attempts
 from pipelines.belongings import refuse_foreign_work
 from pipelines.calibration import calibrate, calibrations, kind_of
 from pipelines.commands.common import console, json_option, print_result, span, style_options
@@ -77,7 +77,7 @@ def _forecasts(
         with device_turn(job.device):
             here = calibrate(work, film, job, source)
     elsewhere = sorted((row for row in known if row.device_class != mine), key=attrgetter("device_class"))
-    rows = manifest.finished(work.store)
+    rows = attempts.finished(work.store)
     done = [key for number, key in enumerate(film.shard_keys, start=1) if number not in set(left)]
     finished_bytes = sum(rows[key].part_bytes for key in done)
     return [

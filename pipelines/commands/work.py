@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from pipelines import manifest
+from pipelines import attempts, manifest
 from pipelines.belongings import DELIVERY
 from pipelines.catalogue import runs
 from pipelines.commands.common import AGE, json_option, print_result, span
@@ -83,7 +83,7 @@ def _shard(pieces: Sequence[Piece]) -> dict[str, Any]:
 def _state_lines(shards: Sequence[Mapping[str, Any]], delivered: bool, at_once: int) -> list[str]:
     counts = Counter(shard["state"] for shard in shards)
     told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-    done = [shard for shard in shards if shard["state"] == manifest.OK]
+    done = [shard for shard in shards if shard["state"] == attempts.OK]
     seconds, ready = sum(shard["seconds"] for shard in done), sum(shard["count"] for shard in done)
     frames = sum(shard["count"] for shard in shards)
     to_go = seconds / max(1, ready) * (frames - ready) / min(at_once, max(1, len(shards) - len(done)))
@@ -94,7 +94,7 @@ def _state_lines(shards: Sequence[Mapping[str, Any]], delivered: bool, at_once: 
         *(
             f"  shard {shard['shard']}, frames {shard['frames']}: {shard['state']} {shard['error']}".rstrip()
             for shard in shards
-            if shard["state"] != manifest.OK
+            if shard["state"] != attempts.OK
         ),
     ]
 

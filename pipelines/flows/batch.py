@@ -6,7 +6,7 @@ from itertools import takewhile
 from prefect import flow
 from prefect.runtime import flow_run as this_run
 
-from pipelines import manifest
+from pipelines import attempts, manifest
 from pipelines.credentials import hide_secrets
 from pipelines.device import resolve_device
 from pipelines.device_lock import device_turn
@@ -55,7 +55,7 @@ def _render(job: TitleJob, plan: str, shards: list[int], seconds: float) -> None
     with device_turn(job.device):
         end = time.monotonic() + seconds
         open_ones = (
-            number for number in shards if film.shard_keys[number - 1] not in manifest.finished(work.store)
+            number for number in shards if film.shard_keys[number - 1] not in attempts.finished(work.store)
         )
         render_shards(job, source, takewhile(lambda _: time.monotonic() < end, open_ones))
 

@@ -25,13 +25,13 @@ from prefect.flows import Flow
 from prefect.runtime import flow_run as this_run
 from prefect.states import Cancelled, Cancelling, Pending
 
-from pipelines import manifest, progress
+from pipelines import attempts, progress
+from pipelines.attempts import FAILED, OK, ShardResult
 from pipelines.batches import Pool, plan_batches, seconds_per_frame
 from pipelines.errors import OutageError, UsageError
 from pipelines.faults import Fault, patient, wait_out
 from pipelines.flows.artifacts import tags_of
 from pipelines.jobs import TitleJob
-from pipelines.manifest import FAILED, OK, ShardResult
 from pipelines.prepare import FilmPlan
 from pipelines.work import Work, load_film, open_work, withdraw
 
@@ -226,7 +226,7 @@ class Spread:
             return Cancelled(message="somebody deleted it")
 
     def _read(self) -> dict[str, ShardResult]:
-        return manifest.standing(manifest.attempts(self.work.store))
+        return attempts.standing(attempts.ended(self.work.store))
 
     def _standing_ok(self) -> set[int]:
         return {

@@ -13,14 +13,14 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from pipelines import manifest, progress
+from pipelines import attempts, progress
+from pipelines.attempts import FAILED, OK, ShardResult
 from pipelines.cores import shards_at_once, share_cores
 from pipelines.credentials import scrub
 from pipelines.delivery import Published, assemble_delivery, conform_delivery, publish_delivery
 from pipelines.errors import OutageError, StorageError, UnreadError
 from pipelines.faults import Fault, fault_of, message, patient, transient_pauses, trust_in
 from pipelines.jobs import TitleJob
-from pipelines.manifest import FAILED, OK, ShardResult
 from pipelines.media.assemble import PartFile
 from pipelines.media.conform import ConformReport
 from pipelines.prepare import FilmPlan
@@ -54,7 +54,7 @@ def plan_title(job: TitleJob, source: Path) -> list[int]:
     film = load_film(job, work, source)
     with patient():
         record_plan(job, work, film)
-        manifest.compact(work.store)
+        attempts.compact(work.store)
         left = pending(work, film)
     ranges = [film.shards[number - 1].frames for number in left]
     shots_left = sum(
@@ -96,7 +96,7 @@ def _attempt(job: TitleJob, source: Path, shard: int) -> ShardResult | None:
     work = open_work(job.work)
     film = load_film(job, work, source)
     share_cores(shards_at_once(job, film))
-    mine = manifest.claim(work.store, _wish(job, film, shard))
+    mine = attempts.claim(work.store, _wish(job, film, shard))
     began = time.perf_counter()
     target = work.scratch / "rendering" / f"{mine.key}-{mine.attempt:04d}{film.encoding.part_suffix}"
     try:
@@ -110,11 +110,11 @@ def _attempt(job: TitleJob, source: Path, shard: int) -> ShardResult | None:
     except Exception as err:
         # Whatever it is, it is this shard's: it is recorded, and the film's other shards go on.
         failed = _failure(mine, err, time.perf_counter() - began)
-        manifest.record(work.store, failed)
+        attempts.record(work.store, failed)
         return failed
     finally:
         target.unlink(missing_ok=True)
-    manifest.record(work.store, done)
+    attempts.record(work.store, done)
     return None
 
 
@@ -186,7 +186,7 @@ def assemble_title(job: TitleJob, source: Path) -> Assembled:
     progress.begin("assemble", unit="")
     target = work.scratch / "delivery" / f"{film.key}{Path(job.output).suffix}"
     with patient():
-        manifest.compact(work.store)
+        attempts.compact(work.store)
         found = finished_parts(work, film)
     with explained("writing", str(target)):
         shutil.rmtree(target.parent, ignore_errors=True)  # what an interrupted run left of it
@@ -212,7 +212,7 @@ def conform_title(job: TitleJob, source: Path, delivery: Assembled) -> ConformRe
     film = load_film(job, work, source)
     progress.begin("conform", unit="")
     with patient():
-        recorded = {(row.key, row.attempt): row for row in manifest.attempts(work.store)}
+        recorded = {(row.key, row.attempt): row for row in attempts.ended(work.store)}
         rows = [recorded[made] for made in zip(film.shard_keys, delivery.attempts, strict=True)]
         parts = _part_files(film, finished_parts(work, film)) if film.pictures else []
     crcs = [crc for row in rows for crc in row.packet_crcs]

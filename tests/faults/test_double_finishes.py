@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from pipelines import manifest
+from pipelines import attempts
+from pipelines.attempts import OK, WITHDRAWN, ShardResult
 from pipelines.faults import patient
-from pipelines.manifest import OK, WITHDRAWN, ShardResult
 from pipelines.storage import Store
 
 KEYS = ("a", "b")
@@ -28,7 +28,7 @@ class Worker:
         self.recorded = False
 
     def _walk(self):
-        mine = manifest.claim(self.store, ShardResult(self.key, 1, 0, self.state, worker=self.name))
+        mine = attempts.claim(self.store, ShardResult(self.key, 1, 0, self.state, worker=self.name))
         self.attempt = mine.attempt
         yield
         if self.state == OK:
@@ -36,7 +36,7 @@ class Worker:
             self.store.write(part, self.name.encode())
             mine = replace(mine, part=part, part_sha256=self.name)
             yield
-        manifest.record(self.store, mine)
+        attempts.record(self.store, mine)
         self.recorded = True
 
 
@@ -75,7 +75,7 @@ def play(seed: int) -> tuple[Store, list[Worker]]:
         if chance.random() < 0.1 or next(worker.steps, "ended") == "ended":
             alive.remove(worker)
         if chance.random() < 0.1:
-            manifest.compact(store, least=1)
+            attempts.compact(store, least=1)
     return store, workers
 
 
@@ -87,15 +87,15 @@ def test_no_result_is_ever_mixed_or_lost(seeds, monkeypatch):
     for seed in seeds:
         with patient():
             store, workers = play(seed)
-        rows = manifest.attempts(store)
+        rows = attempts.ended(store)
         told = {(worker.key, worker.attempt): worker for worker in workers if worker.recorded}
         assert len({(row.key, row.attempt) for row in rows}) == len(rows) == len(told), seed
         for row in rows:
             worker = told[row.key, row.attempt]
             assert (row.worker, row.state) == (worker.name, worker.state), seed
             assert row.state == WITHDRAWN or store.read(row.part) == row.part_sha256.encode(), seed
-        _stands(rows, manifest.standing(rows), seed)
-        assert manifest.standing(random.Random(seed).sample(rows, len(rows))) == manifest.standing(rows), seed
+        _stands(rows, attempts.standing(rows), seed)
+        assert attempts.standing(random.Random(seed).sample(rows, len(rows))) == attempts.standing(rows), seed
 
 
 def _stands(rows: list[ShardResult], standing: dict[str, ShardResult], seed: int) -> None:

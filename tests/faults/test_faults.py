@@ -21,10 +21,10 @@ from conftest import draw
 from harms import MOMENTS, damage
 from proxy import Proxy
 
-from pipelines import manifest
+from pipelines import attempts
+from pipelines.attempts import FAILED, OK
 from pipelines.config import make_job
 from pipelines.jobs import TitleJob
-from pipelines.manifest import FAILED, OK
 from pipelines.storage import Store
 from pipelines.work import open_work
 
@@ -133,7 +133,7 @@ def test_whatever_happens_the_film_is_the_same(
 def _explained(job, unended: int, damaged: int, happened: list) -> None:
     """The manifest tells of every attempt, and no kill cost more than the shard that was under way."""
     store = open_work(job.work).store
-    rows, cut_off = manifest.attempts(store), manifest.cut_off(store)
+    rows, cut_off = attempts.ended(store), attempts.cut_off(store)
     states = Counter(row.state for row in rows)
     assert states[OK] >= SHARDS - damaged and len(cut_off) <= unended + damaged, (happened, rows, cut_off)
     assert states[OK] <= SHARDS + damaged, (happened, rows)
@@ -167,8 +167,8 @@ def test_a_store_that_fails_costs_no_attempt(
     proxy.close()
     assert answer == {"status": 0, "sha256": undisturbed, "error": None} and proxy.cut > 0
     work = Store(f"{store.url}/work")
-    rows = manifest.attempts(work)
-    assert [(row.state, row.attempt) for row in rows] == [(OK, 1)] * SHARDS and manifest.cut_off(work) == []
+    rows = attempts.ended(work)
+    assert [(row.state, row.attempt) for row in rows] == [(OK, 1)] * SHARDS and attempts.cut_off(work) == []
     print(f"{proxy.cut} of {proxy.asked} requests cut", file=sys.stderr)
 
 
@@ -180,8 +180,8 @@ def test_two_planners_on_one_work_do_no_harm(bucket, launchpad, tiny_job, undist
     answers = launchpad((job, None), (job, None), at0=homes[0], at1=homes[1])
     assert [(answer["status"], answer["sha256"]) for answer in answers] == [(0, undisturbed)] * 2, answers
     work = Store(f"{store.url}/work")
-    rows = manifest.attempts(work)
-    assert {row.state for row in rows} == {OK} and manifest.cut_off(work) == []
+    rows = attempts.ended(work)
+    assert {row.state for row in rows} == {OK} and attempts.cut_off(work) == []
     assert len({(row.key, row.attempt) for row in rows}) == len(rows) >= SHARDS
 
 
@@ -204,7 +204,7 @@ def test_a_server_that_dies_takes_no_work_along(launchpad, tiny_job, undisturbed
         env={**without, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "STYLEREEL_CACHE": str(tmp_path / "cache")},
         timeout=400, capture_output=True, check=False, start_new_session=True,
     )  # fmt: skip
-    assert manifest.attempts(Store(job.work)), ended.stderr.decode()[-2000:]
+    assert attempts.ended(Store(job.work)), ended.stderr.decode()[-2000:]
     (answer,) = launchpad((job, None))
     assert answer == {"status": 0, "sha256": undisturbed, "error": None}
-    assert len(manifest.attempts(Store(job.work))) <= SHARDS + 1
+    assert len(attempts.ended(Store(job.work))) <= SHARDS + 1

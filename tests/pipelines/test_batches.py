@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.attempts import FAILED, OK, ShardResult
 from pipelines.batches import BATCH_SECONDS, plan_batches, seconds_per_frame
-from pipelines.manifest import FAILED, OK, ShardResult
 from pipelines.plan import Shard, plan_segments, plan_shards, usual_shard_frames
 from pipelines.timeline import FrameRange, shots_from_cuts
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import torch
 
-from pipelines import manifest
+from pipelines import attempts
 from pipelines.config import make_job
 from pipelines.errors import DiskFullError, EngineError, InputError, OutageError, StorageError
 from pipelines.faults import Fault, Trust, backoff, fault_of, patient, wait_out
@@ -141,13 +141,13 @@ def test_a_worker_stops_after_three_different_shards():
 
 @pytest.mark.usefixtures("prefect_api")
 @pytest.mark.parametrize(
-    ("error", "fault", "attempts"),
+    ("error", "fault", "shards_tried"),
     [
         (MemoryError("no memory"), "environment", [1, 2, 3]),
         (InputError("reader"), "transient", [1] * 4 + [2] * 4),
     ],
 )
-def test_what_a_run_does_about_it(tiny_film, pack, tmp_path, monkeypatch, error, fault, attempts):
+def test_what_a_run_does_about_it(tiny_film, pack, tmp_path, monkeypatch, error, fault, shards_tried):
     """Of a broken worker's shards three are tried; what may pass is tried four times."""
     from pipelines.media import parts
 
@@ -161,8 +161,8 @@ def test_what_a_run_does_about_it(tiny_film, pack, tmp_path, monkeypatch, error,
                     "style": f"{pack}#plain", "shard_frames": 8, "at_once": 1})  # fmt: skip
     with pytest.raises(EngineError, match=f"{shards} of {shards} shards failed"):
         run_title(job, page=False)
-    rows = manifest.attempts(Store(job.work))
-    assert sorted(row.shard for row in rows) == attempts
+    rows = attempts.ended(Store(job.work))
+    assert sorted(row.shard for row in rows) == shards_tried
     assert {row.fault for row in rows} == {fault}
     assert len({(row.key, row.attempt) for row in rows}) == len(rows)
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from conftest import index_film
 
-from pipelines import manifest
+from pipelines import attempts, manifest
+from pipelines.attempts import ShardResult
 from pipelines.errors import UsageError
-from pipelines.manifest import ShardResult
 from pipelines.plan import plan_segments, plan_shards
 from pipelines.selection import Piece, columns_of, load_pieces, matching, with_steadiness
 from pipelines.steadiness import Steadiness
@@ -98,6 +98,6 @@ def test_a_part_s_rate_is_in_kilobits_of_the_film_s_seconds(film, tmp_path):
     style = {"style": "s", "style_digest": "d", "strength": 1.0, "color": "style", "brush": 1.0}
     shards = plan_shards(plan_segments(shots), 40)
     manifest.save_plan(store, "p", index, shots, [{**style, "look_digest": "l"}] * 3, shards, ["a", "b", "c"])
-    manifest.record(store, ShardResult("b", 2, 1, manifest.OK, part_bytes=130_000))
+    attempts.record(store, ShardResult("b", 2, 1, attempts.OK, part_bytes=130_000))
     rates = [piece.kbit_per_second for piece in load_pieces(store, "p")]
     assert rates == pytest.approx([0, 130 * 8 / (26 / 24), 0])

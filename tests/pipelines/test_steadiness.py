@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from conftest import ffmpeg, index_film
 
+from pipelines.attempts import OK, ShardResult
 from pipelines.config import make_job
-from pipelines.manifest import OK, ShardResult
 from pipelines.media.layouts import plane_arrays
 from pipelines.media.parts import write_part
 from pipelines.prepare import plan_film

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import index_film
 
-from pipelines import disk, manifest
+from pipelines import attempts, disk, manifest
+from pipelines.attempts import FAILED, OK, WITHDRAWN, ShardResult
 from pipelines.credentials import hide_secrets
 from pipelines.errors import InputError, StorageError
-from pipelines.manifest import FAILED, OK, WITHDRAWN, ShardResult
 from pipelines.plan import plan_segments, plan_shards
 from pipelines.sources import fetch_source
 from pipelines.storage import Store, split_url
@@ -190,47 +190,47 @@ def row(attempt, state, key="k"):
 )
 def test_which_attempt_counts(store, states, counts):
     for attempt, state in enumerate(states, start=1):
-        manifest.record(store, row(attempt, state))
-    standing = manifest.standing(manifest.attempts(store))["k"]
+        attempts.record(store, row(attempt, state))
+    standing = attempts.standing(attempts.ended(store))["k"]
     assert (standing.attempt, standing.state) == counts
     assert (
-        manifest.claim(store, row(0, FAILED)).attempt == 1 and manifest.claim(store, row(0, OK)).attempt == 2
+        attempts.claim(store, row(0, FAILED)).attempt == 1 and attempts.claim(store, row(0, OK)).attempt == 2
     )
 
 
 def test_a_snapshot_holds_what_was_recorded_and_later_results_are_added(store):
     for attempt in range(1, 6):
-        manifest.record(store, replace(row(attempt, OK), packet_crcs=tuple(range(attempt))))
-    rows = manifest.attempts(store)
-    manifest.compact(store)
+        attempts.record(store, replace(row(attempt, OK), packet_crcs=tuple(range(attempt))))
+    rows = attempts.ended(store)
+    attempts.compact(store)
     assert store.names("snapshots") == []  # five are not worth it
     for attempt in range(6, 9):
-        manifest.compact(store, least=1)
-        assert manifest.attempts(store) == rows
-        manifest.record(store, row(attempt, FAILED))
-        rows = manifest.attempts(store)
+        attempts.compact(store, least=1)
+        assert attempts.ended(store) == rows
+        attempts.record(store, row(attempt, FAILED))
+        rows = attempts.ended(store)
         assert [result.attempt for result in rows] == list(range(1, attempt + 1))
     newest, held = store.names("snapshots")[-1], len(store.names("snapshots"))
     store.write(newest, b"torn")
-    assert manifest.attempts(store) == rows and held == 2
+    assert attempts.ended(store) == rows and held == 2
 
 
 def test_an_attempt_has_one_owner_and_one_outcome(store):
-    mine, other = (manifest.claim(store, row(0, OK)) for _ in range(2))
-    assert [result.attempt for result in manifest.cut_off(store)] == [1, 2]
-    manifest.record(store, mine)
+    mine, other = (attempts.claim(store, row(0, OK)) for _ in range(2))
+    assert [result.attempt for result in attempts.cut_off(store)] == [1, 2]
+    attempts.record(store, mine)
     with pytest.raises(StorageError, match="recorded already"):
-        manifest.record(store, replace(other, attempt=1, state=FAILED))
-    assert [(result.attempt, result.state) for result in manifest.cut_off(store)] == [(2, "started")]
+        attempts.record(store, replace(other, attempt=1, state=FAILED))
+    assert [(result.attempt, result.state) for result in attempts.cut_off(store)] == [(2, "started")]
 
 
 def test_torn_and_foreign_files_among_results_do_no_harm(store):
-    manifest.record(store, row(1, OK))
+    attempts.record(store, row(1, OK))
     store.write("results/torn.parquet", b"PAR1 and no more")
     store.write("results/notes.txt", b"hello")
-    manifest.claim(store, row(0, OK))
+    attempts.claim(store, row(0, OK))
     store.write("results/k-0007.parquet", store.read("claims/k-0001.parquet"))  # a table, and not this one
-    assert len(manifest.attempts(store)) == 1
+    assert len(attempts.ended(store)) == 1
 
 
 def test_another_version_of_the_manifest_is_refused(store):
@@ -239,4 +239,4 @@ def test_another_version_of_the_manifest_is_refused(store):
     pq.write_table(table, sink)
     store.write("results/k-0001-x.parquet", sink.getvalue().to_pybytes())
     with pytest.raises(StorageError, match="version 99"):
-        manifest.attempts(store)
+        attempts.ended(store)

@@ -20,11 +20,11 @@ from typing import TypeVar
 import av
 from conftest import draw
 
-from pipelines import manifest
+from pipelines import attempts, manifest
+from pipelines.attempts import OK, ShardResult
 from pipelines.config import make_job
 from pipelines.flows.tasks import Assembled
 from pipelines.jobs import TitleJob
-from pipelines.manifest import OK, ShardResult
 from pipelines.media.assemble import PartFile, assemble
 from pipelines.media.conform import conform
 from pipelines.media.encoding import Encoding
@@ -111,18 +111,18 @@ def _render(watch: Watch, work: Work, film: FilmPlan, source: Path, folder: Path
 
     def shard(number: int) -> None:
         key = film.shard_keys[number - 1]
-        mine = manifest.claim(work.store, ShardResult(key, number, 0, OK))
+        mine = attempts.claim(work.store, ShardResult(key, number, 0, OK))
         part = f"parts/{key}-{mine.attempt:04d}-{digest[:12]}.mp4"
         work.store.write(part, content)
         facts = {"part": part, "part_bytes": len(content), "part_sha256": digest, "reorder": made.reorder}
-        manifest.record(work.store, replace(mine, packet_crcs=made.packet_crcs, **facts))
+        attempts.record(work.store, replace(mine, packet_crcs=made.packet_crcs, **facts))
 
     watch("first pending", lambda: pending(work, film))
     watch("readers opened", lambda: [FrameReader(source, film.info, film.index) for _ in film.shards])
     watch("shards recorded", lambda: [shard(item.number) for item in film.shards])
-    watch("results read", lambda: manifest.attempts(work.store))
-    watch("compacted", lambda: manifest.compact(work.store))
-    rows = watch("results read, compacted", lambda: manifest.attempts(work.store))
+    watch("results read", lambda: attempts.ended(work.store))
+    watch("compacted", lambda: attempts.compact(work.store))
+    rows = watch("results read, compacted", lambda: attempts.ended(work.store))
     assert len(rows) == len(film.shards)
     assert watch("last pending", lambda: pending(work, film)) == []
 

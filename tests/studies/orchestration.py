@@ -20,7 +20,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from pipelines import manifest
+from pipelines import attempts
 from pipelines.config import make_job
 from pipelines.flows.run import run_title
 from pipelines.flows.server import EmbeddedServer, pointed_at
@@ -86,7 +86,7 @@ def main(folder: Path) -> None:
         runs, left = task_runs(server.url), gaps_seconds(server.url)
     server.stop()
     began = time.monotonic()
-    rows = manifest.attempts(Store(job.work))
+    rows = attempts.ended(Store(job.work))
     reading = time.monotonic() - began
     painting = sum(row.wall_seconds for row in rows)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
