@@ -1,15 +1,11 @@
 """The command line as a person meets it: results and exit codes."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import draw, gone, result
+from conftest import draw, result
 from PIL import Image
 
 from pipelines import attempts
@@ -18,11 +14,8 @@ from pipelines.catalogue import FAILED, TitleRun, record
 from pipelines.cli import run
 from pipelines.commands.work import open_latest
 from pipelines.config import load_season_file
-from pipelines.environment import cache_folder
 from pipelines.manifest import load_json, save_json
 from pipelines.storage import Store
-from stylecore.catalog import called
-from stylecore.pack import load_pack, save_pack
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -241,96 +234,6 @@ def test_the_page_of_another_film_than_was_delivered_is_refused(changed, tmp_pat
     assert (work / "report.html").read_bytes() == page
 
 
-def test_plan_renders_nothing(film, tmp_path, capsys):
-    code, out, _ = result(capsys, "plan", film, tmp_path / "out.mkv", "--style", "identity")
-    assert (
-        code == 0 and "3 shots" in out and "shot 2: frames 30:56" in out and "track 1 audio aac: kept" in out
-    )
-    assert "container mov/mp4 -> matroska/webm" in out and not (tmp_path / "out.mkv").exists()
-    arguments = (
-        "plan",
-        film,
-        tmp_path / "out.mkv",
-        "--style",
-        "identity",
-        "--price-per-hour",
-        3600,
-        "--json",
-    )
-    code, out, err = result(capsys, *arguments)
-    (told,), (disk,) = (json.loads(out)[name] for name in ("forecasts", "disks"))
-    assert code == 0 and told["device_class"].startswith("cpu of ")
-    assert told["cost"] == pytest.approx(told["seconds"])
-    assert disk["needed_bytes"] > 0 and "calibrate" not in err, "what was learnt is kept with the work"
-
-
-def test_plan_refuses_what_will_not_fit(film, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("pipelines.room.SPARE_BYTES", 1 << 60)
-    code, out, err = result(capsys, "plan", film, tmp_path / "out.mkv", "--style", "identity")
-    assert code == 1 and out == "" and "are free; free some space" in err
-
-
-def test_plan_of_a_source_alone_leaves_nothing_beside_it(film, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("STYLEREEL_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "films").mkdir()
-    source = tmp_path / "films" / "a.mp4"
-    source.write_bytes(film.read_bytes())
-    assert result(capsys, "plan", source, "--style", "identity")[0] == 0
-    assert [path.name for path in (tmp_path / "films").iterdir()] == ["a.mp4"]
-
-
-def test_a_job_file_may_style_shots_apart(film, pack, tmp_path, capsys):
-    job = tmp_path / "job.yaml"
-    looks = f"looks:\n  - shots: 1-2\n    style: {pack}#plain\n"
-    job.write_text(f"source: {film}\noutput: {tmp_path}/out.mp4\nstyle: identity\npreset: ultrafast\n{looks}")
-    code, out, _ = result(capsys, "render", job, "--json")
-    assert code == 0 and len(json.loads(out)["styles"]) == 2
-
-
-def test_doctor_and_styles(capsys):
-    code, out, _ = result(capsys, "doctor")
-    assert code == 0 and "FAIL" not in out and "prefect" in out
-    listed = json.loads(result(capsys, "styles", "--json")[1])
-    assert {"identity", "cartoon", "starry-night"} <= set(listed) and all(
-        card["work"] for card in listed.values()
-    )
-
-
-def test_a_style_shows_its_card(pack, capsys):
-    code, out, _ = result(capsys, "styles", "show", "starry-night", "--json")
-    card = json.loads(out)
-    assert code == 0 and card["artist"] == "Vincent van Gogh" and card["recipe"]["steps"]
-    assert Path(card["preview"]).is_file()
-    assert result(capsys, "styles", "show", f"{pack}#plain")[0] == 0
-
-
-def test_a_contact_sheet_of_a_film_and_of_a_picture(film, pack, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("STYLEREEL_CACHE", str(tmp_path / "cache"))
-    styles = f"noir,{pack}#other"
-    sheet = tmp_path / "sheet.png"
-    code, out, _ = result(capsys, "look", film, "--styles", styles, "--frames", 3, "--out", sheet, "--json")
-    assert code == 0 and json.loads(out)["frames"] == 3
-    with Image.open(sheet) as opened:
-        assert opened.height > 3 * 200 and opened.width > 3 * 300
-    again = tmp_path / "again.jpg"
-    assert result(capsys, "look", sheet, "--styles", "ink", "--out", again)[0] == 0 and again.exists()
-
-
-def test_a_style_is_called_by_what_is_in_it():
-    assert called("starry-night:0.6+seurat:0.4") == "starry-night:0.6+seurat:0.4"
-    assert called("/far/a.jpg:0.5+/away/p.safetensors#x:0.5") == "a.jpg:0.5+p.safetensors#x:0.5"
-    assert called("/far/v1.2.jpg") == "v1.2"
-
-
-def test_the_check_of_a_style_fails_when_it_finds_a_fault(pack, capsys, tmp_path):
-    assert result(capsys, "styles", "check", "identity")[0] == 0
-    loud = load_pack(pack)
-    loud.network.paint.weight.mul_(40)
-    save_pack(loud, tmp_path / "loud.safetensors")
-    code, out, _ = result(capsys, "styles", "check", tmp_path / "loud.safetensors")
-    assert code == 1 and "FAULT" in out
-
-
 def test_two_at_one_work_is_refused(rendered, film, pack, capsys):
     from pipelines.work import lock_work, open_work
 
@@ -338,66 +241,3 @@ def test_two_at_one_work_is_refused(rendered, film, pack, capsys):
     with lock_work(open_work(work)):
         code, _, err = result(capsys, "render", film, output, "--style", "identity")
     assert code == 2 and "another stylereel" in err
-
-
-def test_a_full_disk_is_one_line_and_keeps_what_is_done(film, tmp_path):
-    """The kernel's own file size limit stands in for a full disk: writes fail in the middle of a part."""
-    limited = (
-        "import resource, signal, errno, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000));"
-        "from pipelines.cli import run; import os; os._exit(run(sys.argv[1:]))"
-    )
-    command = [
-        sys.executable,
-        "-c",
-        limited,
-        "render",
-        str(film),
-        str(tmp_path / "out.mp4"),
-        "--style",
-        "identity",
-        "--lossless",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert len([line for line in done.stderr.splitlines() if line.startswith("stylereel:")]) == 1
-    assert not (tmp_path / "out.mp4").exists()
-
-
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [
-        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
-        pytest.param(signal.SIGINT, 130, marks=pytest.mark.long),
-        (signal.SIGKILL, -9),
-    ],
-)
-def test_no_server_outlives_its_command(film, tmp_path, number, code):
-    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    command = [
-        sys.executable,
-        "-m",
-        "pipelines.cli",
-        "render",
-        str(film),
-        str(tmp_path / "out.mp4"),
-        "--style",
-        "starry-night",
-    ]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
-    )
-    for line in process.stderr:
-        if line.startswith("render:"):
-            break
-    servers = children(process.pid)
-    assert servers, "an embedded server runs"
-    process.send_signal(number)
-    assert process.wait(60) == code
-    assert all(gone(pid) for pid in servers)
-    assert (cache_folder() / "prefect" / "prefect.db").stat().st_size, "not a database of others"
-    process.stderr.close()
