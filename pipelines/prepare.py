@@ -8,6 +8,7 @@ from functools import cached_property
 from math import floor
 from pathlib import Path
 
+from pipelines.companions import fates_of, refuse_drops
 from pipelines.credentials import hide_secrets
 from pipelines.errors import InputError, UsageError
 from pipelines.excerpt import Window, excerpt, pictures_excerpt
@@ -21,7 +22,7 @@ from pipelines.media.pictures import Pictures, is_sequence, make_pictures
 from pipelines.media.scan import as_shown, field_order, needed
 from pipelines.media.shots import find_cuts
 from pipelines.media.source_info import SourceInfo
-from pipelines.media.tracks import DROPPED, Fate, decide, decide_for_excerpt, decide_for_pictures
+from pipelines.media.tracks import NOTHING, Fate, Refused
 from pipelines.plan import Shard, cut_shards, plan_segments, plan_shards, usual_shard_frames
 from pipelines.planes import painted_format, yuv_format
 from pipelines.timecode import Counting
@@ -127,17 +128,17 @@ class FilmPlan:
         return painted_format(self.info, self.encoding)
 
 
-def refuse_by_head(job: TitleJob, info: SourceInfo) -> None:
+def refuse_by_head(job: TitleJob, info: SourceInfo, refused: Refused = NOTHING) -> None:
     """Raise what the film's header is reason enough for, before all of the film is decoded."""
-    fates = _fates(job, info, whole=True)
+    fates = fates_of(job, info, refused)
     if is_sequence(job.output):
         fit(job.encode_spec, info)
     else:
         refuse_unheld(job.encode_spec, info, Path(job.output).suffix)
-    _refuse_drops(job, fates)
+    refuse_drops(job, fates)
 
 
-def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
+def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex, refused: Refused = NOTHING) -> FilmPlan:
     """Shots, looks, shards, encoding and the fate of every track."""
     _refuse_damage(job, index)
     info = replace(info, captions=info.captions or index.captions)
@@ -153,8 +154,8 @@ def plan_film(job: TitleJob, info: SourceInfo, index: FilmIndex) -> FilmPlan:
     shots, styles = shots[shown], styles[shown]
     keys = [_shard_key(job, info, index, shots, styles, encoding, shard) for shard in shards]
     pictures = make_pictures(job.output, encoding, frames.stop - 1) if is_sequence(job.output) else None
-    fates = _fates(job, info, whole=len(frames) == len(index.frames))
-    _refuse_drops(job, fates)
+    fates = fates_of(job, info, refused, whole=len(frames) == len(index.frames))
+    refuse_drops(job, fates)
     return FilmPlan(
         info=info,
         index=index,
@@ -201,13 +202,6 @@ def _encoding(job: TitleJob, info: SourceInfo, index: FilmIndex) -> Encoding:
     if is_sequence(job.output):
         return encode_parts(job.encode_spec, info, index.timeline, order)
     return make_encoding(job.encode_spec, info, index.timeline, Path(job.output).suffix, order)
-
-
-def _fates(job: TitleJob, info: SourceInfo, whole: bool) -> tuple[Fate, ...]:
-    if is_sequence(job.output):
-        return tuple(decide_for_pictures(info))
-    fates = decide(info, Path(job.output).suffix)
-    return tuple(fates if whole else decide_for_excerpt(fates))
 
 
 def _shard_key(
@@ -275,10 +269,3 @@ def _refuse_small_memory(job: TitleJob, info: SourceInfo, styles: Sequence[Style
             least = -(-int(str(err)) * job.shards_at_once // (1 << 20))
             given, size_px = job.memory.human_readable(), f"{info.width}x{info.height}"
             raise UsageError(f"memory {given}: a film of {size_px} takes {least} MiB at least") from err
-
-
-def _refuse_drops(job: TitleJob, fates: Sequence[Fate]) -> None:
-    dropped = [fate for fate in fates if fate.action == DROPPED]
-    if dropped and not job.allow_drop:
-        lost = "; ".join(f"track {fate.track.index} {fate.track.kind}: {fate.reason}" for fate in dropped)
-        raise InputError(f"{lost}. Use --allow-drop to go on without, or another output container")

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from pipelines import attempts, manifest, tables
 from pipelines.attempts import OK, WITHDRAWN, ShardResult
 from pipelines.belongings import OURS, refuse_foreign_work
+from pipelines.companions import companion_suffix, fates_of
 from pipelines.config import make_job
 from pipelines.credentials import hide_secrets
 from pipelines.disk import mark
@@ -24,6 +25,7 @@ from pipelines.indexed import ensure_index
 from pipelines.jobs import TitleJob
 from pipelines.looks import looks_mark
 from pipelines.media.probe import probe
+from pipelines.media.rehearsal import refused_tracks
 from pipelines.prepare import FilmPlan, plan_film, refuse_by_head
 from pipelines.sources import fetch_source
 from pipelines.storage import Store
@@ -165,8 +167,9 @@ def load_film(job: TitleJob, work: Work, source: Path) -> FilmPlan:
 @lru_cache(maxsize=4)
 def _cached_film(job: TitleJob, work: Work, source: Path, _mark: object, _looks: object) -> FilmPlan:
     info = probe(source)
-    refuse_by_head(job, info)
-    return plan_film(job, info, ensure_index(work.store, source, info))
+    refused = refused_tracks(source, fates_of(job, info), companion_suffix(job))
+    refuse_by_head(job, info, refused)
+    return plan_film(job, info, ensure_index(work.store, source, info), refused)
 
 
 def record_plan(job: TitleJob, work: Work, film: FilmPlan) -> None:

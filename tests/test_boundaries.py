@@ -31,7 +31,7 @@ LAYERS = {
     "wishes": "jobs overwriting config device",
     "records": "manifest attempts rows catalogue indexed batches",
     "looks": "planes stopwatch mattes looks loss_networks studio",
-    "one film's work": "prepare season cores work",
+    "one film's work": "companions prepare season cores work",
     "what is made": "painting render sequence delivery review steadiness",
     "what is told and chosen": "calibration forecast room selection choice page bench",
     "flows": "flows",

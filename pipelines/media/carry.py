@@ -57,6 +57,8 @@ def open_target(target: Path, fates: Sequence[Fate]) -> OutputContainer:
             "movflags": "+faststart" + "+use_metadata_tags" * (not covered),
             "write_btrt": "0",
         }
+        if any(fate.codec == "truehd" for fate in fates):
+            options["strict"] = "experimental"  # what ffmpeg calls it there; bytes and times come out alike
     form = writer_of(target.suffix)
     return av.open(str(target), "w", format=form, container_options=options)
 

@@ -1,6 +1,6 @@
 """What becomes of every track, chapter and tag of a source: kept, converted or dropped, and why. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.media.containers import Family, container_of, held_codecs
@@ -27,6 +27,11 @@ _MP4_VIDEO = {"h264", "hevc", "mpeg4", "mpeg2video", "vp9", "av1", "libdav1d", "
 _TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}
 
 
+Refused = Mapping[int, str]
+"""Why the writer of a delivery does not take some tracks, by index: found by trying (`rehearsal`)."""
+NOTHING: Refused = {}
+
+
 @dataclass(frozen=True)
 class Fate:
     """What happens to one track; `codec` is what it is in the delivery."""
@@ -37,8 +42,17 @@ class Fate:
     reason: str
 
 
-def decide(info: SourceInfo, suffix: str) -> list[Fate]:
+def decide(info: SourceInfo, suffix: str, refused: Refused = NOTHING) -> list[Fate]:
     """The fate of every track but the picture, for a delivery named with a suffix."""
+    return [
+        _drop(fate.track, refused[fate.track.index])
+        if fate.track.index in refused and fate.action != DROPPED
+        else fate
+        for fate in _by_tables(info, suffix)
+    ]
+
+
+def _by_tables(info: SourceInfo, suffix: str) -> list[Fate]:
     others = [track for track in info.tracks if track.index != info.video_index]
     suffix = suffix.lower()
     fates = [_held(_fate(track, info.container, suffix), suffix) for track in others]
@@ -66,9 +80,10 @@ def decide_for_excerpt(fates: Sequence[Fate]) -> list[Fate]:
     return _without_pictures(fates, "another picture track cannot be cut to a range without encoding it anew")
 
 
-def decide_for_pictures(info: SourceInfo) -> list[Fate]:
+def decide_for_pictures(info: SourceInfo, refused: Refused = NOTHING) -> list[Fate]:
     """The fates beside pictures: in one Matroska file, if there is any sound or cue to put into it."""
-    fates = _without_pictures(decide(info, ".mkv"), "beside pictures there is no place for another one")
+    fates = decide(info, ".mkv", refused)
+    fates = _without_pictures(fates, "beside pictures there is no place for another one")
     if any(fate.track.kind in ("audio", "subtitle") and fate.action != DROPPED for fate in fates):
         return fates
     return [_drop(fate.track, "there is no sound or subtitle beside which it could be put") for fate in fates]

@@ -1,0 +1,66 @@
+"""A rehearsal of what goes along: whether a container's writer takes each track, before anything is painted.
+
+Tables of codecs do not tell: a writer may know a codec and refuse it at the head, or at the first packet.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import av
+from av.container import InputContainer
+from av.stream import Stream
+
+from pipelines.faults import is_full
+from pipelines.media.carry import copy_stream, open_target
+from pipelines.media.decoding import packets_of
+from pipelines.media.opening import open_source
+from pipelines.media.tracks import KEPT, Fate
+
+_KINDS = ("audio", "video", "subtitle")
+_READ_PACKETS = 2_000
+"""Of all tracks: sound and pictures begin with the film, or nearly so; of subtitles the head is tried."""
+_TRIED_PACKETS = 3
+
+
+def refused_tracks(source: Path, fates: Sequence[Fate], suffix: str) -> dict[int, str]:
+    """By their index, the tracks that cannot be copied into such a file although a table says so, and why."""
+    copied = [
+        fate for fate in fates if fate.action == KEPT and fate.track.kind in _KINDS and not fate.track.role
+    ]
+    refused: dict[int, str] = {}
+    with open_source(source) as film, TemporaryDirectory() as folder:
+        packets = _first_packets(film, {fate.track.index for fate in copied})
+        for fate in copied:
+            index = fate.track.index
+            target = Path(folder, f"{index}{suffix}")
+            try:
+                _rehearse(film.streams[index], packets[index], fate, target)
+            except av.FFmpegError as err:
+                if isinstance(err, OSError) and is_full(err):
+                    raise
+                refused[index] = f"{suffix[1:]} does not take this {fate.codec} ({err.strerror})"
+    return refused
+
+
+def _first_packets(film: InputContainer, wanted: Collection[int]) -> dict[int, list[av.Packet]]:
+    found: dict[int, list[av.Packet]] = defaultdict(list)
+    for packet in islice(packets_of(film), _READ_PACKETS) if wanted else ():
+        mine, timed = packet.stream.index, packet.pts is not None or packet.dts is not None
+        if mine in wanted and timed and len(found[mine]) < _TRIED_PACKETS:
+            found[mine].append(packet)
+        if len(found) == len(wanted) and all(len(each) == _TRIED_PACKETS for each in found.values()):
+            break
+    return found
+
+
+def _rehearse(stream: Stream, packets: Sequence[av.Packet], fate: Fate, target: Path) -> None:
+    """Write the track's head and its first packets, alone."""
+    with open_target(target, [fate]) as out:
+        copied = copy_stream(out, stream, stream)
+        out.start_encoding()
+        for packet in packets:
+            packet.stream = copied
+            out.mux(packet)
