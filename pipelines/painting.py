@@ -42,6 +42,7 @@ DEPTH = 4
 """Frames that wait between two stages."""
 PAINTERS: dict[str, type[FrameByFrame] | type[Inserted]] = {"optimize": FrameByFrame, "harmonize": Inserted}
 """Of shots that are painted in their own order."""
+_LEAST_MAPPED_BYTES = 1 << 20
 
 FieldPictures = tuple[VideoFrame, ...]
 """The pictures of a frame: one, or that of its top and that of its bottom field."""
@@ -70,7 +71,7 @@ def painted_frames(
     film: FilmPlan, shard: Shard, reader: FrameReader, engine: EngineSpec, clock: Clock
 ) -> Iterator[list[PlaneArray]]:
     """The planes of a shard's frames as they are delivered, in order."""
-    keep_freed_memory()
+    keep_freed_memory(max(_LEAST_MAPPED_BYTES, 12 * film.info.height * film.info.width))  # a picture in fp32
     painter = ShardPainter(film, reader, engine, clock)
     read_ahead = DEPTH + engine.batch
     frames = ahead(timed(_field_pictures(film, reader, seen_for(film, shard.frames)), clock), read_ahead)

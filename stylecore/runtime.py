@@ -55,14 +55,15 @@ def computing_with(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def keep_freed_memory() -> bool:
-    """Ask glibc to reuse big buffers instead of returning them after every operation; False elsewhere.
+def keep_freed_memory(mapped_from_bytes: int = 1 << 30) -> bool:
+    """Ask glibc to reuse buffers smaller than that instead of returning them at once; False elsewhere.
 
     Frame-sized tensors otherwise fault in all their pages anew at each step: 1.3 to 1.7 times slower. Threads
     share a few pools: each would keep the most it ever held, and encoders begin new threads for every shot.
-    That limit holds if it is set before there are many threads.
+    That limit holds if it is set before there are many threads. Whole pictures in fp32 are few: mapped apart,
+    they leave no holes among smaller buffers that only their like would fill.
     """
-    return _set_up_malloc(1 << 30, 2_000_000_000, 1 << 26)
+    return _set_up_malloc(mapped_from_bytes, 2_000_000_000, 1 << 26)
 
 
 def spare_memory() -> bool:
