@@ -167,7 +167,7 @@ def load_film(job: TitleJob, work: Work, source: Path) -> FilmPlan:
 @lru_cache(maxsize=4)
 def _cached_film(job: TitleJob, work: Work, source: Path, _mark: object, _looks: object) -> FilmPlan:
     info = probe(source)
-    refused = refused_tracks(source, fates_of(job, info), companion_suffix(job))
+    refused = refused_tracks(source, info, fates_of(job, info), companion_suffix(job))
     refuse_by_head(job, info, refused)
     return plan_film(job, info, ensure_index(work.store, source, info), refused)
 

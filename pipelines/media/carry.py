@@ -221,8 +221,8 @@ def _packets(
     for packet in packets_of(container, *(container.streams[index] for index in streams)):
         if packet.pts is None and is_cover(packet.stream) and packet.size:
             packet.pts = packet.dts = 0  # mp4 keeps covers outside of time
-        stamp = _stamp(packet)
-        if stamp is None:
+        time = stamp(packet)
+        if time is None:
             continue
         index = packet.stream.index
         places[index] += packet.pts is not None
@@ -232,13 +232,14 @@ def _packets(
         if not window.whole and not is_cover(packet.stream):
             if not _fit(packet, next(spans[index]) if spans else _span(packet), window):
                 continue
-            stamp = _stamp(packet)
-        seconds = float(stamp * packet.time_base)
+            time = stamp(packet)
+        seconds = float(time * packet.time_base)
         packet.stream = streams[index]
         yield seconds, index + 1, packet
 
 
-def _stamp(packet: av.Packet) -> int | None:
+def stamp(packet: av.Packet) -> int | None:
+    """When it is decoded, or else shown, in its ticks."""
     return packet.dts if packet.dts is not None else packet.pts
 
 
@@ -252,7 +253,7 @@ def _spans(name: str, wanted: Sequence[int]) -> dict[int, Iterator[tuple[Fractio
     begins, durations = defaultdict(list), defaultdict(list)
     with av.open(name) as container:
         for packet in packets_of(container, *(container.streams[index] for index in wanted)):
-            if _stamp(packet) is not None:
+            if stamp(packet) is not None:
                 begin, end = _span(packet)
                 begins[packet.stream.index].append(begin)
                 durations[packet.stream.index].append(end - begin)

@@ -70,7 +70,7 @@ def _unfit(source: Path, info: SourceInfo) -> set[Place]:
             stream = packet.stream.index
             if packet.pts is None or stream == info.video_index:
                 continue
-            if _headless(packet):
+            if headless(packet):
                 unfit.add((stream, len(times[stream])))
             times[stream].append(packet.pts if packet.dts is None else packet.dts)
     for stream, stamps in times.items():
@@ -80,7 +80,7 @@ def _unfit(source: Path, info: SourceInfo) -> set[Place]:
     return unfit
 
 
-def _headless(packet: av.Packet) -> bool:
+def headless(packet: av.Packet) -> bool:
     """Whether an AAC packet lacks the ADTS head that it wears in broadcasts (ISO 13818-7), or belies it."""
     codec = packet.stream.codec_context
     if codec is None or codec.name != "aac":

@@ -14,9 +14,12 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from pipelines.faults import is_full
-from pipelines.media.carry import copy_stream, open_target
+from pipelines.media.carry import copy_stream, open_target, stamp
+from pipelines.media.containers import BROADCAST
 from pipelines.media.decoding import packets_of
+from pipelines.media.left_out import headless
 from pipelines.media.opening import open_source
+from pipelines.media.source_info import SourceInfo
 from pipelines.media.tracks import KEPT, Fate
 
 _KINDS = ("audio", "video", "subtitle")
@@ -25,14 +28,14 @@ _READ_PACKETS = 2_000
 _TRIED_PACKETS = 3
 
 
-def refused_tracks(source: Path, fates: Sequence[Fate], suffix: str) -> dict[int, str]:
+def refused_tracks(source: Path, info: SourceInfo, fates: Sequence[Fate], suffix: str) -> dict[int, str]:
     """By their index, the tracks that cannot be copied into such a file although a table says so, and why."""
     copied = [
         fate for fate in fates if fate.action == KEPT and fate.track.kind in _KINDS and not fate.track.role
     ]
     refused: dict[int, str] = {}
     with open_source(source) as film, TemporaryDirectory() as folder:
-        packets = _first_packets(film, {fate.track.index for fate in copied})
+        packets = _first_packets(film, info, {fate.track.index for fate in copied})
         for fate in copied:
             index = fate.track.index
             target = Path(folder, f"{index}{suffix}")
@@ -45,15 +48,26 @@ def refused_tracks(source: Path, fates: Sequence[Fate], suffix: str) -> dict[int
     return refused
 
 
-def _first_packets(film: InputContainer, wanted: Collection[int]) -> dict[int, list[av.Packet]]:
+def _first_packets(
+    film: InputContainer, info: SourceInfo, wanted: Collection[int]
+) -> dict[int, list[av.Packet]]:
+    """Of each track the first that would be carried: of a damaged broadcast, not all are."""
     found: dict[int, list[av.Packet]] = defaultdict(list)
     for packet in islice(packets_of(film), _READ_PACKETS) if wanted else ():
-        mine, timed = packet.stream.index, packet.pts is not None or packet.dts is not None
-        if mine in wanted and timed and len(found[mine]) < _TRIED_PACKETS:
-            found[mine].append(packet)
-        if len(found) == len(wanted) and all(len(each) == _TRIED_PACKETS for each in found.values()):
+        mine = found[packet.stream.index]
+        if packet.stream.index in wanted and len(mine) < _TRIED_PACKETS and _fits(packet, mine, info):
+            mine.append(packet)
+        if all(len(found[index]) == _TRIED_PACKETS for index in wanted):
             break
     return found
+
+
+def _fits(packet: av.Packet, before: Sequence[av.Packet], info: SourceInfo) -> bool:
+    time = stamp(packet)
+    if time is None or info.container not in BROADCAST:
+        return time is not None
+    last = stamp(before[-1]) if before else None
+    return not headless(packet) and (last is None or time > last)
 
 
 def _rehearse(stream: Stream, packets: Sequence[av.Packet], fate: Fate, target: Path) -> None:

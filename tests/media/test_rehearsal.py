@@ -38,7 +38,8 @@ def film_with(folder, kind, codec, form):
 )
 def test_what_it_takes_arrives(tmp_path, kind, codec, form, suffix):
     file = film_with(tmp_path, kind, codec, form)
-    assert refused_tracks(file, decide(probe(file), suffix), suffix) == {}
+    info = probe(file)
+    assert refused_tracks(file, info, decide(info, suffix), suffix) == {}
     _, report = delivered(tmp_path, file.name, suffix, tmp_path)
     assert [(proof.action, proof.payload_equal) for proof in report.tracks] == [(KEPT, True)]
 
@@ -55,7 +56,7 @@ def test_what_it_refuses_is_dropped_with_its_reason(tmp_path, kind, codec, form,
     file = film_with(tmp_path, kind, codec, form)
     info = probe(file)
     assert decide(info, suffix)[0].action == KEPT, "the table knows it"
-    refused = refused_tracks(file, decide(info, suffix), suffix)
+    refused = refused_tracks(file, info, decide(info, suffix), suffix)
     (fate,) = decide(info, suffix, refused)
     assert (fate.action, fate.reason) == (DROPPED, reason)
     wish = {"source": str(file), "output": str(tmp_path / f"out{suffix}"), "style": "identity"}
@@ -64,6 +65,24 @@ def test_what_it_refuses_is_dropped_with_its_reason(tmp_path, kind, codec, form,
         load_film(job, work, file)
     assert not list(tmp_path.glob("work/index/*")), "before all of it is decoded"
     assert load_film(job.model_copy(update={"allow_drop": True}), work, file).fates == (fate,)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize(
+    ("broken", "offset", "value"), [((0, 1), 0, 0), ((0, 1), 4, 0xFF), ((1, 3, 4), 0, 0)]
+)
+def test_a_recording_whose_sound_begins_broken_is_taken(tmp_path, suffix, broken, offset, value):
+    """What is left out of the delivery is no reason to refuse its track."""
+    file = film_with(tmp_path, "a", "aac", ".ts")
+    data = bytearray(file.read_bytes())
+    heads = [found.start() for found in re.finditer(rb"\xff\xf1[\x40-\x5f]", bytes(data))]
+    for head in broken:
+        data[heads[head] + offset] = value
+    file.write_bytes(data)
+    info = probe(file)
+    assert refused_tracks(file, info, decide(info, suffix), suffix) == {}
+    _, report = delivered(tmp_path, file.name, suffix, tmp_path)
+    assert [proof.action for proof in report.tracks] == [KEPT]
 
 
 def test_beside_pictures_what_is_refused_is_no_reason_for_a_file(tmp_path):
