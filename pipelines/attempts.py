@@ -111,8 +111,8 @@ def compact(store: Store, least: int = 32) -> None:
 
 def cut_off(store: Store) -> list[ShardResult]:
     """Attempts that were begun and have no outcome: cut off, or still running."""
-    ended = {name.rpartition("/")[2] for name in store.names("results")}
-    names = [name for name in store.names("claims") if name.rpartition("/")[2] not in ended]
+    outcomes = {name.rpartition("/")[2] for name in store.names("results")}
+    names = [name for name in store.names("claims") if name.rpartition("/")[2] not in outcomes]
     rows = []
     for name, data in store.read_many(names).items():
         table = tables.decode(name, data, schema.CLAIMS)

@@ -43,6 +43,7 @@ DEPTH = 4
 PAINTERS: dict[str, type[FrameByFrame] | type[Inserted]] = {"optimize": FrameByFrame, "harmonize": Inserted}
 """Of shots that are painted in their own order."""
 _LEAST_MAPPED_BYTES = 1 << 20
+"""Of memory asked for apart from the rest; in small films, more than a picture."""
 
 FieldPictures = tuple[VideoFrame, ...]
 """The pictures of a frame: one, or that of its top and that of its bottom field."""

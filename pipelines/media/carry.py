@@ -18,7 +18,7 @@ from pipelines.excerpt import WHOLE, Window, ends
 from pipelines.faults import is_full
 from pipelines.media.chapters import chapters_for
 from pipelines.media.containers import TAGS_OF_FILE, Family, family_named, family_of, writer_of
-from pipelines.media.decoding import packets_of
+from pipelines.media.decoding import packets_of, stamp
 from pipelines.media.ffmpeg import convert_subtitle_graph, run
 from pipelines.media.left_out import Place, left_out
 from pipelines.media.opening import declared_rates, is_cover, open_source
@@ -236,11 +236,6 @@ def _packets(
         seconds = float(time * packet.time_base)
         packet.stream = streams[index]
         yield seconds, index + 1, packet
-
-
-def stamp(packet: av.Packet) -> int | None:
-    """When it is decoded, or else shown, in its ticks."""
-    return packet.dts if packet.dts is not None else packet.pts
 
 
 def _span(packet: av.Packet) -> tuple[Fraction, Fraction]:

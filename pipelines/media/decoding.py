@@ -28,6 +28,11 @@ def is_end(packet: av.Packet) -> bool:
     return packet.size == 0 and packet.pts is None and packet.dts is None
 
 
+def stamp(packet: av.Packet) -> int | None:
+    """When it is decoded, or else shown, in its ticks."""
+    return packet.dts if packet.dts is not None else packet.pts
+
+
 def packets_of(container: InputContainer, *streams: VideoStream) -> Iterator[av.Packet]:
     """Packets of these streams (of all, if none is named) and the empty ones at the end.
 

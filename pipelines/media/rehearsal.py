@@ -14,9 +14,9 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from pipelines.faults import is_full
-from pipelines.media.carry import copy_stream, open_target, stamp
+from pipelines.media.carry import copy_stream, open_target
 from pipelines.media.containers import BROADCAST
-from pipelines.media.decoding import packets_of
+from pipelines.media.decoding import packets_of, stamp
 from pipelines.media.left_out import headless
 from pipelines.media.opening import open_source
 from pipelines.media.source_info import SourceInfo
@@ -33,6 +33,8 @@ def refused_tracks(source: Path, info: SourceInfo, fates: Sequence[Fate], suffix
     copied = [
         fate for fate in fates if fate.action == KEPT and fate.track.kind in _KINDS and not fate.track.role
     ]
+    if not copied:
+        return {}
     refused: dict[int, str] = {}
     with open_source(source) as film, TemporaryDirectory() as folder:
         packets = _first_packets(film, info, {fate.track.index for fate in copied})
@@ -53,7 +55,7 @@ def _first_packets(
 ) -> dict[int, list[av.Packet]]:
     """Of each track the first that would be carried: of a damaged broadcast, not all are."""
     found: dict[int, list[av.Packet]] = defaultdict(list)
-    for packet in islice(packets_of(film), _READ_PACKETS) if wanted else ():
+    for packet in islice(packets_of(film), _READ_PACKETS):
         mine = found[packet.stream.index]
         if packet.stream.index in wanted and len(mine) < _TRIED_PACKETS and _fits(packet, mine, info):
             mine.append(packet)

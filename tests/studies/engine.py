@@ -8,7 +8,7 @@ PYTHONPATH=. python tests/studies/engine.py busy FILM --frames 12
 PYTHONPATH=. python tests/studies/engine.py alike FILM --frames 80
 PYTHONPATH=. python tests/studies/engine.py precision FILM --styles starry-night,gris
 PYTHONPATH=. python tests/studies/engine.py published DATA
-PYTHONPATH=. python tests/studies/engine.py memory FILM --width 192
+PYTHONPATH=. python tests/studies/engine.py memory FILM --width 640
 PYTHONPATH=. python tests/studies/engine.py cap FILM
 """
 
@@ -270,7 +270,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("film")
     parser.add_argument("--frames", type=int, default=12)
-    parser.add_argument("--width", type=int, default=192)
+    parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--styles", default="starry-night,great-wave,kandinsky,seurat,gris")
     asked = parser.parse_args()
     if asked.question == "shards":
