@@ -57,7 +57,7 @@ class Farm:
 
     def stylereel(self, *arguments: str) -> dict[str, Any]:
         """Run a command of ours with --json; what it prints."""
-        return json.loads(self.python("-m", "pipelines.cli", *arguments, "--json"))
+        return json.loads(self.python("-m", "pipelines", *arguments, "--json"))
 
     def python(self, *arguments: str) -> str:
         """Run Python as a worker would."""

@@ -55,7 +55,7 @@ def test_no_server_outlives_its_command(film, tmp_path, number, code):
     command = [
         sys.executable,
         "-m",
-        "pipelines.cli",
+        "pipelines",
         "render",
         str(film),
         str(tmp_path / "out.mp4"),

@@ -119,7 +119,7 @@ def test_a_watcher_takes_up_a_new_episode_when_it_has_stopped_growing(tmp_path):
     file.write_text(
         f"titles: ['{tmp_path}/none/*.mp4']\noutput: {tmp_path}/out/{{stem}}.mp4\nstyle: identity\n"
     )
-    command = [sys.executable, "-m", "pipelines.cli", "season", str(file), "--watch", f"{inbox}/"]
+    command = [sys.executable, "-m", "pipelines", "season", str(file), "--watch", f"{inbox}/"]
     watcher = subprocess.Popen(
         [*command, "--every", "3s"], env=dict(os.environ), stderr=subprocess.PIPE, text=True
     )

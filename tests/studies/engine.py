@@ -229,7 +229,7 @@ def memory(film: str, width_px: int) -> None:
             source = f"{folder}/{seconds}.mp4"
             small = ["-t", str(seconds), "-vf", f"scale={width_px}:-2", "-preset", "ultrafast", source]
             subprocess.run([*ffmpeg, *small], check=True)
-            command = [sys.executable, "-m", "pipelines.cli", "render", source, f"{folder}/{seconds}.out.mp4"]
+            command = [sys.executable, "-m", "pipelines", "render", source, f"{folder}/{seconds}.out.mp4"]
             print(f"{seconds:4} s of film: {_peak_mb(command)} MB", flush=True)
 
 
@@ -251,7 +251,7 @@ def cap(film: str) -> None:
         )
         for limit in ("", "3GiB", "2GiB"):
             output = f"{folder}/{limit or 'free'}.mp4"
-            command = [sys.executable, "-m", "pipelines.cli", "render", source, output, "--lossless"]
+            command = [sys.executable, "-m", "pipelines", "render", source, output, "--lossless"]
             used = _peak_mb([*command, "--memory", limit] if limit else command)
             print(f"{limit or 'no limit':8}: {used} MB, {_apart(f'{folder}/free.mp4', output)} codes off")
 

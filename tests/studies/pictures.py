@@ -93,7 +93,7 @@ def films(out: Path) -> None:
 
 def _rendered(source: Path, style: str) -> Path:
     output = source.with_stem(style)
-    render = [sys.executable, "-m", "pipelines.cli", "render", str(source), str(output)]
+    render = [sys.executable, "-m", "pipelines", "render", str(source), str(output)]
     subprocess.run([*render, "--style", style, "--quality", "14"], check=True)
     return output
 
