@@ -11,6 +11,8 @@ RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/wh
 
 USER stylereel
 ENV STYLEREEL_CACHE=/cache PREFECT_HOME=/home/stylereel/.prefect DO_NOT_TRACK=1
+# Memory of long runs in whole pieces: see pipelines/__main__.py, by which Prefect's workers do not begin.
+ENV GLIBC_TUNABLES=glibc.malloc.tcache_count=0
 # Containers that share a GPU or a source share this folder: device locks and downloads are in it.
 VOLUME /cache
 CMD ["prefect", "worker", "start", "--pool", "gpu", "--work-queue", "batches", "--limit", "1"]

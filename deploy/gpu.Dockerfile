@@ -12,6 +12,8 @@ RUN pip install --no-cache-dir ".[s3,gcs,azure]"
 
 USER stylereel
 ENV STYLEREEL_CACHE=/cache PREFECT_HOME=/home/stylereel/.prefect DO_NOT_TRACK=1
+# Memory of long runs in whole pieces: see pipelines/__main__.py, by which Prefect's workers do not begin.
+ENV GLIBC_TUNABLES=glibc.malloc.tcache_count=0
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 # Containers that share a GPU or a source share this folder: device locks and downloads are in it.
 VOLUME /cache
