@@ -46,21 +46,28 @@ Timed = tuple[float, int, av.Packet]
 
 def open_target(target: Path, fates: Sequence[Fate]) -> OutputContainer:
     """A new file of the container that its name says."""
-    options = {"fflags": "+bitexact"}
+    options = writer_options(target.suffix, fates)
     if family_named(target.suffix) == Family.MP4:
+        options["movflags"] += "+faststart"
+    return av.open(str(target), "w", format=writer_of(target.suffix), container_options=options)
+
+
+def writer_options(suffix: str, fates: Sequence[Fate]) -> dict[str, str]:
+    """What a container's writer is asked for, wherever it writes."""
+    options = {"fflags": "+bitexact"}
+    if family_named(suffix) == Family.MP4:
         # The default movie clock of 1 ms would round every track's start; the bit rate noted in btrt is
         # the first part's, and would differ with the shard plan.
         # Tags of any name and a cover are two forms of one box, and ffmpeg writes one of them.
         covered = any(fate.track.role == "cover" and fate.action != DROPPED for fate in fates)
         options |= {
             "movie_timescale": "720000",
-            "movflags": "+faststart" + "+use_metadata_tags" * (not covered),
+            "movflags": "+use_metadata_tags" * (not covered),
             "write_btrt": "0",
         }
         if any(fate.codec == "truehd" for fate in fates):
             options["strict"] = "experimental"  # what ffmpeg calls it there; bytes and times come out alike
-    form = writer_of(target.suffix)
-    return av.open(str(target), "w", format=form, container_options=options)
+    return options
 
 
 def write_sidecar(original: Original, target: Path) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-_ROOMS = ("pipelines.media.probe", "pipelines.media.observe", "pipelines.media.ladder")
+_ROOMS = tuple(f"pipelines.media.{room}" for room in ("probe", "rehearsal", "observe", "ladder"))
 _START = """
 import os, sys
 sys.path[:] = sys.argv[1:]

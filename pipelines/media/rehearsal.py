@@ -3,19 +3,20 @@
 Tables of codecs do not tell: a writer may know a codec and refuse it at the head, or at the first packet.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import av
 from av.container import InputContainer
 from av.stream import Stream
 
-from pipelines.faults import is_full
-from pipelines.media.carry import copy_stream, open_target
-from pipelines.media.containers import BROADCAST
+from pipelines.media.carry import copy_stream, writer_options
+from pipelines.media.child import Message, limit_memory, read_in_child
+from pipelines.media.containers import BROADCAST, writer_of
 from pipelines.media.decoding import packets_of, stamp
 from pipelines.media.left_out import headless
 from pipelines.media.opening import open_source
@@ -35,31 +36,42 @@ def refused_tracks(source: Path, info: SourceInfo, fates: Sequence[Fate], suffix
     ]
     if not copied:
         return {}
-    refused: dict[int, str] = {}
-    with open_source(source) as film, TemporaryDirectory() as folder:
-        packets = _first_packets(film, info, {fate.track.index for fate in copied})
-        for fate in copied:
+    told = read_in_child(source.name, _refusals, source, info, copied, suffix)
+    return {index: reason for message in told for index, reason in json.loads(bytes(message[0]))}
+
+
+def _refusals(source: Path, info: SourceInfo, fates: Sequence[Fate], suffix: str) -> Iterator[Message]:
+    """In a child: indices and reasons."""
+    limit_memory(info.picture_bytes)
+    refused: list[tuple[int, str]] = []
+    with open_source(source) as film:
+        packets = _first_packets(film, info, fates)
+        for fate in fates:
             index = fate.track.index
-            target = Path(folder, f"{index}{suffix}")
             try:
-                _rehearse(film.streams[index], packets[index], fate, target)
+                _rehearse(film.streams[index], packets[index], fate, suffix)
+            except MemoryError:
+                raise
             except av.FFmpegError as err:
-                if isinstance(err, OSError) and is_full(err):
-                    raise
-                refused[index] = f"{suffix[1:]} does not take this {fate.codec} ({err.strerror})"
-    return refused
+                refused.append((index, f"{suffix[1:]} does not take this {fate.codec} ({err.strerror})"))
+    yield [json.dumps(refused).encode()]
 
 
 def _first_packets(
-    film: InputContainer, info: SourceInfo, wanted: Collection[int]
+    film: InputContainer, info: SourceInfo, fates: Sequence[Fate]
 ) -> dict[int, list[av.Packet]]:
-    """Of each track the first that would be carried: of a damaged broadcast, not all are."""
+    """Of each track the first that would be carried: of a damaged broadcast, not all are.
+
+    Subtitles may begin late: nobody waits for theirs.
+    """
+    wanted = {fate.track.index for fate in fates}
+    awaited = {fate.track.index for fate in fates if fate.track.kind != "subtitle"}
     found: dict[int, list[av.Packet]] = defaultdict(list)
     for packet in islice(packets_of(film), _READ_PACKETS):
         mine = found[packet.stream.index]
         if packet.stream.index in wanted and len(mine) < _TRIED_PACKETS and _fits(packet, mine, info):
             mine.append(packet)
-        if all(len(found[index]) == _TRIED_PACKETS for index in wanted):
+        if all(len(found[index]) == _TRIED_PACKETS for index in awaited):
             break
     return found
 
@@ -72,9 +84,10 @@ def _fits(packet: av.Packet, before: Sequence[av.Packet], info: SourceInfo) -> b
     return not headless(packet) and (last is None or time > last)
 
 
-def _rehearse(stream: Stream, packets: Sequence[av.Packet], fate: Fate, target: Path) -> None:
-    """Write the track's head and its first packets, alone."""
-    with open_target(target, [fate]) as out:
+def _rehearse(stream: Stream, packets: Sequence[av.Packet], fate: Fate, suffix: str) -> None:
+    """Write the track's head and its first packets, alone, into memory: no disk has a say in it."""
+    options = writer_options(suffix, [fate])
+    with av.open(BytesIO(), "w", format=writer_of(suffix), container_options=options) as out:
         copied = copy_stream(out, stream, stream)
         out.start_encoding()
         for packet in packets:

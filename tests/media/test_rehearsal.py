@@ -8,6 +8,7 @@ from drawn import delivered
 
 from pipelines.config import make_job
 from pipelines.errors import InputError
+from pipelines.media import rehearsal
 from pipelines.media.probe import probe
 from pipelines.media.rehearsal import refused_tracks
 from pipelines.media.tracks import DROPPED, KEPT, decide, decide_for_pictures
@@ -83,6 +84,14 @@ def test_a_recording_whose_sound_begins_broken_is_taken(tmp_path, suffix, broken
     assert refused_tracks(file, info, decide(info, suffix), suffix) == {}
     _, report = delivered(tmp_path, file.name, suffix, tmp_path)
     assert [proof.action for proof in report.tracks] == [KEPT]
+
+
+def test_it_is_held_in_a_child(tmp_path, monkeypatch):
+    """A file that crashes its demuxer after the head would else take the whole season along."""
+    file = film_with(tmp_path, "a", "aac", ".mp4")
+    info = probe(file)
+    monkeypatch.setattr(rehearsal, "open_source", None)
+    assert refused_tracks(file, info, decide(info, ".mp4"), ".mp4") == {}
 
 
 def test_beside_pictures_what_is_refused_is_no_reason_for_a_file(tmp_path):
