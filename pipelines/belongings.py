@@ -14,7 +14,9 @@ _EARLY = {
     "calibration": re.compile(r".+-[0-9a-f]{12}\.parquet"),
 }
 """Folders that `plan`, or a run that was killed early, leaves without a job; and the names in them."""
-_LATE = ("claims", "results", "snapshots", "parts", "steadiness", "withdrawals")
+PUBLISHING = "publishing"
+"""Folder of notes on films on their way into their place."""
+_LATE = ("claims", "results", "snapshots", "parts", "steadiness", "withdrawals", PUBLISHING)
 _NOTHING = re.compile(r"(?!)")
 PAGE, SHEET = "report.html", "contact-sheet.jpg"
 DELIVERY = "delivery.json"

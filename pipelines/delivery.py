@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines import attempts, manifest
+from pipelines import attempts, manifest, publications
 from pipelines.belongings import DELIVERY
 from pipelines.credentials import hide_secrets
 from pipelines.disk import PARTIAL
@@ -104,6 +104,7 @@ def publish_delivery(job: TitleJob, film: FilmPlan, delivery: Path) -> Published
     if film.pictures:
         store.publish_folder(delivery, name, last=film.pictures.index_name)
     else:
+        publications.note(job, sha256, size)
         store.publish(delivery, name, stage="publish")
     return Published(sha256, size, _mark(job))
 

@@ -54,8 +54,7 @@ def _write_synced(path: Path, data: bytes) -> None:
 def move(file: Path, target: Path) -> None:
     """Move a finished file, over what was there; from another disk it is copied aside first."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())
+    _sync(file)
     try:
         os.replace(file, target)
     except OSError as err:
@@ -65,10 +64,16 @@ def move(file: Path, target: Path) -> None:
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
         try:
             shutil.copyfile(file, partial)
+            _sync(partial)
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
         file.unlink()
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def move_folder(folder: Path, target: Path) -> None:

@@ -21,6 +21,7 @@ from pipelines.manifest import load_json
 from pipelines.media.pictures import index_name, is_sequence
 from pipelines.overwriting import refuse_among_pictures
 from pipelines.places import is_pattern, local_file
+from pipelines.publications import is_noted
 from pipelines.sources import Found, find_files
 from pipelines.storage import Store, split_url
 from stylecore.spec import ENGINE_VERSION
@@ -93,11 +94,16 @@ def expand(season: Season, delivered: Sequence[str] = ()) -> list[Title]:
 
 
 def _noted_deliveries(titles: Sequence[Title]) -> list[str]:
-    """Outputs that lie where a title is, and that their work has delivered: by hand, or in another season."""
+    """Outputs that lie where a title is, and that their work has delivered: by hand, or in another season.
+
+    So is one that a run has put there, and was killed before it could tell of it.
+    """
     sources = {_file_of(title.source) for title in titles}
     jobs = [title.job for title in titles if title.job and _file_of(title.job.output) in sources]
     noted = [load_json(Store(job.work), DELIVERY) for job in jobs]
-    return [facts["output"] for facts in noted if facts is not None]
+    told = {facts["output"] for facts in noted if facts is not None}
+    left = {job.output for job in jobs if job.output not in told and is_noted(job)}
+    return sorted(told | left)
 
 
 def _file_of(url: str) -> str:

@@ -29,7 +29,7 @@ LAYERS = {
     "films": "media demo",
     "places": "store_errors places transfer storage sources belongings",
     "wishes": "jobs overwriting config device",
-    "records": "manifest attempts rows catalogue indexed batches",
+    "records": "manifest attempts rows catalogue indexed batches publications",
     "looks": "planes stopwatch mattes looks loss_networks studio",
     "one film's work": "companions prepare season cores work",
     "what is made": "painting render sequence delivery review steadiness",

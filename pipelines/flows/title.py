@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import flow
 
-from pipelines import manifest
+from pipelines import manifest, publications
 from pipelines.batches import Pool
 from pipelines.delivery import describe_delivery
 from pipelines.device_lock import device_turn
@@ -63,12 +63,13 @@ def _failure(faults: dict[int, str], wanted: int) -> EngineError:
 
 
 def _delivered(job: TitleJob, source: Path, rendered: int) -> dict[str, Any]:
+    work = open_work(job.work)
+    # Of what is assembled now: a source that is replaced meanwhile makes the delivery due again.
+    film, key = load_film(job, work, source), source_key(source)
     delivery = assemble_title(job, source)
     report = conform_title(job, source, delivery)
     published = publish_title(job, source, delivery)
-    work = open_work(job.work)
-    film = load_film(job, work, source)
-    facts = describe_delivery(job, film, report, published, rendered=rendered)
-    facts["source_key"] = source_key(source)
+    facts = describe_delivery(job, film, report, published, rendered=rendered) | {"source_key": key}
     manifest.save_json(work.store, "delivery.json", facts)
+    publications.forget(job)
     return facts

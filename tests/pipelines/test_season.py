@@ -2,12 +2,13 @@
 
 import os
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
-from pipelines import catalogue
+from pipelines import catalogue, publications
 from pipelines.catalogue import DELIVERED, FAILED, TitleRun
-from pipelines.config import load_season_file, make_season
+from pipelines.config import load_season_file, make_job, make_season
 from pipelines.errors import UsageError
 from pipelines.manifest import save_json
 from pipelines.season import expand, has_stopped_growing, take_stock
@@ -102,6 +103,8 @@ def test_what_is_delivered_is_no_new_title(place):
     assert take_stock(season) == [], "nor is what was delivered under another name before"
 
 
+FILM = b"e01.mp4"
+"""What lies in that file."""
 ORIGINALS = {
     "nothing delivered yet": (lambda place, made: None, ["e01.mkv", "e01.mp4"]),
     "a run that failed": (lambda place, made: note(place, made, FAILED), ["e01.mkv", "e01.mp4"]),
@@ -109,6 +112,11 @@ ORIGINALS = {
     "delivered, says its work": (
         lambda place, made: save_json(Store(f"{made}.stylereel"), "delivery.json", {"output": made}),
         ["e01.mkv"],
+    ),
+    "killed before its work said so": (lambda place, made: begin_publishing(made, FILM), ["e01.mkv"]),
+    "killed before it was put there": (
+        lambda place, made: begin_publishing(made, FILM[::-1]),
+        ["e01.mkv", "e01.mp4"],
     ),
     "delivered by another name of the folder": (
         lambda place, made: note(place, made.replace("eps", "link"), DELIVERED),
@@ -119,6 +127,13 @@ ORIGINALS = {
 
 def note(place, made, state):
     catalogue.record(Store(f"{place}/kept"), TitleRun("x", 1, state, "", "", "", output=made))
+
+
+def begin_publishing(made, content):
+    """And as it was before it: one note says nothing of another."""
+    job = make_job({"source": "eps/e01.mkv", "output": made, "style": "identity"})
+    for each in (b"before", content):
+        publications.note(job, sha256(each).hexdigest(), len(each))
 
 
 @pytest.mark.parametrize("what", ORIGINALS)
