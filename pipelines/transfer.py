@@ -128,7 +128,10 @@ def _append(
 
 
 def upload(fs: Any, file: Path, path: str, stage: str = "") -> None:
-    """Put a local file there, in many pieces if it is large; it appears whole or not at all."""
+    """Put a local file there, in many pieces if it is large; in object stores it appears whole or not at all.
+
+    On a plain file server (sftp) a kill leaves a piece of it under its name, until the next run.
+    """
     size = file.stat().st_size
     fs.put_file(str(file), path, callback=Megabytes(stage, size))
     fs.invalidate_cache(path)
