@@ -89,3 +89,7 @@ def main() -> None:
     sys.stderr.flush()
     # Prefect's background threads would hold an ordinary exit for seconds; everything is written by now.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -79,8 +79,7 @@ def lock_work(work: Work) -> FileLock:
         work.scratch.mkdir(parents=True, exist_ok=True)
         lock = FileLock(work.scratch / "lock")
     shared = work.store.local_folder() is not None  # a folder that the user chose
-    unused = shared and not (work.scratch / "lock").exists()
-    strange = _strange(work) if unused and work.store.size("job.json") is None else []
+    strange = _strange(work) if shared and not (work.scratch / "lock").exists() else []
     if strange:
         raise UsageError(
             f"{work.scratch}: holds {strange[0]}, which is not stylereel's; choose another place for the work"

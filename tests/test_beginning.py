@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from pipelines.__main__ import environment_of_glibc
+from pipelines.__main__ import environment_of_glibc, main
 
 OURS = "glibc.malloc.tcache_count=0"
 OTHER = "glibc.malloc.perturb"
@@ -22,6 +23,18 @@ main()
 """
 
 
+def begun(arguments, environment):
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        env={"PYTHONPATH": ":".join(sys.path), **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return process, told
+
+
 @pytest.mark.skipif(not GLIBC, reason="another C library has nothing to be told")
 @pytest.mark.parametrize(
     ("chosen", "began", "left"),
@@ -31,19 +44,35 @@ main()
         ("glibc.malloc.tcache_count=7", ["glibc.malloc.tcache_count=7"], "glibc.malloc.tcache_count=7"),
     ],
 )
-def test_it_begins_once_more_and_its_children_as_their_user_wants(chosen, began, left):
+def test_it_begins_once_more_and_its_children_as_their_user_wants(tmp_path, chosen, began, left):
     environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
     if chosen:
         environment["GLIBC_TUNABLES"] = chosen
     words = ["render", "a film.mp4", "", "--style=scream"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", TELL, *words], env=environment, stdout=subprocess.PIPE, text=True
-    )
-    told, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
+    (tmp_path / "stylereel").write_text(TELL)
+    process, told = begun([str(tmp_path / "stylereel"), *words], environment)
     assert told.splitlines() == [*began, f"{left}|{process.pid}|{words}"]
 
 
+def test_who_calls_it_from_a_program_of_his_own_is_not_begun_again():
+    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    assert begun(["-c", TELL], environment)[1].splitlines()[0::2] == ["None"]
+
+
+def test_a_library_that_does_not_hear_is_told_once(monkeypatch):
+    """Of a program with more rights than its caller, it forgets what it is told."""
+    executed = []
+    monkeypatch.setattr(os, "execve", lambda *given: executed.append(given[2]))
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/stylereel"])
+    monkeypatch.setitem(sys.modules, "pipelines.cli", SimpleNamespace(main=lambda: None))
+    monkeypatch.setattr(os, "environ", {})
+    main()
+    (deaf,) = executed
+    os.environ.update({name: value for name, value in deaf.items() if name != "GLIBC_TUNABLES"})
+    main()
+    assert len(executed) == 1 and os.environ == {}
+
+
 def test_another_c_library_is_told_nothing(monkeypatch):
-    monkeypatch.setattr(os, "confstr_names", {})
+    monkeypatch.delattr(os, "confstr")
     assert environment_of_glibc({}) is None

@@ -9,7 +9,6 @@ from pipelines.config import make_job
 from pipelines.flows import title
 from pipelines.indexed import source_key
 from pipelines.storage import Store
-from pipelines.work import lock_work, open_work
 
 
 def job_in(folder, output="out.mp4"):
@@ -36,8 +35,21 @@ def test_elsewhere_it_is_known_by_its_size(tmp_path):
     job = job_in(tmp_path).model_copy(update={"output": "memory://publications/out.mp4"})
     publications.note(job, sha256(b"painted").hexdigest(), 7)
     assert not publications.is_noted(job)
-    Store("memory://publications").write("out.mp4", b"PAINTED")
+    for content, known in {b"PAINTED": True, b"PAI": False, b"painted over": False}.items():
+        Store("memory://publications").write("out.mp4", content)
+        assert publications.is_noted(job) is known
+
+
+def test_what_else_lies_in_its_folder_is_let_be(tmp_path):
+    job = job_in(tmp_path)
+    (tmp_path / "out.mp4").write_bytes(b"painted")
+    Store(job.work).write("publishing/schedule.json", b'{"mine": 1}')
+    Store(job.work).write("publishing/takes/1.mov", b"mine")
+    publications.note(job, sha256(b"painted").hexdigest(), 7)
     assert publications.is_noted(job)
+    publications.forget(job)
+    left = Store(job.work).names("publishing")
+    assert left == ["publishing/schedule.json", "publishing/takes"]
 
 
 def test_a_source_replaced_during_the_delivery_is_not_the_one_delivered(tmp_path, monkeypatch):
@@ -51,11 +63,3 @@ def test_a_source_replaced_during_the_delivery_is_not_the_one_delivered(tmp_path
     for name, step in steps.items():
         monkeypatch.setattr(title, name, step)
     assert title._delivered(job, source, 0)["source_key"] == before != source_key(source)
-
-
-def test_a_scratch_folder_that_lost_its_lock_is_still_ours(tmp_path):
-    """Deleting a folder may begin with the lock, and be killed."""
-    work = open_work(str(tmp_path / "work"))
-    work.store.write("job.json", b"{}")
-    (work.scratch / "delivery").mkdir(parents=True)
-    lock_work(work).release()
