@@ -35,7 +35,6 @@ def begun(arguments, environment):
     return process, told
 
 
-@pytest.mark.skipif(not GLIBC, reason="another C library has nothing to be told")
 @pytest.mark.parametrize(
     ("chosen", "began", "left"),
     [
@@ -51,7 +50,7 @@ def test_it_begins_once_more_and_its_children_as_their_user_wants(tmp_path, chos
     words = ["render", "a film.mp4", "", "--style=scream"]
     (tmp_path / "stylereel").write_text(TELL)
     process, told = begun([str(tmp_path / "stylereel"), *words], environment)
-    assert told.splitlines() == [*began, f"{left}|{process.pid}|{words}"]
+    assert told.splitlines() == [*(began if GLIBC else began[:1]), f"{left}|{process.pid}|{words}"]
 
 
 def test_who_calls_it_from_a_program_of_his_own_is_not_begun_again():
@@ -67,10 +66,10 @@ def test_a_library_that_does_not_hear_is_told_once(monkeypatch):
     monkeypatch.setitem(sys.modules, "pipelines.cli", SimpleNamespace(main=lambda: None))
     monkeypatch.setattr(os, "environ", {})
     main()
-    (deaf,) = executed
-    os.environ.update({name: value for name, value in deaf.items() if name != "GLIBC_TUNABLES"})
+    for deaf in list(executed):
+        os.environ.update({name: value for name, value in deaf.items() if name != "GLIBC_TUNABLES"})
     main()
-    assert len(executed) == 1 and os.environ == {}
+    assert len(executed) == (1 if GLIBC else 0) and os.environ == {}
 
 
 def test_another_c_library_is_told_nothing(monkeypatch):
