@@ -21,6 +21,7 @@ from pipelines.planes import frame_planes, painted_arrays
 from pipelines.prepare import FilmPlan
 from pipelines.stopwatch import Clock, painted, timed
 from pipelines.timeline import FrameRange, Shot, touching
+from stylecore.advection import laid_before
 from stylecore.bus import Planes
 from stylecore.canvas import Drift
 from stylecore.catalog import find_style, find_styles
@@ -75,31 +76,42 @@ def painted_frames(
     keep_freed_memory(max(_LEAST_MAPPED_BYTES, 12 * film.info.height * film.info.width))  # a picture in fp32
     painter = ShardPainter(film, reader, engine, clock)
     read_ahead = DEPTH + engine.batch
-    frames = ahead(timed(_field_pictures(film, reader, seen_for(film, shard.frames)), clock), read_ahead)
+    frames = ahead(timed(_field_pictures(film, reader, read_for(film, shard.frames)), clock), read_ahead)
     held = touching(film.shots, shard.frames)
     for shot, style in zip(film.shots[held], film.styles[held], strict=True):
         mine = shot.frames.overlap(shard.frames)
         assert mine is not None, "it was asked for by its frames"
         share = Share(shot, style, mine)
         paint = painter.in_order if style.method in PAINTERS else painter.by_network
-        yield from painted(paint(share, islice(frames, len(share.seen))), clock)
+        yield from painted(paint(share, islice(frames, len(share.read))), clock)
         if film.ends_in(shot, mine):
             progress.advance(0, shots=1)
 
 
-def seen_for(film: FilmPlan, frames: FrameRange) -> FrameRange:
+def read_for(film: FilmPlan, frames: FrameRange) -> FrameRange:
     """The frames to read for a shard's own."""
+    held, seen = touching(film.shots, frames), seen_for(film, frames)
+    return FrameRange(_read_from(film.shots[held][0], film.styles[held][0].steady, seen.start), seen.stop)
+
+
+def seen_for(film: FilmPlan, frames: FrameRange) -> FrameRange:
+    """The frames to paint for a shard's own."""
     held = touching(film.shots, frames)
     seen = [seen_of(*look, frames) for look in zip(film.shots[held], film.styles[held], strict=True)]
     return FrameRange(seen[0].start, seen[-1].stop)
 
 
 def seen_of(shot: Shot, style: StyleSpec, frames: FrameRange) -> FrameRange:
-    """The frames of a shot that must be seen to paint some: those around them lend their strokes."""
+    """The frames of a shot that must be painted for some: those around them lend their strokes."""
     wide = FrameRange(max(0, frames.start - style.steady), frames.stop + style.steady)
     seen = shot.frames.overlap(wide)
     assert seen is not None, "it was asked for by its frames"
     return seen
+
+
+def _read_from(shot: Shot, steady: int, frame: int) -> int:
+    """The first frame to read for painting on from one: the canvas comes along those before it."""
+    return shot.frames.start + laid_before(frame - shot.frames.start) if steady else frame
 
 
 @dataclass(frozen=True)
@@ -112,13 +124,18 @@ class Share:
 
     @property
     def seen(self) -> FrameRange:
-        """What must be seen of the shot for it."""
+        """What must be painted of the shot for it."""
         return seen_of(self.shot, self.style, self.frames)
+
+    @property
+    def read(self) -> FrameRange:
+        """What must be read of the shot for it."""
+        return FrameRange(_read_from(self.shot, self.style.steady, self.seen.start), self.seen.stop)
 
 
 @dataclass(frozen=True)
 class ShardPainter:
-    """Paints one shot's share after another; `read` are the frames that the share must see."""
+    """Paints one shot's share after another, given the frames that must be read for it."""
 
     film: FilmPlan
     reader: FrameReader
@@ -132,10 +149,12 @@ class ShardPainter:
         if not stylizer.has_room(film.info.height, film.info.width):
             spare_memory()
         state = survey_shot(film, share.shot, self.reader, stylizer, self.clock)
-        places = [frame - share.shot.frames.start for frame in share.seen for _ in range(moments)]
+        places = [frame - share.shot.frames.start for frame in share.read for _ in range(moments)]
         drifts = drifts_of(film, share.shot)
         pictures = (planes_of(film, picture) for frame in read for picture in frame)
-        strokes = stylizer.steadied(pictures, state, places, [drifts[place] for place in places])
+        lead = (share.seen.start - share.read.start) * moments
+        shown = stylizer.shown(pictures, places, [drifts[place] for place in places])
+        strokes = stylizer.steadied(islice(shown, lead, None), state)
         first = (share.frames.start - share.seen.start) * moments
         wanted = islice(strokes, first, first + len(share.frames) * moments)
         mattes = (matte for matte in _mattes(film, share.style, share.frames) for _ in range(moments))

@@ -1,17 +1,21 @@
 """The canvas: still marks of a brush, for strokes to follow where the picture itself says nothing.
 
 A network that sees only the picture has nothing to set a stroke by in a plain sky; it draws bands along the
-light there, or blows grain up into flicker. The canvas stays where the scene is: it drifts with the camera.
+light there, or blows grain up into flicker. The canvas stays where the scene is: it drifts with the camera,
+or goes along with all that moves (see `advection`).
 Two kinds of marks: bristles, noise smeared along a field of slow swirls (line integral convolution, Cabral &
 Leedom 1993), and specks, the noise itself.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from stylecore.bus import send
+from stylecore.scaling import enlarge
 
 Drift = tuple[float, float]
 """How far the scene has moved down and right since the shot began, in fractions of the frame's height."""
@@ -28,6 +32,45 @@ _ROW, _COLUMN, _MIX = 73_856_093, 19_349_663, 1_274_126_177
 _BITS = (1 << 31) - 1
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A canvas that went along with a film, and how much of the mixture it is."""
+
+    share: float
+    places: Tensor
+    """Where on it the pixels of a small view of the frame stand: down, right, in frame heights, (1,2,h,w)."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How the canvas lies under a frame: in layers, or if there are none as the scene has drifted."""
+
+    drift: Drift = (0.0, 0.0)
+    layers: Sequence[Layer] = ()
+
+
+def canvas_under(placement: Placement, height: int, width: int, cell_px: int, device: str = "cpu") -> Tensor:
+    """The marks under a frame of `height` by `width` pixels, a value per cell, (1,2,rows,columns)."""
+    # Rounded up without negative numbers: other programs divide those another way.
+    rows, columns = (height + cell_px - 1) // cell_px, (width + cell_px - 1) // cell_px
+    if not placement.layers:
+        down, right = (way * height / cell_px for way in placement.drift)
+        return canvas(rows, columns, device, down, right)
+    sizes = [enlarge(layer.places, (rows, columns), "bilinear") for layer in placement.layers]
+    cells = [each[0] * (height / cell_px) - 0.5 for each in sizes]
+    return send(_mixed([layer.share for layer in placement.layers], cells), device)
+
+
+def _mixed(shares: Sequence[float], cells: Sequence[Tensor]) -> Tensor:
+    """Layers of marks at places (2,rows,columns) in cells, with the deviation that one alone would have."""
+    total = sum(share * _marks(*each) for share, each in zip(shares, cells, strict=True))
+    assert isinstance(total, Tensor), "there is a layer"
+    # Marks of the same place are the same and add up; a cell apart they know nothing of each other.
+    alike = (1 - (cells[0] - cells[-1]).norm(dim=0)).clamp(min=0)
+    apart = 2 * shares[0] * shares[-1] * (1 - alike) if len(shares) > 1 else torch.zeros(())
+    return total / (1 - apart).sqrt()
+
+
 @lru_cache(maxsize=8)
 def canvas(rows: int, columns: int, device: str = "cpu", down: float = 0.0, right: float = 0.0) -> Tensor:
     """Marks (1,2,rows,columns), one value per cell, mean 0, variance about 1; the same on every machine.
@@ -36,9 +79,14 @@ def canvas(rows: int, columns: int, device: str = "cpu", down: float = 0.0, righ
     by so many cells `down` and `right` is another window on the same.
     """
     y, x = torch.meshgrid(torch.arange(rows) - down, torch.arange(columns) - right, indexing="ij")
+    return send(_marks(y, x), device)
+
+
+def _marks(y: Tensor, x: Tensor) -> Tensor:
+    """Both kinds at places in cells, (1,2,rows,columns)."""
     noise = _Noise(y, x)
     specks = noise(y, x)
-    return send(torch.stack([_bristles(noise, specks, y, x), specks])[None], device)
+    return torch.stack([_bristles(noise, specks, y, x), specks])[None]
 
 
 def _bristles(noise: "_Noise", specks: Tensor, y: Tensor, x: Tensor) -> Tensor:

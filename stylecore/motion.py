@@ -20,6 +20,8 @@ _OCCLUSION = (0.01, 0.5)
 """Ruder 2016: relative and absolute (px^2) tolerance of the way there and back."""
 _BOUNDARY = (0.01, 0.002)
 """Ruder 2016: relative and absolute tolerance of the flow's squared gradient."""
+_REFINEMENTS = 2
+"""Over the whole picture, of the preset's five: the last three take a fifth of the time and mend a tenth."""
 _LEAST_PX = 16
 """OpenCV's search fails in smaller pictures."""
 
@@ -119,13 +121,14 @@ def gray_view(plane: Tensor, bits: int, height_px: int) -> Any:
 
 
 def fast_flow(here: Any, there: Any) -> Tensor:
-    """Flow (1,2,h,w) from one gray view to another: DIS's fast preset, down to half of the resolution.
+    """Flow (1,2,h,w) from one gray view to another: DIS's fast preset, down to full resolution.
 
-    Its refinement over the whole picture takes out a fifth of the flicker that its fastest preset leaves.
+    Ending at half of it is three times as fast, and leaves half as much flicker again.
     """
     cv2 = opencv()
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    search.setFinestScale(1)
+    search.setFinestScale(0)
+    search.setVariationalRefinementIterations(_REFINEMENTS)
     return _as_tensor(search.calc(here, there, None))
 
 

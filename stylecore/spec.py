@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-ENGINE_VERSION = 13
+ENGINE_VERSION = 14
 """Counts up whenever the same style would give other pixels; finished work of other versions is redone."""
 
 COLOR_MODES = ("style", "source", "matched")

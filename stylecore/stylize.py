@@ -6,16 +6,17 @@ the few around it that it shares strokes with.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from stylecore.advection import Advection
 from stylecore.budget import has_room, tile_side
 from stylecore.bus import Arrival, Planes, open_bus
-from stylecore.canvas import Drift
+from stylecore.canvas import Drift, Placement
 from stylecore.color import brightness, exposure, paint_mask
 from stylecore.motion import gray_view
 from stylecore.networks import StyleNetwork
@@ -29,7 +30,8 @@ from stylecore.runtime import keep_arithmetic_exact
 from stylecore.scaling import resize, work_size
 from stylecore.shot import Look, ShotState
 from stylecore.spec import EXACT, EngineSpec, StyleKey
-from stylecore.steady import VIEW_HEIGHT_PX, Steadier, Strokes
+from stylecore.steady import Steadier, Strokes
+from stylecore.ways import VIEW_HEIGHT_PX, Way, ways_between
 
 Item = TypeVar("Item")
 SURVEY_FRAMES = 6
@@ -38,6 +40,18 @@ SURVEY_BANDS = 6
 SURVEY_PX = 1 << 20
 """A picture of more pixels is surveyed in narrower bands: statistics need no more, and memory is short."""
 _BAND_MIN_PX = 48
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A frame of a shot, to be painted."""
+
+    planes: Planes
+    place: int
+    """In its shot."""
+    placement: Placement = Placement()
+    ways: tuple[Way, Way] | None = None
+    """From the frame before to this one, and back."""
 
 
 class Stylizer:
@@ -120,41 +134,50 @@ class Stylizer:
         They share strokes among themselves, and each may take as much paint as its matte (H,W) allows.
         """
         places, moved = range(first, first + len(frames)), drifts or [(0.0, 0.0)] * len(frames)
-        strokes = self.steadied(frames, state, places, moved)
+        strokes = self.steadied(self.shown(frames, places, moved), state)
         allowed: Sequence[Tensor | None] = mattes or [None] * len(frames)
         return [self.lay(*each).take() for each in zip(strokes, allowed, strict=True)]
 
-    def steadied(
-        self, frames: Iterable[Planes], state: ShotState, places: Iterable[int], drifts: Iterable[Drift]
-    ) -> Iterator[Strokes]:
-        """What is painted of consecutive frames, steady with those around them; each is taken when needed.
+    def shown(
+        self, frames: Iterable[Planes], places: Iterable[int], drifts: Iterable[Drift]
+    ) -> Iterator[Shown]:
+        """Consecutive frames of a shot, with the ways from the one before and the canvas that came along.
 
-        `places` are theirs in the shot; `drifts` say where the scene has moved by each.
+        `places` are theirs in the shot, from `laid_before` the first that is painted; `drifts` say where the
+        scene has moved by each. Each is taken when needed.
         """
-        steadier, shown = Steadier(self.steady), zip(frames, places, drifts, strict=True)
-        while batch := list(islice(shown, self._together(state))):
-            some, at, moved = zip(*batch, strict=True)
-            yield from steadier.add(self.strokes(some, state, at, moved))
+        advection, before = Advection(), None
+        for planes, place, drift in zip(frames, places, drifts, strict=True):
+            if not self.steady:
+                yield Shown(planes, place, Placement(drift))
+                continue
+            view = self._view(planes)
+            ways = None if before is None else ways_between(before, view)
+            yield Shown(planes, place, advection.add(place, drift, view, ways), ways)
+            before = view
+
+    def steadied(self, shown: Iterable[Shown], state: ShotState) -> Iterator[Strokes]:
+        """What is painted of consecutive frames, steady with those around them; each is taken when needed."""
+        steadier, waiting = Steadier(self.steady), iter(shown)
+        while batch := list(islice(waiting, self._together(state))):
+            yield from steadier.add(self.strokes(batch, state))
         yield from steadier.rest()
 
     @torch.inference_mode()
-    def strokes(
-        self, frames: Sequence[Planes], state: ShotState, places: Sequence[int], drifts: Sequence[Drift] = ()
-    ) -> list[Strokes]:
+    def strokes(self, frames: Sequence[Shown], state: ShotState) -> list[Strokes]:
         """What is painted of consecutive frames, each by itself; see `steadied`."""
         made: list[Strokes] = []
         count = self._together(state)
         for start in range(0, len(frames), count):
             some = frames[start : start + count]
-            planes = [self.bus.carry(frame) for frame in some]
+            planes = [self.bus.carry(frame.planes) for frame in some]
             apart = [self.small(parts_of(frame, self.form)) for frame in planes]
-            look, moved = state.at(places[start]), _filled(drifts[start : start + count], count)
+            look, placements = state.at(some[0].place), _filled([frame.placement for frame in some], count)
             small = [torch.cat(each) for each in zip(*_filled(apart, count), strict=True)]
             seen = rgb_of(small, self.form)
-            paint = self._paint(seen, look, moved, self._tile(planes[0][0], small))
-            views = [self._view(frame) if self.steady else None for frame in some]
-            alone = zip(planes, apart, paint.split(1), views, strict=False)
-            made += [Strokes(stored, mine, each, look, view) for stored, mine, each, view in alone]
+            paint = self._paint(seen, look, placements, self._tile(planes[0][0], small))
+            alone = zip(planes, apart, paint.split(1), some, strict=False)
+            made += [Strokes(stored, mine, each, look, frame.ways) for stored, mine, each, frame in alone]
         return made
 
     @torch.inference_mode()
@@ -186,12 +209,10 @@ class Stylizer:
         return self.engine.together if len(state.looks) == 1 else 1
 
     @torch.inference_mode()
-    def change(
-        self, parts: Sequence[Tensor], look: Look, drifts: Sequence[Drift] = (), allowed: Tensor | None = None
-    ) -> list[Tensor]:
+    def change(self, parts: Sequence[Tensor], look: Look, allowed: Tensor | None = None) -> list[Tensor]:
         """What paint adds to each part of frames; `allowed` (N,1,H,W) is how much each pixel may take."""
         small = self.small(parts)
-        paint = self._paint(rgb_of(small, self.form), look, drifts, self._tile(parts[0][0], small))
+        paint = self._paint(rgb_of(small, self.form), look, (), self._tile(parts[0][0], small))
         return carried(paint, small, parts, self.form, self._reach(parts, look, allowed))
 
     def _tile(self, plane: Tensor, small: Sequence[Tensor]) -> int:
@@ -202,11 +223,11 @@ class Stylizer:
         beside = 2 * self.steady, len(small[0])
         return tile_side(plane.numel(), size, self.network.halo_px, self.engine.memory_bytes, *beside)
 
-    def _paint(self, seen: Tensor, look: Look, drifts: Sequence[Drift], tile_px: int) -> Tensor:
+    def _paint(self, seen: Tensor, look: Look, placements: Sequence[Placement], tile_px: int) -> Tensor:
         """What is changed of the small picture (N,3,h,w)."""
         lit = exposure(seen, look.usual)
         shown = (seen * lit).clamp(0, 1)
-        paint = (self.runner.paint(self.network.prepare(shown, drifts), look, tile_px) - shown) / lit
+        paint = (self.runner.paint(self.network.prepare(shown, placements), look, tile_px) - shown) / lit
         return look.tint(seen + paint) - seen if look.tint else paint
 
     def _reach(self, parts: Sequence[Tensor], look: Look, allowed: Tensor | None) -> Tensor:

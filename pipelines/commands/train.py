@@ -86,6 +86,7 @@ _DEFAULT = TrainSpec()
 @click.option("--palette-weight", default=_DEFAULT.palette_weight, show_default=True)
 @click.option("--content-weight", default=_DEFAULT.content_weight, show_default=True)
 @click.option("--drawing-weight", default=_DEFAULT.drawing_weight, show_default=True)
+@click.option("--motion-weight", default=_DEFAULT.motion_weight, show_default=True)
 @click.option(
     "--layer", multiple=True, metavar="NAME=WEIGHT", help="Style layers; all five alike by default."
 )
@@ -137,7 +138,7 @@ def pictures_to_learn_on(folders: Sequence[str]) -> dict[str, Tensor]:
 
 
 def _spec(options: Mapping[str, Any]) -> TrainSpec:
-    weights = ("style_weight", "palette_weight", "content_weight", "drawing_weight")
+    weights = ("style_weight", "palette_weight", "content_weight", "drawing_weight", "motion_weight")
     layers = dict(layer_weight(item) for item in options["layer"])
     try:
         spec = TrainSpec(

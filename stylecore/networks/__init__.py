@@ -4,8 +4,8 @@ Beside `forward(rgb, norm)` each says: `stride_px` and `halo_px`, for tiles; `de
 height it is meant for (0: any); `keeps_black`, whether black comes out black without a mask;
 `norm_channels`, the layers it normalizes, and `normalized`, the convolutions before them;
 `delicate_layers`, the first of these that may have to be exact where others bear fewer bits; and
-`prepare(rgb, drifts)`, what whole frames need before they are cut: a canvas that has moved with the scene,
-for a network that paints on one.
+`prepare(rgb, placements)`, what whole frames need before they are cut: a canvas that has moved with the
+scene, for a network that paints on one.
 """
 
 from collections.abc import Callable, Mapping

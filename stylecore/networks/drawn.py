@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from stylecore.canvas import Drift
+from stylecore.canvas import Placement
 
 
 class DrawnLook(nn.Module):
@@ -19,5 +19,5 @@ class DrawnLook(nn.Module):
     norm_channels: tuple[int, ...] = ()
     normalized: tuple[nn.Conv2d, ...] = ()
 
-    def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
+    def prepare(self, rgb: Tensor, placements: Sequence[Placement] = ()) -> Tensor:
         return rgb

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecore.canvas import Drift
+from stylecore.canvas import Placement
 from stylecore.networks.convolution import Conv, convolve, frozen, twofold
 from stylecore.networks.doubling import REPEATED, DoublingConv, mirror_pixels, on_cells, placed
 from stylecore.normalize import Norm
@@ -63,7 +63,7 @@ class Johnson(nn.Module):
         if self.paint_cells is None:  # no statistics go in: once is enough for all surveys
             self.paint_cells = frozen(*on_cells(self.paint))
 
-    def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
+    def prepare(self, rgb: Tensor, placements: Sequence[Placement] = ()) -> Tensor:
         return rgb
 
     def forward(self, rgb: Tensor, norm: Norm) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecore.canvas import CANVAS_CHANNELS, Drift, canvas
+from stylecore.canvas import CANVAS_CHANNELS, Placement, canvas_under
 from stylecore.networks.convolution import Conv, convolve, frozen
 from stylecore.networks.doubling import SMOOTH, DoublingConv, on_cells
 from stylecore.normalize import Norm
@@ -77,14 +77,12 @@ class Painter(nn.Module):
         inner = (conv for block in blocks for conv in (block.first, block.second))
         return (self.stem, *inner, self.to_half, self.to_full)
 
-    def prepare(self, rgb: Tensor, drifts: Sequence[Drift] = ()) -> Tensor:
+    def prepare(self, rgb: Tensor, placements: Sequence[Placement] = ()) -> Tensor:
         """Frames with their canvas, (N,5,H,W): a tile of them is painted as the whole is."""
         count, _, height, width = rgb.shape
-        # Rounded up without negative numbers: other programs divide those another way.
-        rows, columns = (height + CELL_PX - 1) // CELL_PX, (width + CELL_PX - 1) // CELL_PX
         cells = [
-            canvas(rows, columns, str(rgb.device), down * height / CELL_PX, right * height / CELL_PX)
-            for down, right in drifts or [(0.0, 0.0)] * count
+            canvas_under(each, height, width, CELL_PX, str(rgb.device))
+            for each in placements or [Placement()] * count
         ]
         return torch.cat([rgb, spread(torch.cat(cells))[..., :height, :width]], 1)
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylecore import losses
@@ -20,7 +21,7 @@ from stylecore.digest import digest
 from stylecore.encoders import LossNetwork
 from stylecore.errors import DivergedError
 from stylecore.images import resize_short_side
-from stylecore.networks.painter import CELL_PX
+from stylecore.networks.painter import CELL_PX, spread
 from stylecore.networks.reader import StyleReader
 from stylecore.normalize import LiveNorm, NormPrior
 from stylecore.pack import StylePack, group
@@ -136,7 +137,7 @@ class Trainer:
         moved = crop_asked_to_be_steady(self.step, len(self.names), len(first))
         second = crops[moved : moved + 1, :, top : top + side, left : left + side]
         grain = self.spec.motion_noise * torch.randn_like(second[:, :3])
-        second = torch.cat([(second[:, :3] + grain).clamp(0, 1), second[:, 3:]], 1)
+        second = torch.cat([(second[:, :3] + grain).clamp(0, 1), as_shown(second[:, 3:])], 1)
         norm = LiveNorm(torch.cat([vectors, vectors[moved : moved + 1]]), self.prior)
         looks = torch.cat([frames, second]).contiguous(memory_format=torch.channels_last)
         with self._fast():
@@ -264,6 +265,11 @@ class Trainer:
 def crop_asked_to_be_steady(step: int, styles: int, crops: int) -> int:
     """Which crop of a step is looked at twice: styles take turns, and each comes to each of its crops."""
     return step // styles % crops
+
+
+def as_shown(canvas: Tensor) -> Tensor:
+    """A canvas (N,C,P,P) that moved by parts of a cell, as a film shows it: mixed, cell by cell."""
+    return spread(F.avg_pool2d(canvas, CELL_PX))
 
 
 def train(trainer: Trainer, contents: Sequence[Tensor]) -> Iterator[TrainStep]:

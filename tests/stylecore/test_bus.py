@@ -93,7 +93,7 @@ def test_a_moving_canvas_is_sent_too():
     assert sent(FILM, drift=(0.1, 0.2)) == [*whole(FILM), (torch.float32, (1, 2, 24, 40))]
 
 
-def test_motion_goes_up_with_the_frames_and_nothing_else_does():
+def test_motion_and_canvas_go_up_with_the_frames_and_nothing_else_does():
     stylizer = Stylizer(
         blank_pack("painter", ["a"], 3, width=8), "a", FILM, EngineSpec(device="meta"), steady=1
     )
@@ -104,7 +104,8 @@ def test_motion_goes_up_with_the_frames_and_nothing_else_does():
     with Crossings() as crossings:
         stylizer.stylize(frames, state)
     ways = [(torch.float32, (1, channels, 96, 160)) for channels in (2, 1)]
-    assert sorted(crossings.found, key=str) == sorted(3 * whole(FILM) + 4 * ways, key=str)
+    canvas = [(torch.float32, (1, 2, 24, 40))]
+    assert sorted(crossings.found, key=str) == sorted(3 * whole(FILM) + 4 * ways + 3 * canvas, key=str)
 
 
 def test_a_cpu_is_where_its_frames_are():

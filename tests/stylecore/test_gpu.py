@@ -48,23 +48,18 @@ def drifts(first, count):
     return [(0.002 * place, 0.001 * place) for place in range(first, first + count)]
 
 
-def strokes(made, state, frames, places):
-    some = frames[places.start : places.stop]
-    places = range(places.start, places.start + len(some))
-    return made.strokes(some, state, places, drifts(places.start, len(some)))
+def shown(made, frames):
+    return list(made.shown(frames, range(len(frames)), drifts(0, len(frames))))
 
 
-def begun(made, state, frames, batch):
+def begun(made, state, frames):
     """As a shard is painted: frames on their way back."""
-    steadier = Steadier(made.steady)
-    for place in range(0, len(frames), batch):
-        yield from map(made.lay, steadier.add(strokes(made, state, frames, range(place, place + batch))))
-    yield from map(made.lay, steadier.rest())
+    yield from map(made.lay, made.steadied(shown(made, frames), state))
 
 
 def over_the_bus(made, state, frames, batch):
     """Batches begun before the last ones have come back."""
-    return [arrival.take() for arrival in late(begun(made, state, frames, batch), made.bus.late * batch)]
+    return [arrival.take() for arrival in late(begun(made, state, frames), made.bus.late * batch)]
 
 
 def farthest(one, other):
@@ -103,7 +98,7 @@ def test_the_bus_changes_nothing(batch, frames):
     made = stylizer("starry-night", "cuda:0", "fp16", batch)
     state, alone = made.survey(frames), []
     for place in range(0, COUNT, batch):
-        alone += strokes(made, state, frames, range(place, place + batch))
+        alone += made.strokes(shown(made, frames)[place : place + batch], state)
         torch.cuda.synchronize()
     steadier = Steadier(made.steady)
     alone = [made.lay(each).take() for each in [*steadier.add(alone), *steadier.rest()]]
@@ -117,7 +112,8 @@ def test_a_frame_is_the_same_wherever_its_film_was_cut(first, frames):
     state = made.survey(frames)
     whole = over_the_bus(made, state, frames, 4)
     head = made.stylize(frames[: first + 1], state, 0, None, drifts(0, first + 1))[:first]
-    rest = made.stylize(frames[first - 1 :], state, first - 1, None, drifts(first - 1, COUNT))[1:]
+    painted = made.steadied(shown(made, frames)[first - 1 :], state)
+    rest = [made.lay(each).take() for each in painted][1:]
     assert farthest(head + rest, whole) == 0
 
 

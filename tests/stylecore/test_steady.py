@@ -1,6 +1,7 @@
 """Strokes that frames share: what agrees along the motion stays, what flickers goes, cuts part them."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -15,8 +16,9 @@ from stylecore.pixels import YuvFormat
 from stylecore.scaling import enlarge, resize
 from stylecore.shot import Look
 from stylecore.spec import EngineSpec
-from stylecore.steady import Steadier, Strokes, ways_between
+from stylecore.steady import Steadier, Strokes
 from stylecore.stylize import Stylizer
+from stylecore.ways import ways_between
 
 HEIGHT, WIDTH, STEP_PX = 72, 120, 3
 LOOK = Look((), None, None, torch.ones(1), 1.0)
@@ -33,8 +35,16 @@ def panned(texture, place):
     return texture[..., STEP_PX * place : STEP_PX * place + WIDTH]
 
 
-def strokes(view, paint):
-    return Strokes([], [], paint, LOOK, gray_view((255 * view).byte(), 8, HEIGHT))
+def strokes(views, paints):
+    """Painted frames of a shot, with the ways from one view to the next."""
+    seen = [gray_view((255 * view).byte(), 8, HEIGHT) for view in views]
+    ways = [None, *(ways_between(*pair) for pair in pairwise(seen))]
+    return [Strokes([], [], paint, LOOK, way) for paint, way in zip(paints, ways, strict=True)]
+
+
+def panning(paints):
+    """The same of a pan to the right."""
+    return strokes([panned(scene(5), place) for place in range(len(paints))], paints)
 
 
 def steadied(shot, reach):
@@ -55,17 +65,14 @@ def inner(paint):
 
 @pytest.mark.parametrize("reach", [1, 2, 3])
 def test_what_flickers_averages_out_by_as_many_frames_as_agree(reach):
-    shot = [strokes(panned(scene(5), place), paint) for place, paint in enumerate(noise(9))]
+    shot = panning(noise(9))
     left = inner(steadied(shot, reach)[4]).std() / inner(shot[4].paint).std()
     # Bilinear steps between pixels take a little more.
     assert 0.8 / (2 * reach + 1) ** 0.5 < left < 1.2 / (2 * reach + 1) ** 0.5
 
 
 def test_paint_that_moves_with_the_film_stays():
-    film, paint = scene(5), scene(6)
-    shot = [
-        strokes(panned(film, place), panned(paint, place).expand(1, 3, -1, -1).clone()) for place in range(7)
-    ]
+    shot = panning([panned(scene(6), place).expand(1, 3, -1, -1).clone() for place in range(7)])
     moved = [
         (inner(made) - inner(own.paint)).abs().mean()
         for made, own in zip(steadied(shot, 2), shot, strict=True)
@@ -103,14 +110,14 @@ def test_across_a_cut_that_nobody_found_paint_is_its_own(reach):
     first, second = scene(5), scene(11)
     views = [panned(first, place) for place in range(3)] + [panned(second, place) for place in range(3)]
     paints = [torch.full((1, 3, HEIGHT, WIDTH), value) for value in (0.0, 0.0, 0.0, 1.0, 1.0, 1.0)]
-    made = steadied([strokes(*each) for each in zip(views, paints, strict=True)], reach)
+    made = steadied(strokes(views, paints), reach)
     assert max(each.mean() for each in made[:3]) < 0.1 and min(each.mean() for each in made[3:]) > 0.9
 
 
 @settings(max_examples=25)
 @given(st.integers(0, 3), st.integers(1, 8), st.data())
 def test_a_frame_depends_on_those_within_reach_and_on_no_other(reach, count, data):
-    shot = [strokes(panned(scene(5), place), paint) for place, paint in enumerate(noise(count))]
+    shot = panning(noise(count))
     whole = steadied(shot, reach)
     assert len(whole) == count
     start = data.draw(st.integers(0, count - 1))
@@ -136,7 +143,7 @@ def test_a_cpu_halves_as_torch_does(size):
 
 def test_a_still_film_of_still_paint_is_left_alone():
     view, paint = panned(scene(5), 0), noise(1)[0]
-    made = steadied([strokes(view, paint)] * 4, 2)
+    made = steadied(strokes([view] * 4, [paint] * 4), 2)
     assert all(torch.allclose(each, paint, atol=1e-3) for each in made)
 
 
@@ -164,7 +171,9 @@ UPRIGHT = YuvFormat("bt709", False)
 def test_a_film_held_another_way_is_steadied_alike():
     turned = replace(UPRIGHT, orientation=Orientation(True, True))
     pairs = zip(painted(turned), painted(UPRIGHT), strict=True)
-    assert all((turned.orientation.upright(a).int() - b.int()).abs().max() <= 1 for a, b in pairs)
+    apart = [(turned.orientation.upright(a).int() - b.int()).abs() for a, b in pairs]
+    # Chroma lies beside other pixels, and dither is its file's: a code, very seldom two.
+    assert all(each.max() <= 2 and (each > 1).float().mean() < 1e-3 for each in apart)
     assert not torch.equal(painted(UPRIGHT)[0], painted(UPRIGHT, steady=0)[0])
 
 
@@ -179,7 +188,7 @@ def test_a_flash_keeps_its_own_paint_and_gives_none(lift, own):
     """Motion alone looks certain when everything turns brighter."""
     views = [0.6 * panned(scene(5), 0) + (lift if place == 1 else 0) for place in range(3)]
     paints = [torch.full((1, 3, HEIGHT, WIDTH), float(place == 1)) for place in range(3)]
-    made = [each.mean() for each in steadied([strokes(*each) for each in zip(views, paints, strict=True)], 1)]
+    made = [each.mean() for each in steadied(strokes(views, paints), 1)]
     assert torch.allclose(
         torch.stack(made), torch.tensor([0.0, 1.0, 0.0] if own else [1 / 2, 1 / 3, 1 / 2]), atol=0.02
     )

@@ -95,7 +95,7 @@ class Fault(nn.Module):
 
     stride_px, halo_px, design_height_px, keeps_black, norm_channels = 1, 0, 0, True, ()
 
-    def prepare(self, rgb, drifts=()):
+    def prepare(self, rgb, placements=()):
         return rgb
 
     def __init__(self, wrong):
