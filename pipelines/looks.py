@@ -25,7 +25,7 @@ from stylecore.encoders import BUNDLED_LOSS_NETWORK
 from stylecore.errors import StyleError
 from stylecore.spec import StyleKey, StyleSpec
 
-USUAL_STEADY = 3
+USUAL_STEADY = 4
 LONGEST_IN_ORDER_FRAMES = 240
 """A shard in the middle of a shot paints the shot from its first frame."""
 
