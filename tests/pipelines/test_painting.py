@@ -54,8 +54,12 @@ class LateBus(NoBus):
 
 @pytest.fixture(scope="module")
 def asked(film, pack, tmp_path_factory):
-    places = {"source": str(film), "output": str(tmp_path_factory.mktemp("late") / "out.mp4")}
-    job = make_job({**places, "style": f"{pack}#plain", "device": "cpu", "cuts": [30, 56]})
+    return planned(film, pack, tmp_path_factory.mktemp("late"), [30, 56])
+
+
+def planned(film, pack, folder, cuts):
+    places = {"source": str(film), "output": str(folder / "out.mp4")}
+    job = make_job({**places, "style": f"{pack}#plain", "device": "cpu", "cuts": cuts})
     info, index, reader = index_film(film)
     return plan_film(job, info, index), reader
 
@@ -87,6 +91,14 @@ def test_batches_are_full_but_for_the_last(asked, monkeypatch, batch, sizes):
     monkeypatch.setattr(Stylizer, "strokes", lambda *given: made.append(len(given[1])) or strokes(*given))
     assert len(painted(alone, batch, Shard(1, (FrameRange(0, 9),)))) == 9
     assert made == sizes
+
+
+def test_a_shard_from_the_middle_of_a_long_shot_is_painted_as_in_the_whole(film, pack, tmp_path):
+    """The canvas comes along the film from farther back than strokes are shared."""
+    asked = planned(film, pack, tmp_path, [56])
+    whole = painted(asked, 1, Shard(1, (FrameRange(0, 56),)))
+    for start in (3, 17, 28, 29, 53):
+        assert painted(asked, 1, Shard(1, (FrameRange(start, start + 2),))) == whole[start : start + 2]
 
 
 def test_frames_share_strokes_and_not_over_cuts(asked):

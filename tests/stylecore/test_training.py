@@ -11,10 +11,12 @@ from pipelines.commands import checkpoints
 from pipelines.commands.train import _named, _resume, _starting_pack, pictures_to_learn_on
 from pipelines.errors import UsageError
 from stylecore import losses
+from stylecore.canvas import canvas
 from stylecore.catalog import as_read, find_style, picture_vector, read_vector
 from stylecore.encoders import LAYOUTS, load_encoder
 from stylecore.errors import DivergedError, PackError, PictureError, WeightsError
 from stylecore.images import load_picture, to_image
+from stylecore.networks.painter import CELL_PX, spread
 from stylecore.networks.reader import StyleReader
 from stylecore.pack import blank_pack, load_pack, save_pack
 from stylecore.palette import palette_of
@@ -23,7 +25,7 @@ from stylecore.training.contents import ContentCrops, in_bytes, in_light
 from stylecore.training.gallery import READ_PX, Gallery
 from stylecore.training.spec import TrainSpec
 from stylecore.training.targets import Targets
-from stylecore.training.trainer import Trainer, crop_asked_to_be_steady, train
+from stylecore.training.trainer import Trainer, as_shown, crop_asked_to_be_steady, train
 from stylecore.training.wishes import appetite, style_wish
 
 SPEC = TrainSpec(steps=6, crop_px=64, painting_short_side_px=64)
@@ -326,3 +328,12 @@ def test_pictures_held_in_bytes_give_the_same_crops(pictures):
         crops = ContentCrops(shown, 48, seed=3)
         drawn.append(torch.stack([crops.draw() for _ in range(40)]))
     assert torch.equal(*drawn)
+
+
+@pytest.mark.parametrize("moved_px", [0, 1, 3])
+def test_a_second_look_sees_a_moved_canvas_as_films_show_it(moved_px):
+    cells = canvas(6, 9)
+    seen = as_shown(spread(cells)[..., moved_px : moved_px + 8 * CELL_PX])[..., ::CELL_PX, ::CELL_PX]
+    shown = canvas(6, 8, right=-moved_px / CELL_PX)
+    assert torch.allclose(seen[:, 1], shown[:, 1], atol=1e-5), "specks"
+    assert torch.corrcoef(torch.stack([seen[:, 0].flatten(), shown[:, 0].flatten()]))[0, 1] > 0.8, "bristles"
