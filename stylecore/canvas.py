@@ -43,7 +43,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Placement:
-    """How the canvas lies under a frame: in layers, or if there are none as the scene has drifted."""
+    """How the canvas lies under a frame: in one or two layers; with none, as the scene has drifted."""
 
     drift: Drift = (0.0, 0.0)
     layers: Sequence[Layer] = ()
@@ -56,19 +56,19 @@ def canvas_under(placement: Placement, height: int, width: int, cell_px: int, de
     if not placement.layers:
         down, right = (way * height / cell_px for way in placement.drift)
         return canvas(rows, columns, device, down, right)
-    sizes = [enlarge(layer.places, (rows, columns), "bilinear") for layer in placement.layers]
-    cells = [each[0] * (height / cell_px) - 0.5 for each in sizes]
-    return send(_mixed([layer.share for layer in placement.layers], cells), device)
+    places = [enlarge(layer.places, (rows, columns), "bilinear")[0] for layer in placement.layers]
+    cells = [each * (height / cell_px) - 0.5 for each in places]
+    if len(cells) == 1:
+        return send(_marks(*cells[0]), device)
+    return send(_mixed(placement.layers[-1].share, *cells), device)
 
 
-def _mixed(shares: Sequence[float], cells: Sequence[Tensor]) -> Tensor:
-    """Layers of marks at places (2,rows,columns) in cells, with the deviation that one alone would have."""
-    total = sum(share * _marks(*each) for share, each in zip(shares, cells, strict=True))
-    assert isinstance(total, Tensor), "there is a layer"
+def _mixed(share: float, older: Tensor, newer: Tensor) -> Tensor:
+    """The marks at two places (2,rows,columns) in cells, mixed, with the deviation of one alone."""
     # Marks of the same place are the same and add up; a cell apart they know nothing of each other.
-    alike = (1 - (cells[0] - cells[-1]).norm(dim=0)).clamp(min=0)
-    apart = 2 * shares[0] * shares[-1] * (1 - alike) if len(shares) > 1 else torch.zeros(())
-    return total / (1 - apart).sqrt()
+    apart = (older - newer).norm(dim=0).clamp(max=1)
+    power = 1 - 2 * share * (1 - share) * apart
+    return torch.lerp(_marks(*older), _marks(*newer), share) / power.sqrt()
 
 
 @lru_cache(maxsize=8)
