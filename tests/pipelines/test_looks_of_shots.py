@@ -48,10 +48,10 @@ def test_a_range_of_shots_may_run_past_the_films_end():
     ("options", "steady"),
     [
         ({"style": "noir"}, [0, 0, 0]),
-        ({"style": "gris"}, [3, 3, 3]),
+        ({"style": "gris"}, [4, 4, 4]),
         ({"style": "gris", "steady": 5}, [5, 5, 5]),
-        ({"style": "noir", "steady": 1, "looks": [{"shots": "2", "style": "gris"}]}, [1, 3, 1]),
-        ({"style": "noir", "key_frames": [{"frame": 0, "style": "gris"}]}, [3, 3, 3]),
+        ({"style": "noir", "steady": 1, "looks": [{"shots": "2", "style": "gris"}]}, [1, 4, 1]),
+        ({"style": "noir", "key_frames": [{"frame": 0, "style": "gris"}]}, [4, 4, 4]),
         ({"style": "gris", "key_frames": [{"frame": 0, "style": "noir"}]}, [0, 0, 0]),
         ({"style": "noir", "steady": 1, "key_frames": [{"frame": 0, "style": "gris"}]}, [1, 1, 1]),
     ],
