@@ -131,7 +131,7 @@ class Stylizer:
     ) -> list[list[Tensor]]:
         """Painted frames of a shot, in order; planes on the CPU. `first` is the place of the first of them.
 
-        They share strokes among themselves, and each may take as much paint as its matte (H,W) allows.
+        They share strokes and canvas among themselves; each takes as much paint as its matte (H,W) allows.
         """
         places, moved = range(first, first + len(frames)), drifts or [(0.0, 0.0)] * len(frames)
         strokes = self.steadied(self.shown(frames, places, moved), state)
