@@ -26,7 +26,7 @@ from pipelines.media.encoding import Encoding
 from pipelines.media.frames import FrameReader
 from pipelines.media.parts import Planes, read_part, write_part
 from pipelines.overlap import behind
-from pipelines.painting import DEPTH, PAINTERS, painted_frames, seen_for
+from pipelines.painting import DEPTH, PAINTERS, painted_for, painted_frames
 from pipelines.plan import SEGMENT_MIN_FRAMES, Shard
 from pipelines.prepare import FilmPlan
 from pipelines.rows import read_rows, write_rows
@@ -205,7 +205,7 @@ def _trial(film: FilmPlan, engine: EngineSpec, source: Path, run: _Run, wanted: 
     behind(lambda made: write_part(part, [coded], _enough(made), film.encoding), noted(), DEPTH)
     times.append(time.perf_counter())
     # Frames come in batches, the first with the survey, and painting is ahead of what comes out.
-    warm, seen = min(engine.batch, len(frames) - 1), seen_for(film, frames)
+    warm, seen = min(engine.batch, len(frames) - 1), painted_for(film, frames)
     ahead = film.styles[touching(film.shots, frames)][0].steady
     painted_by_then = min(len(seen) - 1, frames.start - seen.start + warm + ahead)
     each = (times[-1] - times[warm]) / (len(seen) - painted_by_then)

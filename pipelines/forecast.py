@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from heapq import heapreplace
 
 from pipelines.calibration import Calibration, look_of
-from pipelines.painting import seen_of
+from pipelines.painting import painted_of
 from pipelines.plan import Shard
 from pipelines.prepare import FilmPlan
 from pipelines.timeline import Shot, touching
@@ -66,7 +66,7 @@ def _shard_seconds(film: FilmPlan, rows: Sequence[Calibration], shard: Shard) ->
 def _shot_seconds(shot: Shot, style: StyleSpec, row: Calibration, shard: Shard) -> float:
     """Frames that only lend their strokes are painted like the rest."""
     mine = shot.frames.overlap(shard.frames)
-    return row.shot_seconds + len(seen_of(shot, style, mine)) * row.frame_seconds if mine else 0.0
+    return row.shot_seconds + len(painted_of(shot, style, mine)) * row.frame_seconds if mine else 0.0
 
 
 def _part_bytes(film: FilmPlan, rows: Sequence[Calibration], shard: Shard) -> float:

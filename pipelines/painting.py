@@ -1,6 +1,6 @@
 """The frames of a shard as they are delivered: read, surveyed shot by shot, painted by the look's method."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice, repeat
@@ -90,28 +90,35 @@ def painted_frames(
 
 def read_for(film: FilmPlan, frames: FrameRange) -> FrameRange:
     """The frames to read for a shard's own."""
-    held, seen = touching(film.shots, frames), seen_for(film, frames)
-    return FrameRange(_read_from(film.shots[held][0], film.styles[held][0].steady, seen.start), seen.stop)
+    return _over(film, frames, read_of)
 
 
-def seen_for(film: FilmPlan, frames: FrameRange) -> FrameRange:
+def painted_for(film: FilmPlan, frames: FrameRange) -> FrameRange:
     """The frames to paint for a shard's own."""
+    return _over(film, frames, painted_of)
+
+
+def _over(
+    film: FilmPlan, frames: FrameRange, of: Callable[[Shot, StyleSpec, FrameRange], FrameRange]
+) -> FrameRange:
     held = touching(film.shots, frames)
-    seen = [seen_of(*look, frames) for look in zip(film.shots[held], film.styles[held], strict=True)]
-    return FrameRange(seen[0].start, seen[-1].stop)
+    each = [of(*look, frames) for look in zip(film.shots[held], film.styles[held], strict=True)]
+    return FrameRange(each[0].start, each[-1].stop)
 
 
-def seen_of(shot: Shot, style: StyleSpec, frames: FrameRange) -> FrameRange:
+def painted_of(shot: Shot, style: StyleSpec, frames: FrameRange) -> FrameRange:
     """The frames of a shot that must be painted for some: those around them lend their strokes."""
     wide = FrameRange(max(0, frames.start - style.steady), frames.stop + style.steady)
-    seen = shot.frames.overlap(wide)
-    assert seen is not None, "it was asked for by its frames"
-    return seen
+    painted = shot.frames.overlap(wide)
+    assert painted is not None, "it was asked for by its frames"
+    return painted
 
 
-def _read_from(shot: Shot, steady: int, frame: int) -> int:
-    """The first frame to read for painting on from one: the canvas comes along those before it."""
-    return shot.frames.start + laid_before(frame - shot.frames.start) if steady else frame
+def read_of(shot: Shot, style: StyleSpec, frames: FrameRange) -> FrameRange:
+    """The frames of a shot that must be read for some: the canvas comes along those before."""
+    painted, first = painted_of(shot, style, frames), shot.frames.start
+    start = first + laid_before(painted.start - first) if style.steady else painted.start
+    return FrameRange(start, painted.stop)
 
 
 @dataclass(frozen=True)
@@ -123,14 +130,14 @@ class Share:
     frames: FrameRange
 
     @property
-    def seen(self) -> FrameRange:
+    def painted(self) -> FrameRange:
         """What must be painted of the shot for it."""
-        return seen_of(self.shot, self.style, self.frames)
+        return painted_of(self.shot, self.style, self.frames)
 
     @property
     def read(self) -> FrameRange:
         """What must be read of the shot for it."""
-        return FrameRange(_read_from(self.shot, self.style.steady, self.seen.start), self.seen.stop)
+        return read_of(self.shot, self.style, self.frames)
 
 
 @dataclass(frozen=True)
@@ -152,10 +159,10 @@ class ShardPainter:
         places = [frame - share.shot.frames.start for frame in share.read for _ in range(moments)]
         drifts = drifts_of(film, share.shot)
         pictures = (planes_of(film, picture) for frame in read for picture in frame)
-        lead = (share.seen.start - share.read.start) * moments
+        lead = (share.painted.start - share.read.start) * moments
         shown = stylizer.shown(pictures, places, [drifts[place] for place in places])
         strokes = stylizer.steadied(islice(shown, lead, None), state)
-        first = (share.frames.start - share.seen.start) * moments
+        first = (share.frames.start - share.painted.start) * moments
         wanted = islice(strokes, first, first + len(share.frames) * moments)
         mattes = (matte for matte in _mattes(film, share.style, share.frames) for _ in range(moments))
         begun = (stylizer.lay(each, matte) for each, matte in zip(wanted, mattes, strict=False))

@@ -39,14 +39,17 @@ class Advection:
 
     def add(self, place: int, drift: Drift, view: Any, ways: tuple[Way, Way] | None) -> Placement:
         """How the canvas lies under the next frame; `ways` come from the one before it, and lead back."""
-        number, share = divmod(place, LAYER_FRAMES)
+        number, since = divmod(place, LAYER_FRAMES)
         fresh = _drifted(view.shape, drift)
-        known = self._carried(ways[1], fresh) if ways else {}
-        layers = {each: known.get(each, fresh) for each in (*known, number)}
+        layers = self._carried(ways[1], fresh) if ways else {}
+        newer = layers.setdefault(number, fresh)
         self._layers = {each: layer for each, layer in layers.items() if each >= number - 1}
-        newer = share / LAYER_FRAMES if len(self._layers) > 1 else 1.0
-        shares = zip((1 - newer, newer)[-len(self._layers) :], self._layers.values(), strict=True)
-        return Placement(drift, [Layer(part, layer) for part, layer in shares if part])
+        if len(self._layers) == 1:
+            return Placement(drift, [Layer(1.0, newer)])
+        older, share = self._layers[number - 1], since / LAYER_FRAMES
+        if not since:
+            return Placement(drift, [Layer(1.0, older)])
+        return Placement(drift, [Layer(1 - share, older), Layer(share, newer)])
 
     def _carried(self, back: Way, fresh: Tensor) -> dict[int, Tensor]:
         """The layers a frame later; `fresh` is where the drift alone would have every pixel."""

@@ -1,8 +1,8 @@
 """A shot is surveyed once; then any of its frames can be painted, in any order, anywhere.
 
 A frame is a list of planes (H,W), see `pixels`. The survey fixes the statistics of every
-normalization layer for the whole shot; after it, a frame depends on its place in the shot, on itself, and on
-the few around it that it shares strokes with.
+normalization layer for the whole shot; after it, a frame depends on its place in the shot, on itself, on the
+few around it that it shares strokes with, and on the motion in those before, along which its canvas came.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,7 +49,7 @@ class Shown:
     planes: Planes
     place: int
     """In its shot."""
-    placement: Placement = Placement()
+    placement: Placement
     ways: tuple[Way, Way] | None = None
     """From the frame before to this one, and back."""
 

@@ -17,7 +17,7 @@ from pipelines.bench.stages import open_stages
 from pipelines.bench.timing import Timing, take_turns, timed
 from pipelines.cli import run
 from pipelines.config import make_job
-from pipelines.painting import seen_for
+from pipelines.painting import painted_for
 from stylecore.networks.convolution import convolve
 from stylecore.spec import EngineSpec
 
@@ -38,7 +38,7 @@ def test_no_frame_is_painted_that_is_not_counted(film, tmp_path, count):
     stages = open_stages(make_job(wish), count, tmp_path)
     whole = stages.shard.frames
     assert len(stages.frames) == len(whole) == min(count, len(stages.film.index.frames))
-    assert stages.stylizer.steady > 0 and seen_for(stages.film, whole) == whole
+    assert stages.stylizer.steady > 0 and painted_for(stages.film, whole) == whole
 
 
 def test_the_peer_paints_what_we_paint(tmp_path):

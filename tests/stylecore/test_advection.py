@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_steady import HEIGHT, WIDTH, scene
 
 from stylecore.advection import LAYER_FRAMES, Advection, laid_before
 from stylecore.canvas import Layer, Placement, canvas_under
@@ -17,15 +17,8 @@ from stylecore.spec import EngineSpec
 from stylecore.stylize import Stylizer
 from stylecore.ways import ways_between
 
-HEIGHT, WIDTH, STEP_PX, CELL_PX = 72, 120, 2, 4
+STEP_PX, CELL_PX = 2, 4
 STILL = (0.0, 0.0)
-
-
-def scene(seed, width):
-    """A soft texture (H,W) in 0..1."""
-    random = torch.Generator().manual_seed(seed)
-    rough = torch.rand(1, 1, HEIGHT // 6, width // 6, generator=random)
-    return F.interpolate(rough, (HEIGHT, width), mode="bicubic").clamp(0, 1)[0, 0]
 
 
 def pan(count, seed=5):

@@ -157,12 +157,21 @@ def film(form, places=range(3)):
     ]
 
 
+def opened(form, steady=1):
+    pack = blank_pack("painter", ["plain"], 5, width=8)
+    return Stylizer(pack, "plain", form, EngineSpec(), steady=steady)
+
+
 def painted(form, steady=1):
-    stylizer = Stylizer(
-        blank_pack("painter", ["plain"], 5, width=8), "plain", form, EngineSpec(), steady=steady
-    )
-    frames = film(form)
+    stylizer, frames = opened(form, steady), film(form)
     return stylizer.stylize(frames, stylizer.survey(frames))[1]
+
+
+def paints(form):
+    """Of the same, what is to be laid."""
+    stylizer, frames = opened(form), film(form)
+    shown = stylizer.shown(frames, range(3), [(0.0, 0.0)] * 3)
+    return [each.paint for each in stylizer.steadied(shown, stylizer.survey(frames))]
 
 
 UPRIGHT = YuvFormat("bt709", False)
@@ -170,6 +179,7 @@ UPRIGHT = YuvFormat("bt709", False)
 
 def test_a_film_held_another_way_is_steadied_alike():
     turned = replace(UPRIGHT, orientation=Orientation(True, True))
+    assert all(map(torch.equal, paints(turned), paints(UPRIGHT)))
     pairs = zip(painted(turned), painted(UPRIGHT), strict=True)
     apart = [(turned.orientation.upright(a).int() - b.int()).abs() for a, b in pairs]
     # Chroma lies beside other pixels, and dither is its file's: a code, very seldom two.
